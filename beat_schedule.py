@@ -1,0 +1,153 @@
+"""What beat fires and when: one pass for each symbol of the universe in each cadence, and the upkeep.
+
+A slot is a function of the symbol and the cadence alone, so every beat on every host names the same slots, and the
+ledger lets each be opened once: a second beat, or a restarted one, doubles nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from celery.beat import Scheduler
+from kombu.exceptions import OperationalError
+
+from pipeline.bootstrap import Pipeline
+from pipeline.domain.decisions import Origin
+from pipeline.domain.errors import LedgerUnavailable, Transient
+from pipeline.domain.events import EventName
+from pipeline.domain.ids import digest
+from pipeline.stages.opening import PassRequest
+from tasks.enqueue import enqueue_pass
+from tasks.services import services
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_SLEEP_S = 1.0
+BEAT_PUBLISH = {"retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}}
+"""Beat does not wait a minute for Redis as a stage does: the next slot comes anyway."""
+
+
+def phase(symbol: str, cadence: timedelta) -> timedelta:
+    """Where in the cadence a symbol fires: spread evenly by its name, in whole milliseconds."""
+    length_ms = cadence // timedelta(milliseconds=1)
+    return timedelta(milliseconds=int(digest("phase", symbol)[:12], 16) % length_ms)
+
+
+def slot_at_or_before(symbol: str, cadence: timedelta, at: datetime) -> datetime:
+    """The newest slot of a symbol that is not after `at`."""
+    first = EPOCH + phase(symbol, cadence)
+    return first + (at - first) // cadence * cadence
+
+
+@dataclass(frozen=True, slots=True)
+class DueSlot:
+    """A slot to fire now, and how many earlier ones of its symbol went by unfired."""
+
+    symbol: str
+    slot: datetime
+    missed: int
+
+
+@dataclass(slots=True)
+class SlotPlan:
+    """When each symbol is due next. Slots that went by while nobody looked are missed: named, never fired late."""
+
+    cadence: timedelta
+    _heap: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def follow(self, symbols: tuple[str, ...], now: datetime) -> None:
+        """Plan for these symbols. Those already planned keep their next slot."""
+        planned = dict((symbol, slot) for slot, symbol in self._heap)
+        following = {symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols}
+        self._heap = [(planned.get(symbol, slot), symbol) for symbol, slot in following.items()]
+        heapq.heapify(self._heap)
+
+    def due(self, now: datetime) -> Iterator[DueSlot]:
+        """Every slot to be fired now, oldest first; each symbol once."""
+        while self._heap and self._heap[0][0] <= now:
+            planned, symbol = heapq.heappop(self._heap)
+            slot = slot_at_or_before(symbol, self.cadence, now)
+            heapq.heappush(self._heap, (slot + self.cadence, symbol))
+            yield DueSlot(symbol, slot, missed=(slot - planned) // self.cadence)
+
+    def wait_s(self, now: datetime) -> float:
+        """Seconds until the next slot, never negative; infinite when nothing is planned."""
+        return max(0.0, (self._heap[0][0] - now).total_seconds()) if self._heap else float("inf")
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """A task that beat sends every so often. Its message expires before the next one is due."""
+
+    task: str
+    every: timedelta
+    next_at: datetime = EPOCH
+
+    def is_due(self, now: datetime) -> bool:
+        return self.next_at <= now
+
+    def sent(self, now: datetime) -> None:
+        self.next_at = now + self.every
+
+
+class SlotScheduler(Scheduler):
+    """Celery beat's scheduler for slots. It follows the universe without being restarted."""
+
+    max_interval = LONGEST_SLEEP_S
+
+    def setup_schedule(self) -> None:
+        """Called by beat once, before the first tick."""
+        self.schedule: dict[str, Any] = {}
+        chain = self._here.settings.chain
+        self._plan = SlotPlan(timedelta(seconds=chain.cadence_s))
+        self._version = ""
+        self._upkeep = [
+            Upkeep("tasks.sweep", timedelta(seconds=chain.sweep_every_s)),
+            Upkeep("tasks.resolve", timedelta(seconds=chain.resolve_every_s)),
+            Upkeep("tasks.refresh_equity", timedelta(seconds=chain.equity_every_s)),
+        ]
+
+    @property
+    def _here(self) -> Pipeline:
+        return services()
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Fire what is due. Returns how many seconds to sleep. Raises nothing: beat must not die of a bad moment."""
+        now = self._here.clock.now()
+        self._follow_universe(now)
+        for upkeep in self._upkeep:
+            if upkeep.is_due(now):
+                self._send(upkeep, now)
+        for due in self._plan.due(now):
+            self._fire(due)
+        return min(LONGEST_SLEEP_S, self._plan.wait_s(self._here.clock.now()))
+
+    def _follow_universe(self, now: datetime) -> None:
+        try:
+            universe = self._here.universe()
+        except Transient as error:
+            self._here.events.emit(EventName.UNIVERSE, problem=str(error), symbols=0)
+            return
+        if universe.version != self._version:
+            self._version = universe.version
+            self._plan.follow(tuple(universe.symbols), now)
+            self._here.events.emit(EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols))
+
+    def _send(self, upkeep: Upkeep, now: datetime) -> None:
+        upkeep.sent(now)
+        try:
+            self.app.send_task(upkeep.task, expires=upkeep.every.total_seconds(), **BEAT_PUBLISH)
+        except OperationalError as error:
+            self._here.events.emit(EventName.PUBLISH_FAILED, task=upkeep.task, error=str(error))
+
+    def _fire(self, due: DueSlot) -> None:
+        if due.missed:
+            self._here.events.emit(EventName.SLOT_MISSED, symbol=due.symbol, missed=due.missed)
+        request = PassRequest(symbol=due.symbol, slot=due.slot, origin=Origin.BEAT)
+        try:
+            enqueue_pass(request, **BEAT_PUBLISH)
+        except (LedgerUnavailable, OperationalError) as error:
+            self._here.events.emit(EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error))

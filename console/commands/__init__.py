@@ -1,0 +1,1 @@
+"""One module for each group of commands, thin: read the arguments, call, print."""

@@ -1,0 +1,124 @@
+"""`throughline kill` and `throughline trading`: who may trade, and whether at all."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from console.commands.options import AsJson
+from console.output import console, print_json, print_table, table
+from console.records import opened, writing
+from pipeline.bootstrap import Pipeline
+from pipeline.domain.errors import ConfigError
+from pipeline.domain.events import EventName
+from pipeline.domain.switches import KillScope, KillSwitch, TradingState
+from pipeline.domain.timeframes import iso
+
+kill = typer.Typer(help="The kill switch: global, for a symbol, or for a strategy.", no_args_is_help=True)
+
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the change.")]
+ForSymbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")]
+ForStrategy = Annotated[str | None, typer.Option("--strategy", help="Only this strategy.")]
+
+
+class Wanted(StrEnum):
+    """The trading states as one types them."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+@kill.command()
+def on(reason: Reason, symbol: ForSymbol = None, strategy: ForStrategy = None) -> None:
+    """Stop trading now: all of it, or one symbol, or one strategy."""
+    pipeline = writing()
+    scope, name = _scope(pipeline, symbol, strategy)
+    switch = KillSwitch(scope=scope, name=name, reason=reason, set_by=_who(), set_at=datetime.now(UTC))
+    with pipeline.ledger.begin(durable=True) as unit:
+        unit.switches.set(switch)
+    pipeline.events.emit(EventName.KILL_SWITCH, on=True, **as_record(switch))
+    console().print(f"kill switch [bold red]on[/]: {_what(scope, name)}")
+
+
+@kill.command()
+def off(reason: Reason, symbol: ForSymbol = None, strategy: ForStrategy = None) -> None:
+    """Take a kill switch back. Exit code 1 when it was not on."""
+    pipeline = writing()
+    scope, name = _scope(pipeline, symbol, strategy)
+    with pipeline.ledger.begin(durable=True) as unit:
+        was_on = unit.switches.clear(scope, name, by=_who(), reason=reason, at=datetime.now(UTC))
+    pipeline.events.emit(
+        EventName.KILL_SWITCH, on=False, scope=scope, name=name, reason=reason, was_on=was_on
+    )
+    if not was_on:
+        console().print(f"it was not on: {_what(scope, name)}")
+        raise typer.Exit(1)
+    console().print(f"kill switch [bold green]off[/]: {_what(scope, name)}")
+
+
+@kill.command(name="status")
+def kill_status(as_json: AsJson = False) -> None:
+    """Every switch that is on. Exit code 1 when there is one."""
+    with opened().ledger.read() as unit:
+        switches = unit.switches.on()
+    if as_json:
+        print_json([as_record(switch) for switch in switches])
+    elif switches:
+        rows = [
+            (each.scope, escape(each.name), escape(each.reason), each.set_by, iso(each.set_at))
+            for each in switches
+        ]
+        print_table(table(("scope", "name", "reason", "by", "since"), rows))
+    else:
+        console().print("no kill switch is on")
+    if switches:
+        raise typer.Exit(1)
+
+
+def as_record(switch: KillSwitch) -> dict[str, object]:
+    return {
+        "scope": switch.scope.value,
+        "name": switch.name,
+        "reason": switch.reason,
+        "set_by": switch.set_by,
+        "set_at": iso(switch.set_at),
+    }
+
+
+def trading(state: Annotated[Wanted, typer.Argument(case_sensitive=False)], reason: Reason) -> None:
+    """Set the trading state: active trades, reducing only reduces exposure, halted sends nothing new."""
+    pipeline = writing()
+    wanted = TradingState(state.value.upper())
+    with pipeline.ledger.begin(durable=True) as unit:
+        before = unit.switches.trading_state(pipeline.account)
+        unit.switches.set_trading_state(
+            pipeline.account, wanted, by=_who(), reason=reason, at=datetime.now(UTC)
+        )
+    pipeline.events.emit(EventName.TRADING_STATE, state=wanted, before=before, reason=reason, by=_who())
+    console().print(f"trading of {escape(pipeline.account)}: {before} → [bold]{wanted}[/]")
+
+
+def _scope(pipeline: Pipeline, symbol: str | None, strategy: str | None) -> tuple[KillScope, str]:
+    """Raises: ConfigError for a strategy that is not enabled; UnknownSymbol."""
+    if symbol and strategy:
+        raise typer.BadParameter("one switch is for a symbol or for a strategy; set two for both")
+    if symbol:
+        return KillScope.SYMBOL, pipeline.canonical(symbol)
+    if strategy and strategy not in pipeline.settings.strategies.enabled:
+        known = ", ".join(pipeline.settings.strategies.enabled)
+        raise ConfigError(f"no strategy is called {strategy}; enabled are: {known}", where="--strategy")
+    return (KillScope.STRATEGY, strategy) if strategy else (KillScope.GLOBAL, "")
+
+
+def _what(scope: KillScope, name: str) -> str:
+    return "all trading" if scope is KillScope.GLOBAL else f"{scope} {escape(name)}"
+
+
+def _who() -> str:
+    return f"{getpass.getuser()} (command line)"

@@ -1,0 +1,1 @@
+"""Drawing records for people: on a terminal in colour, in a pipe as plain text."""

@@ -1,0 +1,144 @@
+"""Starting everything on this host, in order: each program when the one before it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from celery import Celery
+from rich.console import Console
+
+from config.home import ensure_home
+from config.loading import Loaded, read, require_keys
+from config.settings import Settings
+from console.supervise import ports, readiness
+from console.supervise.host import Host, supervised
+from console.supervise.lock import end_left_behind, owned
+from console.supervise.programs import Role, programs_of
+from console.supervise.progress import Progress
+from console.supervise.session import Overlay, Session, run_account, unset, written
+from console.supervise.waiting import Interrupts
+
+LEFT_BEHIND_S = 40.0
+
+Prepare = Callable[[Settings], str]
+"""Makes ledger and exchange ready and records the session; says in a few words what it found."""
+
+Adjust = Callable[[Settings, Loaded], Overlay]
+"""What the run changes once the simulated exchange answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is different from one kind of run to another.
+
+    `overlay` yields to your own file and variables. With `keeps_journal` all that the simulated exchange was asked
+    is written to a file: good for a run that ends, too much for one that stays.
+    """
+
+    overlay: Overlay
+    prepare: Prepare
+    adjust: Adjust = lambda settings, loaded: {}
+    keeps_journal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A host with everything started, and the settings that its processes use."""
+
+    host: Host
+    settings: Settings
+
+
+@contextmanager
+def running(plan: Plan, interrupts: Interrupts, console: Console) -> Iterator[Running]:
+    """Everything up and ready; when the block ends, by whatever, everything is stopped and gone.
+
+    Raises: ConfigError before anything was started, or with a program's last words; Interrupted.
+    """
+    loaded = read(session=False)
+    require_keys(loaded.settings)
+    home = ensure_home(loaded.settings.home)
+    progress = Progress(console)
+    with owned(home.root):
+        if end_left_behind(home.root, LEFT_BEHIND_S):
+            progress.note("ended what a killed run had left behind")
+        with written(home) as session, _started(plan, session, loaded, interrupts, progress) as everything:
+            yield everything
+
+
+@contextmanager
+def _started(
+    plan: Plan, session: Session, loaded: Loaded, interrupts: Interrupts, progress: Progress
+) -> Iterator[Running]:
+    settled = ports.settle(loaded.settings)
+    settings = session.add({**unset(plan.overlay, loaded), **run_account(loaded), **settled})
+    journal = fresh_journal(settings.home) if plan.keeps_journal else None
+    with supervised(
+        programs_of(settings, journal), session.environment(), settings, interrupts, progress
+    ) as host:
+        yield Running(host, _start(plan, session, host, settings))
+
+
+def _start(plan: Plan, session: Session, host: Host, settings: Settings) -> Settings:
+    start_servers(host, settings)
+    changed = plan.adjust(settings, session.read())
+    settings = session.add(changed) if changed else settings
+    with host.progress.step("ledger, exchange") as found:
+        found.text = plan.prepare(settings)
+    start_pipeline(host, settings)
+    return settings
+
+
+def fresh_journal(home: Path) -> Path:
+    """The simulated exchange would append to the last run's."""
+    journal = home.absolute() / "logs" / "simulator-journal.jsonl"
+    journal.unlink(missing_ok=True)
+    return journal
+
+
+def start_servers(host: Host, settings: Settings) -> None:
+    """Redis and the simulated exchange, where this host runs its own."""
+    if host.has(Role.REDIS):
+        with host.progress.step("redis", f"127.0.0.1:{settings.redis.port}"):
+            host.start([Role.REDIS], lambda: readiness.redis_answers(settings.redis_url), readiness.REDIS_S)
+    else:
+        with host.progress.step("redis", readiness.without_password(settings.redis_url)):
+            readiness.require_redis(settings.redis_url)
+    if host.has(Role.SIMULATOR):
+        url = settings.simulator_url
+        with host.progress.step("simulator", url):
+            ready = f"{url}{readiness.SIMULATOR_HEALTH}"
+            host.start([Role.SIMULATOR], lambda: readiness.http_answers(ready), readiness.SIMULATOR_S)
+
+
+def start_pipeline(host: Host, settings: Settings) -> None:
+    """The workers, then beat, then Flower."""
+    app = Celery("throughline-console", broker=settings.redis_url, set_as_current=False)
+    workers = [Role.WORKER_MARKET, Role.WORKER_ORDERS]
+    online = readiness.WorkersOnline(app, [role.worker for role in workers])
+    with host.progress.step("workers", _queues(settings)):
+        host.start(workers, online.heard_all, readiness.WORKERS_S)
+    with host.progress.step(
+        "beat", f"every {settings.chain.cadence_s:g} s for {len(settings.universe.symbols)} symbols"
+    ):
+        host.start([Role.BEAT], lambda: _has_stayed_up(host, Role.BEAT), readiness.BEAT_S)
+    if host.has(Role.FLOWER):
+        url = flower_url(settings)
+        with host.progress.step("flower", url):
+            host.start([Role.FLOWER], lambda: readiness.http_answers(url), readiness.FLOWER_S)
+
+
+def flower_url(settings: Settings) -> str:
+    return f"http://{settings.flower.host}:{settings.flower.port}"
+
+
+def _has_stayed_up(host: Host, role: Role) -> bool:
+    return host.supervisor.remote.process(role.value).state == "RUNNING"
+
+
+def _queues(settings: Settings) -> str:
+    own = settings.workers
+    return f"{own.market_processes} for fetch, evaluate; {own.orders_processes} for validate, execute, upkeep"

@@ -1,0 +1,340 @@
+"""Reads the settings and builds the real objects, once for each process. A test hands in its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import redis
+
+from config.home import local_key
+from config.settings import Settings
+from config.snapshot import config_hash
+from pipeline.domain.decisions import Decision, End, Mode, Stage
+from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.events import EventName, Events
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.instruments import plain
+from pipeline.domain.outcomes import EndReason
+from pipeline.domain.permits import OrderTerms, Permit
+from pipeline.domain.positions import Equity
+from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
+from pipeline.exchange.ccxt_adapter import CcxtExchange, ExchangeOptions, connect
+from pipeline.exchange.wire import WireOptions
+from pipeline.execution.accounts import refresh_equity
+from pipeline.execution.options import ExecutionOptions
+from pipeline.execution.resolver import Resolver
+from pipeline.execution.router import OrderRouter
+from pipeline.governor import universe as universes
+from pipeline.governor.permits import PermitAuthority, Valid
+from pipeline.governor.universe import Universe, UniverseReport
+from pipeline.governor.view import Limits
+from pipeline.ledger.sql import SqlLedger
+from pipeline.market.source import CandleSource
+from pipeline.market.store import CandleStore
+from pipeline.stages.evaluate import Evaluate
+from pipeline.stages.execute import Execute
+from pipeline.stages.fetch import Fetch
+from pipeline.stages.opening import Opened, OpeningTerms, PassRequest, open_decision
+from pipeline.stages.running import Runner, StageFunction
+from pipeline.stages.sweeping import Sweeper, SweepOptions
+from pipeline.stages.validate import Validate
+from pipeline.strategies import registry
+from pipeline.strategies.sizing import SizingRules
+from pipeline.trace.events import LoggedEvents
+
+Answer = TypeVar("Answer")
+
+SENDER_SLACK_S = 2.0
+"""How much longer than a request may take its sender is believed to be alive."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One process's pipeline. Its parts are built when first asked for, so that a role needs only what it uses."""
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+    events: Events = field(default_factory=LoggedEvents)
+    overrun_errors: tuple[type[Exception], ...] = ()
+    pid: int = field(default_factory=os.getpid)
+
+    # -- what stands alone ------------------------------------------------------------------------------------
+
+    @property
+    def account(self) -> str:
+        return account_of(self.settings)
+
+    @cached_property
+    def config_hash(self) -> str:
+        return config_hash(self.settings)
+
+    @cached_property
+    def ledger(self) -> SqlLedger:
+        return SqlLedger(self.settings.ledger_url, busy_timeout_s=self.settings.ledger.busy_timeout_s)
+
+    @cached_property
+    def exchange(self) -> CcxtExchange:
+        return connect(exchange_options(self.settings), self.clock)
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(self.settings.redis_url, socket_timeout=5, socket_connect_timeout=5)
+
+    @cached_property
+    def timeframes(self) -> tuple[Timeframe, ...]:
+        return tuple(Timeframe.parse(name) for name in self.settings.market.timeframes)
+
+    # -- the universe -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _universe(self) -> Remembered[UniverseReport]:
+        wanted = self.settings.universe
+        return Remembered(
+            lambda: universes.build(wanted.symbols, wanted.block, self.exchange.instruments()),
+            self.settings.exchange.instruments_max_age_s,
+        )
+
+    def universe(self) -> Universe:
+        """The symbols that may be traded now. Raises: ExchangeUnavailable before the first look at the exchange."""
+        return self._universe.get().universe
+
+    def universe_report(self) -> UniverseReport:
+        """The universe with, for each name, why it is in or out. Raises: ExchangeUnavailable."""
+        return self._universe.get()
+
+    def canonical(self, name: str) -> str:
+        """The symbol that `name` means, in any usual spelling.
+
+        Raises: UnknownSymbol, with the nearest known spelling; ExchangeUnavailable when the exchange cannot be
+        asked and the configured universe does not have it either.
+        """
+        try:
+            return self.exchange.instruments().find(name).symbol
+        except ExchangeUnavailable:
+            configured = {plain(symbol): symbol for symbol in self.settings.universe.symbols}
+            if plain(name) not in configured:
+                raise
+            return configured[plain(name)]
+
+    # -- the chain --------------------------------------------------------------------------------------------
+
+    def open(self, request: PassRequest) -> Opened:
+        """Write the decision of a request to the ledger. Raises: LedgerUnavailable."""
+        return open_decision(request, self._terms, self.ledger, self.clock, self.events, self._universe_version())
+
+    def _universe_version(self) -> str:
+        try:
+            return self.universe().version
+        except ExchangeUnavailable:
+            return ""
+
+    @cached_property
+    def _terms(self) -> OpeningTerms:
+        chain = self.settings.chain
+        return OpeningTerms(
+            account=self.account,
+            mode=self.settings.mode,
+            config_hash=self.config_hash,
+            cadence=timedelta(seconds=chain.cadence_s),
+            deadline=timedelta(seconds=chain.deadline_s),
+        )
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(
+            ledger=self.ledger,
+            clock=self.clock,
+            events=self.events,
+            stages=self._stages,
+            max_deliveries=self.settings.chain.max_deliveries,
+            overrun_errors=self.overrun_errors,
+        )
+
+    @cached_property
+    def _stages(self) -> LazyStages:
+        return LazyStages(
+            {
+                Stage.FETCH: self._fetch,
+                Stage.EVALUATE: self._evaluate,
+                Stage.VALIDATE: self._validate,
+                Stage.EXECUTE: self._execute,
+            }
+        )
+
+    def _fetch(self) -> Fetch:
+        market = self.settings.market
+        return Fetch(self.exchange, self.windows, self.universe, market.timeframes, market.bars, self.events)
+
+    def _evaluate(self) -> Evaluate:
+        wanted = self.settings.strategies
+        return Evaluate(
+            market=self.exchange,
+            windows=self.windows,
+            strategies=registry.build(wanted.enabled, wanted.params, self.known_strategies()),
+            cancel_within=wanted.cancel_within_score,
+            sizing=self.sizing,
+            trigger=self.timeframes[0].length,
+            events=self.events,
+        )
+
+    def known_strategies(self) -> registry.Registry:
+        """The built-in strategies and those of the user's folder. A broken file is named and left out."""
+        if not self.settings.strategies.folder:
+            return registry.BUILT_IN
+        found, broken = registry.from_folder(Path(self.settings.strategies.folder))
+        for each in broken:
+            self.events.emit(EventName.STRATEGY_BROKEN, file=str(each.file), line=each.line, what=each.what)
+        return {**registry.BUILT_IN, **found}
+
+    def _validate(self) -> Validate:
+        return Validate(
+            market=self.exchange,
+            universe=self.universe,
+            limits=Limits.of(self.settings.governor),
+            authority=self.authority,
+            trigger=self.timeframes[0],
+            clock=self.clock,
+            events=self.events,
+        )
+
+    def _execute(self) -> Execute:
+        return Execute(self.ledger, self.router)
+
+    @cached_property
+    def windows(self) -> CandleSource:
+        lag = self.settings.market.max_lag_bars
+        return CandleSource(CandleStore(self.redis), self.exchange, max_lag_bars=lag)
+
+    @cached_property
+    def sizing(self) -> SizingRules:
+        return SizingRules(
+            risk_per_trade=self.settings.sizing.risk_per_trade,
+            max_notional=self.settings.sizing.max_notional_usdt,
+            max_leverage=self.settings.governor.max_leverage,
+            slippage_bps=self.settings.execution.slippage_bps,
+        )
+
+    @cached_property
+    def authority(self) -> PermitAuthority:
+        """Only validating and executing roles ask for it: it holds the key that permits are signed with."""
+        governor = self.settings.governor
+        key = governor.permit_key.get_secret_value().encode() or local_key(self.settings.home, "permit_key")
+        return PermitAuthority(key, governor.permit_ttl_s, self.clock)
+
+    # -- orders and upkeep ------------------------------------------------------------------------------------
+
+    @cached_property
+    def router(self) -> OrderRouter:
+        return OrderRouter(
+            self.ledger, self.exchange, self.clock, self._permit_problem, self._execution, self.events
+        )
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        return Resolver(self.ledger, self.exchange, self.clock, self._execution, self.events)
+
+    def _permit_problem(self, permit: Permit, terms: OrderTerms, now: datetime) -> End | None:
+        """Why a permit does not allow an order, as the way its decision ends; None when it does."""
+        answer = self.authority.verify(permit, terms, now)
+        if isinstance(answer, Valid):
+            return None
+        return End(EndReason.PERMIT_EXPIRED if answer.expired else EndReason.PERMIT_INVALID, answer.reason)
+
+    @cached_property
+    def _execution(self) -> ExecutionOptions:
+        told, exchange = self.settings.execution, self.settings.exchange
+        return ExecutionOptions(
+            slippage_bps=told.slippage_bps,
+            max_attempts=told.max_attempts,
+            retry_backoff_ms=told.retry_backoff_ms,
+            receive_window_ms=exchange.receive_window_ms,
+            not_placed_margin_s=told.not_placed_margin_s,
+            not_placed_misses=told.not_placed_misses,
+            sending_stale_s=exchange.timeout_s + SENDER_SLACK_S,
+        )
+
+    def sweeper(self, publish: Callable[[Stage, Decision, int], None]) -> Sweeper:
+        chain = self.settings.chain
+        options = SweepOptions(
+            resume_after=timedelta(seconds=chain.resume_after_s),
+            start_grace=timedelta(seconds=chain.soft_time_limit_s),
+            max_deliveries=chain.max_deliveries,
+        )
+        return Sweeper(self.ledger, self.clock, self.events, options, publish)
+
+    def refresh_equity(self) -> Equity:
+        """Ask the exchange and record the answer. Raises: ExchangeUnavailable, ExchangeRefused."""
+        return refresh_equity(self.ledger, self.exchange, self.events)
+
+    def open_decisions(self, wanted: Iterable[DecisionId]) -> list[Decision]:
+        """Those of the wanted decisions that have not ended, each once."""
+        with self.ledger.read() as unit:
+            found = [unit.decisions.get(decision_id) for decision_id in dict.fromkeys(wanted)]
+        return [decision for decision in found if decision is not None and decision.is_open]
+
+    def warm_up(self) -> None:
+        """Load what the first message would wait for. Raises: ThroughlineError; nothing is lost by trying later."""
+        self.ledger.check_version()
+        self.exchange.instruments()
+
+
+class LazyStages(dict[Stage, StageFunction]):
+    """The stage functions, each built at its first use: a worker that only fetches needs no permit key."""
+
+    def __init__(self, builders: dict[Stage, Callable[[], StageFunction]]) -> None:
+        super().__init__()
+        self._builders = builders
+
+    def __missing__(self, stage: Stage) -> StageFunction:
+        self[stage] = self._builders[stage]()
+        return self[stage]
+
+
+class Remembered(Generic[Answer]):
+    """An answer that is asked for again when it is older than `max_age_s`."""
+
+    def __init__(self, ask: Callable[[], Answer], max_age_s: float) -> None:
+        self._ask, self._max_age_s = ask, max_age_s
+        self._answer: Answer | None = None
+        self._asked_at = 0.0
+
+    def get(self) -> Answer:
+        """Raises: whatever asking raises."""
+        if self._answer is None or time.monotonic() - self._asked_at > self._max_age_s:
+            self._answer, self._asked_at = self._ask(), time.monotonic()
+        return self._answer
+
+
+def exchange_options(settings: Settings) -> ExchangeOptions:
+    """How to reach the exchange. In mode paper every request is diverted to the simulated one."""
+    exchange = settings.exchange
+    return ExchangeOptions(
+        account=account_of(settings),
+        mode=settings.mode,
+        instruments_max_age_s=exchange.instruments_max_age_s,
+        wire=WireOptions(
+            exchange_id=exchange.id,
+            api_key=exchange.api_key.get_secret_value(),
+            api_secret=exchange.api_secret.get_secret_value(),
+            base_url=settings.simulator_url if settings.mode is Mode.PAPER else "",
+            timeout_s=exchange.timeout_s,
+            receive_window_ms=exchange.receive_window_ms,
+        ),
+    )
+
+
+def account_of(settings: Settings) -> str:
+    """The name under which the ledger keeps this account: `paper-main`."""
+    return f"{settings.mode}-{settings.exchange.account}"
+
+
+def build(settings: Settings, *, overrun_errors: tuple[type[Exception], ...] = ()) -> Pipeline:
+    """The pipeline of this process. Opens no connection yet."""
+    return Pipeline(settings, overrun_errors=overrun_errors)

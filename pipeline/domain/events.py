@@ -1,0 +1,116 @@
+"""Events: the closed list of things that the pipeline says, and how it says them.
+
+The names are stable: people grep for them, dashboards and alerts are built on them. A new name is added here
+first, then to the table in `docs/observability.md`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+from typing import Protocol
+
+
+@unique
+class Level(StrEnum):
+    """How loud. INFO alone tells everything about every pass; the others only make it stand out."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@unique
+class EventName(StrEnum):
+    """Every event. The table in `docs/observability.md` has what each means and carries."""
+
+    # the chain
+    DECISION_START = "DECISION_START"
+    DATA_FETCH = "DATA_FETCH"
+    STRATEGY_CHECK = "STRATEGY_CHECK"
+    STRATEGY_BROKEN = "STRATEGY_BROKEN"
+    SIGNAL_GENERATED = "SIGNAL_GENERATED"
+    NO_SIGNAL = "NO_SIGNAL"
+    SIGNAL_VALIDATED = "SIGNAL_VALIDATED"
+    SIGNAL_QUEUED = "SIGNAL_QUEUED"
+    STAGE_END = "STAGE_END"
+    STAGE_REPEATED = "STAGE_REPEATED"
+    DECISION_END = "DECISION_END"
+    DECISION_RESUMED = "DECISION_RESUMED"
+    SLOT_SUMMARY = "SLOT_SUMMARY"
+    SLOT_MISSED = "SLOT_MISSED"
+    PUBLISH_FAILED = "PUBLISH_FAILED"
+
+    # what a signal became
+    BUY_TRIGGERED = "BUY_TRIGGERED"
+    BUY_CANDIDATE = "BUY_CANDIDATE"
+    BUY_BLOCKED = "BUY_BLOCKED"
+    BUY_ORDER = "BUY_ORDER"
+    BUY_FILLED = "BUY_FILLED"
+    SELL_TRIGGERED = "SELL_TRIGGERED"
+    SELL_CANDIDATE = "SELL_CANDIDATE"
+    SELL_BLOCKED = "SELL_BLOCKED"
+    SELL_ORDER = "SELL_ORDER"
+    SELL_FILLED = "SELL_FILLED"
+
+    # orders and positions
+    ORDER_CONTEXT = "ORDER_CONTEXT"
+    ORDER_PLACED = "ORDER_PLACED"
+    ORDER_FAILED = "ORDER_FAILED"
+    ORDER_UNKNOWN = "ORDER_UNKNOWN"
+    ORDER_RESOLVED = "ORDER_RESOLVED"
+    POSITION_OPENED = "POSITION_OPENED"
+    POSITION_CLOSED = "POSITION_CLOSED"
+    EQUITY = "EQUITY"
+    RECONCILED = "RECONCILED"
+
+    # what may be traded, and whether
+    UNIVERSE = "UNIVERSE"
+    TRADING_STATE = "TRADING_STATE"
+    KILL_SWITCH = "KILL_SWITCH"
+    SECURITY = "SECURITY"
+
+    # processes and their configuration
+    PROCESS_START = "PROCESS_START"
+    PROCESS_END = "PROCESS_END"
+    SHUTDOWN_HEARTBEAT = "SHUTDOWN_HEARTBEAT"
+    CONFIG_HASH = "CONFIG_HASH"
+    CONFIG_DIFF = "CONFIG_DIFF"
+    CONFIG_OVERRIDES = "CONFIG_OVERRIDES"
+    UPKEEP_FAILED = "UPKEEP_FAILED"
+    QUEUE_STATE = "QUEUE_STATE"
+    DASH_EVENT = "DASH_EVENT"
+    ALERT = "ALERT"
+    LOG_LINES_LOST = "LOG_LINES_LOST"
+
+    @property
+    def level(self) -> Level:
+        """How loud it is unless the emitter says otherwise."""
+        return LEVELS.get(self, Level.INFO)
+
+
+LEVELS: dict[EventName, Level] = {
+    EventName.SLOT_MISSED: Level.WARNING,
+    EventName.PUBLISH_FAILED: Level.ERROR,
+    EventName.ORDER_FAILED: Level.WARNING,
+    EventName.ORDER_UNKNOWN: Level.ERROR,
+    EventName.TRADING_STATE: Level.WARNING,
+    EventName.KILL_SWITCH: Level.WARNING,
+    EventName.SECURITY: Level.ERROR,
+    EventName.STRATEGY_BROKEN: Level.ERROR,
+    EventName.CONFIG_DIFF: Level.WARNING,
+    EventName.UPKEEP_FAILED: Level.ERROR,
+    EventName.ALERT: Level.ERROR,
+    EventName.LOG_LINES_LOST: Level.WARNING,
+}
+
+
+class Events(Protocol):
+    """Where events go. Emitting never raises and never waits for anything but the disk."""
+
+    def emit(self, name: EventName, /, *, level: Level | None = None, **fields: object) -> None:
+        """Say that something happened now.
+
+        `fields` are plain values: text, numbers, Decimal, datetime, enums, and lists and dicts of them. The
+        current decision (id, symbol, stage, task) is added by the emitter and need not be repeated.
+        """

@@ -1,0 +1,262 @@
+"""`MarketData` and `Venue` over the real ccxt class.
+
+Implicit methods of ccxt (one for each path of the exchange) are called with our own exact strings: ccxt
+signs, sends and paginates nothing on its own, and no price passes through its float and rounding
+helpers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from pipeline.domain.decisions import Mode
+from pipeline.domain.errors import ExchangeUnavailable, ThroughlineError
+from pipeline.domain.instruments import Instruments
+from pipeline.domain.intents import OrderType
+from pipeline.domain.orders import Answer, Order, OrderReport, Rejected, Trade
+from pipeline.domain.permits import Permit, normal
+from pipeline.domain.ports import Quote
+from pipeline.domain.positions import Equity, Holding
+from pipeline.domain.timeframes import Clock, SystemClock
+from pipeline.exchange import reading
+from pipeline.exchange.answers import NOT_SENT, TABLES, classify, reading_error
+from pipeline.exchange.clock import ExchangeClock
+from pipeline.exchange.replies import Reply, Return
+from pipeline.exchange.wire import Wire, WireOptions
+
+Read = TypeVar("Read")
+
+PAGE = 1000
+_TYPES: Mapping[OrderType, str] = {
+    OrderType.LIMIT: "LIMIT",
+    OrderType.MARKET: "MARKET",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeOptions:
+    """Whose account, and how to reach it. Ages in seconds; equity is read in `settlement_asset`."""
+
+    account: str
+    mode: Mode
+    wire: WireOptions
+    instruments_max_age_s: float = 600.0
+    clock_max_age_s: float = 60.0
+    settlement_asset: str = "USDT"
+
+
+def connect(options: ExchangeOptions, clock: Clock | None = None) -> CcxtExchange:
+    """Build the adapter. Nothing is sent before the first question; instruments and clock are asked for
+    when needed.
+    """
+    return CcxtExchange(options, clock or SystemClock())
+
+
+class CcxtExchange:
+    """Both sides of one exchange, public and private. Safe to use in threads and after a fork."""
+
+    def __init__(self, options: ExchangeOptions, clock: Clock) -> None:
+        self._options = options
+        self._table = TABLES[options.wire.exchange_id]
+        self._ours = clock
+        self._clock = ExchangeClock(clock, self._server_time, options.clock_max_age_s)
+        self._wire = Wire(options.wire, lambda: reading.to_milliseconds(self._clock.signing_time()))
+        self._instruments: Instruments | None = None
+        self._symbols: Mapping[str, str] = {}
+        self._loaded_at = 0.0
+
+    @property
+    def name(self) -> str:
+        return self._options.wire.exchange_id
+
+    # ----------------------------------------------------------------------------------- the public side
+
+    def instruments(self) -> Instruments:
+        """Raises: ExchangeUnavailable, ExchangeRefused."""
+        age = time.monotonic() - self._loaded_at
+        if self._instruments is None or age > self._options.instruments_max_age_s:
+            self._load_instruments()
+        return self._known_instruments()
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def clock_offset(self) -> timedelta:
+        """How far the exchange's clock is ahead of ours, measured now."""
+        return self._clock.measure()
+
+    def bars(self, symbol: str, timeframe: str, since: datetime, limit: int) -> Sequence[Sequence[float]]:
+        question = {
+            "symbol": self._market_id(symbol),
+            "interval": timeframe,
+            "startTime": reading.to_milliseconds(since),
+            "limit": limit,
+        }
+        return self._read("fapiPublicGetKlines", question, reading.bars, f"bars of {symbol} {timeframe}")
+
+    def quote(self, symbol: str) -> Quote:
+        question = {"symbol": self._market_id(symbol)}
+        return self._read("fapiPublicGetTickerBookTicker", question, reading.quote, f"quote of {symbol}")
+
+    # ---------------------------------------------------------------------------------- the private side
+
+    def submit(self, order: Order, permit: Permit) -> Answer:
+        if order.permit_id != permit.permit_id or order.sent_at is None or order.type not in _TYPES:
+            return Rejected(
+                NOT_SENT, "an order is sent with its own permit, its pinned time and a type we can place"
+            )
+        try:
+            question = self._submission(order)
+        except ThroughlineError as error:
+            return Rejected(NOT_SENT, f"instruments could not be read: {error}", retryable=True)
+        pinned = reading.to_milliseconds(order.sent_at + self._clock.offset)
+        returned = self._wire.request("fapiPrivatePostOrder", question, signed_ms=pinned)
+        self._mind_the_clock(returned)
+        return classify(self._table, order, returned, reading.report)
+
+    def find(self, order: Order) -> OrderReport | None:
+        question = {"symbol": self._market_id(order.symbol), "origClientOrderId": order.client_order_id}
+        returned = self._wire.request("fapiPrivateGetOrder", question)
+        if isinstance(returned, Reply) and returned.status == 400 and returned.code in self._table.not_found:
+            return None
+        what = f"order {order.client_order_id}"
+        report = self._understood(returned, reading.report, what)
+        if report.client_order_id != order.client_order_id:
+            raise ExchangeUnavailable(f"{what}: the answer is about order {report.client_order_id}")
+        return report
+
+    def listed(self, order: Order, since: datetime) -> OrderReport | None:
+        market_id = self._market_id(order.symbol)
+        start = reading.to_milliseconds(since)
+        history = {"symbol": market_id, "startTime": start, "limit": PAGE}
+        places = (("fapiPrivateGetOpenOrders", {"symbol": market_id}), ("fapiPrivateGetAllOrders", history))
+        for method, question in places:
+            orders = self._read(method, question, reading.rows, f"orders of {order.symbol}")
+            for told in orders:
+                if told.get("clientOrderId") == order.client_order_id:
+                    return reading.report(told)
+            _refuse_a_full_page(orders, f"orders of {order.symbol}")
+        return None
+
+    def trades(self, order: Order) -> Sequence[Trade]:
+        market_id = self._market_id(order.symbol)
+        question = {"symbol": market_id, "orderId": order.exchange_order_id, "limit": PAGE}
+        what = f"trades of order {order.client_order_id}"
+        found = self._read("fapiPrivateGetUserTrades", question, reading.trades, what)
+        return [trade for trade in found if trade.exchange_order_id == order.exchange_order_id]
+
+    def trades_since(self, symbol: str, since: datetime) -> Sequence[Trade]:
+        what = f"trades of {symbol}"
+        start = reading.to_milliseconds(since)
+        question = {"symbol": self._market_id(symbol), "startTime": start, "limit": PAGE}
+        found = self._read("fapiPrivateGetUserTrades", question, reading.trades, what)
+        _refuse_a_full_page(found, what)
+        return found
+
+    def cancel(self, order: Order) -> None:
+        question = {"symbol": self._market_id(order.symbol), "origClientOrderId": order.client_order_id}
+        returned = self._wire.request("fapiPrivateDeleteOrder", question)
+        if isinstance(returned, Reply) and returned.code in {"-2011", "-2013"}:
+            return
+        self._understood(returned, reading.report, f"cancellation of order {order.client_order_id}")
+
+    def equity(self) -> Equity:
+        def told(data: object) -> reading.Balance:
+            return reading.balance(data, self._options.settlement_asset)
+
+        balance = self._read("fapiPrivateV3GetAccount", {}, told, "account")
+        recorded_at = self._ours.now()
+        return Equity(
+            account=self._options.account,
+            mode=self._options.mode,
+            equity=balance.equity,
+            available=balance.available,
+            unrealised_pnl=balance.unrealised_pnl,
+            occurred_at=recorded_at + self._clock.offset,
+            recorded_at=recorded_at,
+        )
+
+    def holdings(self) -> Sequence[Holding]:
+        self.instruments()
+        positions = self._read("fapiPrivateV3GetPositionRisk", {}, self._holdings, "positions")
+        return [holding for holding in positions if holding.qty != 0]
+
+    # ------------------------------------------------------------------------------------------- helpers
+
+    def _submission(self, order: Order) -> dict[str, object]:
+        """The order in the exchange's words, every number as the exact text of its Decimal."""
+        question: dict[str, object] = {
+            "symbol": self._market_id(order.symbol),
+            "side": order.side.value.upper(),
+            "type": _TYPES[order.type],
+            "quantity": normal(order.qty),
+            "newClientOrderId": order.client_order_id,
+            "newOrderRespType": "RESULT",
+        }
+        if order.type is OrderType.LIMIT:
+            question |= {"price": normal(order.limit_price), "timeInForce": order.tif.value}
+        if order.reduce_only:
+            question["reduceOnly"] = "true"
+        return question
+
+    def _holdings(self, data: object) -> Sequence[Holding]:
+        return [reading.holding(item, self._symbols) for item in reading.rows(data)]
+
+    def _read(
+        self, method: str, question: Mapping[str, object], reader: Callable[[object], Read], what: str
+    ) -> Read:
+        return self._understood(self._wire.request(method, question), reader, what)
+
+    def _understood(self, returned: Return, reader: Callable[[object], Read], what: str) -> Read:
+        """Raises: ExchangeUnavailable, ExchangeRefused; an unreadable answer is none."""
+        self._mind_the_clock(returned)
+        if not isinstance(returned, Reply) or returned.status != 200:
+            raise reading_error(self._table, returned, what)
+        try:
+            return reader(returned.data)
+        except reading.UNREADABLE as error:
+            told = returned.described()
+            raise ExchangeUnavailable(f"{what}: the answer cannot be read ({told}; {error!r})") from None
+
+    def _mind_the_clock(self, returned: Return) -> None:
+        """Told that our timestamp is wrong, measure before the next request signs one."""
+        if isinstance(returned, Reply) and returned.code == "-1021":
+            self._clock.forget()
+
+    def _server_time(self) -> datetime:
+        def told(data: object) -> datetime:
+            return reading.instant(reading.row(data)["serverTime"])
+
+        return self._read("fapiPublicGetTime", {}, told, "time of the exchange")
+
+    def _load_instruments(self) -> None:
+        markets = self._wire.fetch_markets()
+        if not isinstance(markets, list):
+            raise reading_error(self._table, markets, "instruments")
+        found = reading.instruments(markets)
+        if not found:
+            raise ExchangeUnavailable("instruments: the exchange listed none that can be read")
+        self._instruments = Instruments.of(found)
+        self._symbols = {instrument.market_id: instrument.symbol for instrument in found}
+        self._loaded_at = time.monotonic()
+
+    def _known_instruments(self) -> Instruments:
+        if self._instruments is None:
+            self._load_instruments()
+        if self._instruments is None:
+            raise ExchangeUnavailable("instruments: none are known")
+        return self._instruments
+
+    def _market_id(self, symbol: str) -> str:
+        """The exchange's id; it never changes, so an old list of instruments serves."""
+        return self._known_instruments().find(symbol).market_id
+
+
+def _refuse_a_full_page(found: Sequence[object], what: str) -> None:
+    """Absence from a page that was cut off proves nothing."""
+    if len(found) >= PAGE:
+        raise ExchangeUnavailable(f"{what}: more than {PAGE} since then, the list is cut off")

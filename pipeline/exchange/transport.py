@@ -1,0 +1,111 @@
+"""The HTTP session underneath ccxt: one request is one request, and in mode paper it goes to the
+simulated exchange.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+_SECRETS_IN_QUERY = re.compile(r"(signature|listenKey)=[^&\s\"')]+")
+
+
+class Transport(HTTPAdapter):
+    """Sends each request once, over connections of this process only, diverted to `base_url` if there is one.
+
+    ccxt picks its table of errors by the real host's name, so the URL it signs stays the real one; only
+    the address that is dialled changes.
+    """
+
+    def __init__(self, base_url: str = "") -> None:
+        self._base_url = base_url.rstrip("/")
+        self._pid = os.getpid()
+        super().__init__(max_retries=0, pool_connections=2, pool_maxsize=8)
+
+    def send(  # noqa: PLR0917 -- the signature of requests
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        verify: bool | str = True,
+        cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        self._leave_the_parents_connections()
+        if self._base_url:
+            request.url = self._base_url + request.path_url
+        return super().send(request, stream, timeout, verify, cert, proxies)
+
+    def _leave_the_parents_connections(self) -> None:
+        """A forked child that wrote to its parent's socket could read the answer to another's order."""
+        if os.getpid() != self._pid:
+            self._pid = os.getpid()
+            self.init_poolmanager(2, 8)
+
+
+def open_session(base_url: str = "") -> requests.Session:
+    """A session for ccxt: no retries, no redirects (a redirected POST is a second request), no proxy
+    from outside.
+
+    Raises: ValueError when `base_url` is no http address.
+    """
+    if base_url and urlsplit(base_url).scheme not in {"http", "https"}:
+        raise ValueError(f"'{base_url}' is not an address; write it as http://host:port")
+    session = requests.Session()
+    session.trust_env = False
+    session.max_redirects = 0
+    transport = Transport(base_url)
+    session.mount("https://", transport)
+    session.mount("http://", transport)
+    return session
+
+
+def never_left(error: BaseException | None) -> bool:
+    """Whether the connection could not even be opened, so that no byte of the request left this machine."""
+    while error is not None:
+        inner = error.args[0] if error.args else None
+        reason = inner.reason if isinstance(inner, MaxRetryError) else inner
+        if isinstance(reason, NewConnectionError | ConnectTimeoutError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def innermost(error: BaseException) -> str:
+    """The lowest cause of a failed request in one line, without its signature."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    text = " ".join(str(error).split()) or type(error).__name__
+    return _SECRETS_IN_QUERY.sub(r"\1=***", text)[:200]
+
+
+class Redacted(logging.Filter):
+    """ccxt logs request headers at DEBUG, the API key among them: this takes secrets out of what it logs."""
+
+    def __init__(self, *secrets: str) -> None:
+        super().__init__()
+        self._secrets = [secret for secret in secrets if secret]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = _SECRETS_IN_QUERY.sub(r"\1=***", record.getMessage())
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        record.msg, record.args = text, ()
+        return True
+
+
+def redacting_logger(*secrets: str) -> Any:
+    """The logger that ccxt is given instead of its own."""
+    logger = logging.getLogger("throughline.ccxt")
+    for old in [known for known in logger.filters if isinstance(known, Redacted)]:
+        logger.removeFilter(old)
+    logger.addFilter(Redacted(*secrets))
+    return logger

@@ -1,0 +1,171 @@
+"""Learning the fate of orders that are not settled: by asking, never by sending."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from pipeline.domain.decisions import End
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
+from pipeline.domain.events import EventName, Events
+from pipeline.domain.intents import TimeInForce
+from pipeline.domain.orders import Order, OrderState
+from pipeline.domain.outcomes import EndReason
+from pipeline.domain.permits import Permit, PermitState
+from pipeline.domain.ports import Clock, Ledger, Unit, Venue
+from pipeline.execution.absence import Answers, NotPlaced, Proof, Settle, Wait, judge, too_early
+from pipeline.execution.booking import Bookkeeper, as_it_stands, order_fields
+from pipeline.execution.options import ExecutionOptions
+from pipeline.execution.outcome import abandonment
+
+KNOWN_SINCE = timedelta(days=7)
+"""How old an order of ours may be whose trade turns up now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Asks the exchange about unsettled orders. Two at once do no harm: every step is a compare-and-set."""
+
+    ledger: Ledger
+    venue: Venue
+    clock: Clock
+    options: ExecutionOptions
+    events: Events
+
+    def resolve(self, account: str, symbol: str | None = None) -> Sequence[Order]:
+        """Ask about every unsettled order. Returns those that became final: their decisions can be concluded.
+
+        An exchange that does not answer ends the pass early; the orders stay as they are. Raises:
+        LedgerUnavailable.
+        """
+        with self.ledger.read() as unit:
+            waiting = unit.orders.unsettled(account, symbol)
+        settled = []
+        for order in waiting:
+            try:
+                after = self.ask(order)
+            except (ExchangeUnavailable, ExchangeRefused) as error:
+                self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
+                break
+            if after.state.is_final:
+                settled.append(after)
+        return settled
+
+    def ask(self, order: Order) -> Order:
+        """Learn what can be learnt about one order now. Returns it as it stands then.
+
+        Raises: ExchangeUnavailable, ExchangeRefused when the exchange did not say; LedgerUnavailable.
+        """
+        if order.state is OrderState.INTENT:
+            return self._abandon_if_dead(order)
+        if order.state is OrderState.SENDING:
+            order = self._take_from_lost_sender(order)
+        if order.state.is_final or order.state is OrderState.SENDING:
+            return order
+        return self._question(order)
+
+    # ---------------------------------------------------------------------------------------- never sent
+
+    def _abandon_if_dead(self, order: Order) -> Order:
+        """An INTENT whose permit has run out will never be sent by anybody."""
+        now = self.clock.now()
+        with self.ledger.begin(durable=True) as unit:
+            permit = unit.permits.of(order.decision_id, order.leg)
+            if permit is not None and now < permit.expires_at:
+                return order
+            end = End(EndReason.PERMIT_EXPIRED, "nobody sent it while its permit lived")
+            return abandon(unit, order, permit, end, now)
+
+    # ---------------------------------------------------------------------------------------------- sent
+
+    def _take_from_lost_sender(self, order: Order) -> Order:
+        now = self.clock.now()
+        if order.sent_at is not None and not self.options.sender_is_gone(order.sent_at, now):
+            return order
+        with self.ledger.begin(durable=True) as unit:
+            detail = "its sender is gone or frozen"
+            return unit.orders.step(order, OrderState.UNKNOWN, now, detail=detail) or as_it_stands(
+                unit, order
+            )
+
+    def _question(self, order: Order) -> Order:
+        found = self.venue.find(order)
+        if found is None and order.state is OrderState.UNKNOWN:
+            order = self._note_miss(order)
+        now = self.clock.now()
+        verdict = judge(order, Answers(found), now, self.options)
+        if isinstance(verdict, Wait) and _is_worth_proving(order, now, self.options):
+            verdict = judge(order, Answers(None, self._proof(order)), now, self.options)
+        return self._apply(order, verdict, now)
+
+    def _note_miss(self, order: Order) -> Order:
+        with self.ledger.begin() as unit:
+            return unit.orders.note_miss(order.client_order_id, self.clock.now())
+
+    def _proof(self, order: Order) -> Proof:
+        """Every other place where the order could show. The ledger is read last, after the exchange has
+        spoken.
+        """
+        since = (order.sent_at or order.created_at) - self.options.receive_window
+        listed = self.venue.listed(order, since)
+        trades = self.venue.trades_since(order.symbol, since)
+        held = sum((h.qty for h in self.venue.holdings() if h.symbol == order.symbol), Decimal(0))
+        with self.ledger.read() as unit:
+            known = {
+                o.exchange_order_id
+                for o in unit.orders.recent(order.account, order.symbol, since - KNOWN_SINCE)
+            }
+            position = unit.positions.open_of(order.account, order.symbol)
+        strays = sum(trade.exchange_order_id not in known for trade in trades)
+        expected = position.signed_qty if position else Decimal(0)
+        return Proof(listed=listed, stray_trades=strays, held=held, expected=expected)
+
+    def _apply(self, order: Order, verdict: Settle | Wait | NotPlaced, now: datetime) -> Order:
+        match verdict:
+            case Settle(report):
+                return self._tell(order, self._books().settle(order, report))
+            case NotPlaced(proof):
+                return self._tell(order, self._declare_absent(order, proof, now))
+            case Wait(why, stuck=True):
+                self.events.emit(
+                    EventName.ORDER_UNKNOWN, **order_fields(order), problem=why, misses=order.misses
+                )
+        return order
+
+    def _declare_absent(self, order: Order, proof: str, now: datetime) -> Order:
+        with self.ledger.begin(durable=True) as unit:
+            return unit.orders.step(order, OrderState.NOT_PLACED, now, detail=proof) or as_it_stands(
+                unit, order
+            )
+
+    def _books(self) -> Bookkeeper:
+        return Bookkeeper(self.ledger, self.venue, self.clock, self.events)
+
+    def _tell(self, before: Order, after: Order) -> Order:
+        if after.state is not before.state:
+            was = before.state.value
+            self.events.emit(EventName.ORDER_RESOLVED, **order_fields(after), was=was, detail=after.detail)
+        return after
+
+
+def _is_worth_proving(order: Order, now: datetime, options: ExecutionOptions) -> bool:
+    return order.state is OrderState.UNKNOWN and not too_early(order, now, options)
+
+
+def abandon(unit: Unit, order: Order, permit: Permit | None, end: End, now: datetime) -> Order:
+    """An order that was never sent never will be; what its permit had reserved is free again."""
+    if permit is not None and permit.state is PermitState.ISSUED:
+        unit.permits.release(permit.permit_id)
+    after = unit.orders.step(order, OrderState.ABANDONED, now, detail=abandonment(end))
+    return after or as_it_stands(unit, order)
+
+
+def blocks_its_symbol(order: Order) -> bool:
+    """Whether nothing new may be ordered on the symbol: its fate is unknown, or its fills are not booked
+    yet.
+    """
+    if order.state in {OrderState.SENDING, OrderState.UNKNOWN}:
+        return True
+    return order.state.may_be_on_exchange and order.tif is not TimeInForce.GTC

@@ -1,0 +1,124 @@
+"""Decisions: opened once, ended once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, or_, select, update
+
+from pipeline.domain.decisions import Decision
+from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.outcomes import Reason, outcome_of
+from pipeline.ledger.repository import Repository, insert_once, matching, reader
+from pipeline.ledger.tables import decisions as table
+
+OPEN_ATTEMPTS = 5
+
+_values = reader(Decision)
+
+_INSERT = insert_once(table)
+_GET = select(table).where(table.c.decision_id == bindparam("id"))
+_LOCK = _GET.with_for_update()
+_IN_THE_WAY = (
+    select(table)
+    .where(
+        or_(
+            table.c.decision_id == bindparam("id"),
+            (table.c.account == bindparam("account"))
+            & (table.c.symbol == bindparam("symbol"))
+            & table.c.ended_at.is_(None),
+        )
+    )
+    .order_by((table.c.decision_id == bindparam("id")).desc())
+    .limit(1)
+)
+_END = (
+    update(table)
+    .where(table.c.decision_id == bindparam("id"), table.c.ended_at.is_(None))
+    .values({column: bindparam(f"new_{column}") for column in ("outcome", "reason", "detail", "ended_at")})
+)
+_STILL_OPEN = (
+    select(table)
+    .where(table.c.ended_at.is_(None), table.c.enqueued_at < bindparam("before"))
+    .order_by(table.c.enqueued_at)
+    .limit(bindparam("at_most"))
+)
+
+
+class SqlDecisions(Repository):
+    """Fulfils `ports.Decisions`."""
+
+    __slots__ = ()
+
+    def open(self, decision: Decision) -> Decision | None:
+        if not decision.is_open:
+            raise InvariantBroken(f"{decision.decision_id} has ended already and cannot be opened")
+        for _ in range(OPEN_ATTEMPTS):
+            if self._changed(_INSERT, _values(decision)):
+                return None
+            in_the_way = self._in_the_way(decision)
+            if in_the_way is not None:
+                return in_the_way
+            # Somebody's decision was open when we tried and had ended when we looked: the way is free now.
+        raise LedgerUnavailable(
+            f"{decision.decision_id} could not be opened: decisions on {decision.symbol} come and go too fast"
+        )
+
+    def _in_the_way(self, decision: Decision) -> Decision | None:
+        keys = {"id": decision.decision_id, "account": decision.account, "symbol": decision.symbol}
+        row = self._first(_IN_THE_WAY, keys)
+        return None if row is None else Decision(**row)
+
+    def add_ended(self, decision: Decision) -> bool:
+        if decision.is_open:
+            raise InvariantBroken(f"{decision.decision_id} has not ended; open it instead")
+        return self._changed(_INSERT, _values(decision))
+
+    def get(self, decision_id: DecisionId) -> Decision | None:
+        row = self._first(_GET, {"id": decision_id})
+        return None if row is None else Decision(**row)
+
+    def lock(self, decision_id: DecisionId) -> Decision | None:
+        row = self._first(_LOCK, {"id": decision_id})
+        return None if row is None else Decision(**row)
+
+    def end(self, decision_id: DecisionId, reason: Reason, detail: str, at: datetime) -> bool:
+        return self._changed(
+            _END,
+            {
+                "id": decision_id,
+                "new_outcome": outcome_of(reason),
+                "new_reason": reason,
+                "new_detail": detail,
+                "new_ended_at": at,
+            },
+        )
+
+    def still_open(self, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
+        rows = self._all(_STILL_OPEN, {"before": enqueued_before, "at_most": limit})
+        return [Decision(**row) for row in rows]
+
+    def latest(
+        self,
+        *,
+        symbol: str | None = None,
+        outcome: str | None = None,
+        reason: str | None = None,
+        mode: str | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+    ) -> Sequence[Decision]:
+        statement = matching(table, symbol=symbol, outcome=outcome, reason=reason, mode=mode)
+        if since is not None:
+            statement = statement.where(table.c.enqueued_at >= since)
+        newest = statement.order_by(table.c.enqueued_at.desc(), table.c.decision_id).limit(limit)
+        return [Decision(**row) for row in self._all(newest, {})]
+
+    def counts(self, since: datetime | None = None) -> Mapping[str, int]:
+        statement = select(table.c.outcome, func.count().label("many")).group_by(table.c.outcome)
+        if since is not None:
+            statement = statement.where(table.c.enqueued_at >= since)
+        rows = self._all(statement, {})
+        return {row["outcome"].value if row["outcome"] else "open": row["many"] for row in rows}

@@ -1,0 +1,107 @@
+"""Connections to the two databases. Neither driver begins a transaction by itself: the ledger says BEGIN."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+from pipeline.domain.errors import ConfigError
+from pipeline.ledger.columns import json_text, json_value
+from pipeline.ledger.failures import translate
+from pipeline.ledger.kinds import Kind
+
+# A unit takes milliseconds; one that hangs this long must not hold its locks for ever.
+ABANDONED_AFTER_MS = 60_000
+
+
+def parse_url(text: str) -> URL:
+    """Raises: ConfigError when it is not the URL of a SQLite or PostgreSQL database."""
+    try:
+        url = make_url(text)
+        if url.get_dialect().driver in {"pysqlite", "psycopg"}:
+            return url
+    except (ArgumentError, NoSuchModuleError, ImportError):
+        pass
+    raise ConfigError(
+        "this is not the URL of a ledger.",
+        where="ledger.url",
+        remedy="Write sqlite:///path/to/ledger.sqlite3 or postgresql+psycopg://user:password@host:5432/database.",
+    )
+
+
+def is_memory(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}
+
+
+def make_engine(url: URL, busy_timeout_s: float) -> Engine:
+    """An engine that has not connected yet."""
+    options: dict[str, Any] = {
+        "json_serializer": json_text,
+        "json_deserializer": json_value,
+        "hide_parameters": True,
+    }
+    make = _sqlite if url.get_backend_name() == "sqlite" else _postgres
+    engine = make(url, busy_timeout_s, options)
+    event.listen(engine, "handle_error", translate)
+    return engine
+
+
+def _sqlite(url: URL, busy_timeout_s: float, options: dict[str, Any]) -> Engine:
+    connect = {"isolation_level": None, "timeout": busy_timeout_s, "check_same_thread": False}
+    pool: dict[str, Any] = {"poolclass": StaticPool} if is_memory(url) else {"pool_timeout": busy_timeout_s}
+    engine = create_engine(url, connect_args=connect, **pool, **options)
+    event.listen(engine, "connect", _on_sqlite_connect)
+    return engine
+
+
+def _on_sqlite_connect(connection: Any, record: Any) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _postgres(url: URL, busy_timeout_s: float, options: dict[str, Any]) -> Engine:
+    settings = {
+        "timezone": "UTC",
+        "lock_timeout": math.ceil(busy_timeout_s * 1000),
+        "idle_in_transaction_session_timeout": ABANDONED_AFTER_MS,
+    }
+    connect = {
+        "autocommit": True,
+        "connect_timeout": max(2, math.ceil(busy_timeout_s)),
+        "application_name": "throughline",
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+    }
+    return create_engine(url, connect_args=connect, pool_timeout=busy_timeout_s, **options)
+
+
+def begin(connection: Connection, kind: Kind) -> None:
+    """Start the transaction. On SQLite a writing one takes its lock at once: no write fails halfway."""
+    if connection.dialect.name == "sqlite":
+        _set_pragmas(connection, kind)
+        connection.exec_driver_sql("BEGIN" if kind is Kind.READ else "BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql(_POSTGRES_BEGIN[kind])
+    connection.info["kind"] = kind
+
+
+_POSTGRES_BEGIN = {
+    Kind.READ: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    Kind.WRITE: "BEGIN; SET LOCAL synchronous_commit = off",
+    Kind.DURABLE: "BEGIN",
+}
+_SQLITE_PRAGMAS = {
+    Kind.READ: ("PRAGMA query_only = ON",),
+    Kind.WRITE: ("PRAGMA query_only = OFF", "PRAGMA synchronous = NORMAL"),
+    Kind.DURABLE: ("PRAGMA query_only = OFF", "PRAGMA synchronous = FULL"),
+}
+
+
+def _set_pragmas(connection: Connection, kind: Kind) -> None:
+    """They last as long as the connection and cannot change inside a transaction."""
+    if connection.info.get("kind") is kind:
+        return
+    for pragma in _SQLITE_PRAGMAS[kind]:
+        connection.exec_driver_sql(pragma)

@@ -1,0 +1,83 @@
+"""Positions and equity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, or_, select
+
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.positions import Equity, Position
+from pipeline.ledger.repository import Repository, insert, insert_once, matching, reader
+from pipeline.ledger.tables import equity
+from pipeline.ledger.tables import positions as table
+
+_values, _equity_values = reader(Position), reader(Equity)
+
+_INSERT = insert(table)
+_SAVE = _INSERT.on_conflict_do_update(
+    index_elements=["position_id"],
+    set_={name: _INSERT.excluded[name] for name in table.c.keys() if name != "position_id"},  # noqa: SIM118
+)
+_GET = select(table).where(table.c.position_id == bindparam("id"))
+_OPEN = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.symbol)
+_OPEN_OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
+_OPEN_OF = _OPEN_OF_ACCOUNT.where(table.c.symbol == bindparam("of_symbol"))
+_TOUCHED = (
+    select(table)
+    .where(or_(table.c.opened_by == bindparam("id"), table.c.closed_by == bindparam("id")))
+    .order_by(table.c.opened_at)
+)
+
+_ADD_EQUITY = insert_once(equity)
+_LATEST_EQUITY = (
+    select(equity)
+    .where(equity.c.account == bindparam("of_account"))
+    .order_by(equity.c.occurred_at.desc())
+    .limit(1)
+)
+
+
+class SqlPositions(Repository):
+    """Fulfils `ports.Positions`."""
+
+    __slots__ = ()
+
+    def open_of(self, account: str, symbol: str) -> Position | None:
+        row = self._first(_OPEN_OF, {"of_account": account, "of_symbol": symbol})
+        return None if row is None else Position(**row)
+
+    def all_open(self, account: str | None = None) -> Sequence[Position]:
+        statement = _OPEN if account is None else _OPEN_OF_ACCOUNT
+        return [Position(**row) for row in self._all(statement, {"of_account": account})]
+
+    def save(self, position: Position) -> None:
+        self._connection.execute(_SAVE, _values(position))
+
+    def get(self, position_id: str) -> Position | None:
+        row = self._first(_GET, {"id": position_id})
+        return None if row is None else Position(**row)
+
+    def touched_by(self, decision_id: DecisionId) -> Sequence[Position]:
+        return [Position(**row) for row in self._all(_TOUCHED, {"id": decision_id})]
+
+    def latest(
+        self, *, symbol: str | None = None, mode: str | None = None, limit: int = 50
+    ) -> Sequence[Position]:
+        newest = matching(table, symbol=symbol, mode=mode).order_by(
+            table.c.closed_at.is_not(None), table.c.opened_at.desc(), table.c.position_id
+        )
+        return [Position(**row) for row in self._all(newest.limit(limit), {})]
+
+
+class SqlEquityCurve(Repository):
+    """Fulfils `ports.EquityCurve`. The same instant told twice is kept once."""
+
+    __slots__ = ()
+
+    def add(self, equity: Equity) -> None:
+        self._connection.execute(_ADD_EQUITY, _equity_values(equity))
+
+    def latest(self, account: str) -> Equity | None:
+        row = self._first(_LATEST_EQUITY, {"of_account": account})
+        return None if row is None else Equity(**row)

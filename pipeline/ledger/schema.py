@@ -1,0 +1,140 @@
+"""Which revision of the tables a ledger has, and how it gets to ours."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect
+
+from pipeline.domain.errors import ConfigError
+from pipeline.ledger.engines import begin, is_memory
+from pipeline.ledger.failures import LOCKED, LedgerDown, place
+from pipeline.ledger.kinds import Kind
+
+REVISIONS = ("0001",)  # oldest first; one for each file under migrations/versions
+HEAD = REVISIONS[-1]
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "alembic_version"
+ADVISORY_LOCK = 0x7468726F756768  # "through"
+
+
+def migrate(engine: Engine) -> None:
+    """Create or upgrade the tables in one transaction that one process at a time can hold.
+
+    Raises: ConfigError.
+    """
+    _make_folder(engine)
+    try:
+        _use_write_ahead_log(engine)
+        with engine.connect() as connection:
+            _lock(connection)
+            _refuse_newer(_revision(connection), engine)
+            _upgrade(connection)
+            connection.commit()
+    except LedgerDown as down:
+        raise _cannot_use(down) from down
+
+
+def check_version(engine: Engine) -> None:
+    """Read the revision, and touch nothing. Raises: ConfigError."""
+    if _missing_file(engine):
+        raise _missing(engine)
+    try:
+        with engine.connect() as connection:
+            begin(connection, Kind.READ)
+            revision = _revision(connection)
+    except LedgerDown as down:
+        raise _cannot_use(down) from down
+    if revision is None:
+        raise _missing(engine)
+    _refuse_newer(revision, engine)
+    if revision != HEAD:
+        raise ConfigError(
+            f"the ledger has revision {revision}, this program needs {HEAD}.",
+            where=place(engine.url),
+            remedy="Stop whatever uses it, then start with `throughline up`, which brings it up to date.",
+        )
+
+
+def _missing_file(engine: Engine) -> bool:
+    """SQLite would create an empty file where there is none."""
+    if engine.dialect.name != "sqlite" or is_memory(engine.url) or engine.url.query.get("uri"):
+        return False
+    return not Path(engine.url.database or "").exists()
+
+
+def _missing(engine: Engine) -> ConfigError:
+    return ConfigError(
+        "there is no ledger here yet.", where=place(engine.url), remedy="`throughline up` creates it."
+    )
+
+
+def _refuse_newer(revision: str | None, engine: Engine) -> None:
+    if revision is not None and revision not in REVISIONS:
+        raise ConfigError(
+            f"the ledger has revision {revision}, and the newest that this program knows is {HEAD}: "
+            f"it was made by a newer program. Nothing was changed.",
+            where=place(engine.url),
+            remedy="Install that version of throughline, or name another ledger.",
+        )
+
+
+def _cannot_use(down: LedgerDown) -> ConfigError:
+    return ConfigError(
+        f"the ledger cannot be used: {down.trouble.what}.", where=down.where, remedy=down.trouble.remedy
+    )
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608 - a constant
+
+
+def _make_folder(engine: Engine) -> None:
+    if engine.dialect.name != "sqlite" or is_memory(engine.url) or engine.url.query.get("uri"):
+        return
+    folder = Path(engine.url.database or "").absolute().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {folder} cannot be made: {error.strerror}.",
+            where=place(engine.url),
+            remedy="Name a folder that is writable for this user.",
+        ) from error
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Then readers and the writer do not wait for each other. The file remembers it.
+
+    SQLite does not wait by itself when two processes switch it over at once.
+    """
+    if engine.dialect.name != "sqlite" or is_memory(engine.url):
+        return
+    for wait_s in (0.02, 0.1, 0.5, 2.0, None):
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            return
+        except LedgerDown as down:
+            if wait_s is None or down.trouble is not LOCKED:
+                raise
+            time.sleep(wait_s)
+
+
+def _lock(connection: Connection) -> None:
+    begin(connection, Kind.DURABLE)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - 60 ms that only a start with work to do shall pay
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,123 @@
+"""The ledger on a SQL database."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from sqlalchemy import Connection, Engine, Pool
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
+from pipeline.ledger import schema
+from pipeline.ledger.engines import begin, is_memory, make_engine, parse_url
+from pipeline.ledger.kinds import Kind
+from pipeline.ledger.unit import SqlUnit
+
+_of_parents: list[Pool] = []
+
+
+class SqlLedger:
+    """Fulfils `ports.Ledger`. Connects when it is first used; may be made before a fork and used after it.
+
+    `busy_timeout_s`: how long a unit waits for a lock or a connection before it raises LedgerUnavailable.
+    """
+
+    def __init__(self, url: str, *, busy_timeout_s: float = 10.0) -> None:
+        self.url = parse_url(url)
+        self._busy_timeout_s = busy_timeout_s
+        self._engine = make_engine(self.url, busy_timeout_s)
+        self._pid = os.getpid()
+        self._thread = threading.local()
+        # In memory there is one connection: units of several threads take turns.
+        self._turn = threading.Lock() if is_memory(self.url) else None
+
+    def begin(self, *, durable: bool = False) -> AbstractContextManager[SqlUnit]:
+        return self._unit(Kind.DURABLE if durable else Kind.WRITE)
+
+    def read(self) -> AbstractContextManager[SqlUnit]:
+        return self._unit(Kind.READ)
+
+    def close(self) -> None:
+        """Close every connection. A later unit connects again."""
+        self.engine.dispose()
+
+    def migrate(self) -> None:
+        """Create the tables, or bring them to this program's revision. Safe in several processes at once.
+
+        Raises: ConfigError, as `check_version` does.
+        """
+        schema.migrate(self.engine)
+
+    def check_version(self) -> None:
+        """Touches nothing.
+
+        Raises: ConfigError when the ledger cannot be opened, is missing, older or newer than this program.
+        """
+        schema.check_version(self.engine)
+
+    @property
+    def engine(self) -> Engine:
+        """This process's engine: connections are never shared over a fork."""
+        if os.getpid() != self._pid:
+            self._leave_parent()
+        return self._engine
+
+    def _leave_parent(self) -> None:
+        if self._turn is not None:
+            raise InvariantBroken("a ledger in memory was used in a process that did not make it")
+        # Closing the parent's connections from here would harm the parent: they are kept, and never touched.
+        _of_parents.append(self._engine.pool)
+        self._engine.dispose(close=False)
+        self._thread = threading.local()
+        self._pid = os.getpid()
+
+    @contextmanager
+    def _unit(self, kind: Kind) -> Iterator[SqlUnit]:
+        engine = self.engine
+        if getattr(self._thread, "busy", False):
+            raise InvariantBroken("a unit of the ledger was begun inside another one: pass the first one on")
+        self._thread.busy = True
+        try:
+            with self._my_turn(), self._begun(engine, kind) as connection:
+                yield SqlUnit(connection)
+                connection.commit()
+        finally:
+            self._thread.busy = False
+
+    @staticmethod
+    def _begun(engine: Engine, kind: Kind) -> Connection:
+        """A connection inside a transaction; closing it undoes what was not committed."""
+        connection = _connected(engine)
+        try:
+            begin(connection, kind)
+        except LedgerUnavailable:
+            went_away = connection.invalidated
+            connection.close()
+            if not went_away:
+                raise
+            # The pool held a connection whose server went away meanwhile; nothing was asked of it yet.
+            connection = _connected(engine)
+            begin(connection, kind)
+        return connection
+
+    def _my_turn(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._turn is None else self._taken_turn(self._turn)
+
+    @contextmanager
+    def _taken_turn(self, turn: threading.Lock) -> Iterator[None]:
+        if not turn.acquire(timeout=self._busy_timeout_s):
+            raise LedgerUnavailable("the ledger in memory stayed in use by another thread")
+        try:
+            yield
+        finally:
+            turn.release()
+
+
+def _connected(engine: Engine) -> Connection:
+    try:
+        return engine.connect()
+    except PoolTimeout as error:
+        raise LedgerUnavailable("every connection to the ledger is in use by another thread") from error

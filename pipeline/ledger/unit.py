@@ -1,0 +1,69 @@
+"""One transaction's view of the ledger."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from pipeline.domain.ids import DecisionId
+from pipeline.ledger.decisions import SqlDecisions
+from pipeline.ledger.fills import SqlFills
+from pipeline.ledger.finding import find_decision
+from pipeline.ledger.orders import SqlOrders
+from pipeline.ledger.permits import SqlPermits
+from pipeline.ledger.positions import SqlEquityCurve, SqlPositions
+from pipeline.ledger.sessions import SqlSessions
+from pipeline.ledger.stages import SqlStages
+from pipeline.ledger.switches import SqlSwitches
+from pipeline.ledger.verdicts import SqlVerdicts
+
+
+class SqlUnit:
+    """Fulfils `ports.Unit`. Of no use once its block has ended."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def decisions(self) -> SqlDecisions:
+        return SqlDecisions(self._connection)
+
+    @property
+    def stages(self) -> SqlStages:
+        return SqlStages(self._connection)
+
+    @property
+    def verdicts(self) -> SqlVerdicts:
+        return SqlVerdicts(self._connection)
+
+    @property
+    def permits(self) -> SqlPermits:
+        return SqlPermits(self._connection)
+
+    @property
+    def orders(self) -> SqlOrders:
+        return SqlOrders(self._connection)
+
+    @property
+    def fills(self) -> SqlFills:
+        return SqlFills(self._connection)
+
+    @property
+    def positions(self) -> SqlPositions:
+        return SqlPositions(self._connection)
+
+    @property
+    def equity(self) -> SqlEquityCurve:
+        return SqlEquityCurve(self._connection)
+
+    @property
+    def switches(self) -> SqlSwitches:
+        return SqlSwitches(self._connection)
+
+    @property
+    def sessions(self) -> SqlSessions:
+        return SqlSessions(self._connection)
+
+    def find_decision(self, text: str) -> DecisionId | None:
+        return find_decision(self._connection, text)

@@ -1,0 +1,129 @@
+"""What strategies and checks answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from pipeline.domain.checks import CheckVerdict
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.intents import Leg
+from pipeline.domain.signals import NearestMiss, Regime, Side, Signal, StrategyVerdict
+from pipeline.ledger.repository import Repository, insert_once
+from pipeline.ledger.tables import check_verdicts, strategy_verdicts
+
+_LEGS = list(Leg)
+
+_INSERT = insert_once(strategy_verdicts)
+_OF = (
+    select(strategy_verdicts)
+    .where(strategy_verdicts.c.decision_id == bindparam("id"))
+    .order_by(strategy_verdicts.c.place)
+)
+_INSERT_CHECK = insert_once(check_verdicts)
+_CHECKS_OF = (
+    select(check_verdicts)
+    .where(check_verdicts.c.decision_id == bindparam("id"))
+    .order_by(check_verdicts.c.place)
+)
+
+
+class SqlVerdicts(Repository):
+    """Fulfils `ports.Verdicts`. Both kinds keep the order in which they were given."""
+
+    __slots__ = ()
+
+    def add(self, decision_id: DecisionId, verdicts: Iterable[StrategyVerdict]) -> None:
+        rows = [_row(decision_id, place, verdict) for place, verdict in enumerate(verdicts)]
+        if rows:
+            self._connection.execute(_INSERT, rows)
+
+    def of(self, decision_id: DecisionId) -> Sequence[StrategyVerdict]:
+        return [_verdict(row) for row in self._all(_OF, {"id": decision_id})]
+
+    def add_checks(self, decision_id: DecisionId, leg: Leg, verdicts: Iterable[CheckVerdict]) -> None:
+        key = {"decision_id": decision_id, "leg": leg}
+        rows = [key | _check_row(place, verdict) for place, verdict in enumerate(verdicts)]
+        if rows:
+            self._connection.execute(_INSERT_CHECK, rows)
+
+    def checks_of(self, decision_id: DecisionId) -> Sequence[CheckVerdict]:
+        rows = sorted(self._all(_CHECKS_OF, {"id": decision_id}), key=lambda row: _LEGS.index(row["leg"]))
+        return [_check(row) for row in rows]
+
+
+def _row(decision_id: DecisionId, place: int, verdict: StrategyVerdict) -> dict[str, object]:
+    miss = verdict.nearest_miss
+    return {
+        "decision_id": decision_id,
+        "strategy": verdict.strategy,
+        "place": place,
+        "kind": verdict.kind,
+        "regime": verdict.regime,
+        "signal": None if verdict.signal is None else verdict.signal.as_record(),
+        "miss_condition": None if miss is None else miss.condition,
+        "miss_value": None if miss is None else _number(miss.value),
+        "miss_threshold": None if miss is None else _number(miss.threshold),
+        "error": verdict.error,
+        "chosen": verdict.chosen,
+        "run_ms": verdict.run_ms,
+    }
+
+
+def _number(value: float) -> float | None:
+    """SQLite has no NaN; both databases keep it as NULL."""
+    return None if math.isnan(value) else value
+
+
+def _verdict(row: Mapping[str, Any]) -> StrategyVerdict:
+    return StrategyVerdict(
+        strategy=row["strategy"],
+        kind=row["kind"],
+        regime=row["regime"],
+        signal=None if row["signal"] is None else _signal(row["signal"]),
+        nearest_miss=_miss(row),
+        error=row["error"],
+        chosen=row["chosen"],
+        run_ms=row["run_ms"],
+    )
+
+
+def _miss(row: Mapping[str, Any]) -> NearestMiss | None:
+    if row["miss_condition"] is None:
+        return None
+    return NearestMiss(row["miss_condition"], _or_nan(row["miss_value"]), _or_nan(row["miss_threshold"]))
+
+
+def _or_nan(number: float | None) -> float:
+    return math.nan if number is None else number
+
+
+def _signal(record: Mapping[str, str]) -> Signal:
+    return Signal(
+        side=Side(record["side"]),
+        score=Decimal(record["score"]),
+        entry=Decimal(record["entry"]),
+        stop_loss=Decimal(record["stop_loss"]),
+        take_profit=Decimal(record["take_profit"]),
+        reason=record["reason"],
+        regime=Regime(record["regime"]),
+    )
+
+
+def _check_row(place: int, verdict: CheckVerdict) -> dict[str, object]:
+    return {
+        "place": place,
+        "code": verdict.code,
+        "ok": verdict.ok,
+        "value": verdict.value,
+        "limit": verdict.limit,
+        "detail": verdict.detail,
+    }
+
+
+def _check(row: Mapping[str, Any]) -> CheckVerdict:
+    return CheckVerdict(row["code"], row["ok"], row["value"], row["limit"], row["detail"])

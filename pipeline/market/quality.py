@@ -1,0 +1,163 @@
+"""Quality: from whatever an exchange sent to candles that can be trusted with money.
+
+A bar is right or it is refused; nothing is repaired by guessing, no bar is invented. What is refused is
+missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, unique
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.domain.timeframes import Timeframe
+from pipeline.market.series import milliseconds, newest_run
+from pipeline.strategies.candles import Candles, Floats
+
+Mask = npt.NDArray[np.bool_]
+
+
+@unique
+class Flaw(StrEnum):
+    """What can be wrong with a row or with the series. All but GAP refuse the row."""
+
+    NOT_A_BAR = "not_a_bar"
+    NOT_FINITE = "not_finite"
+    OFF_GRID = "off_grid"
+    NOT_POSITIVE = "not_positive"
+    NEGATIVE_VOLUME = "negative_volume"
+    HIGH_BELOW_LOW = "high_below_low"
+    OUTSIDE_RANGE = "outside_range"
+    FROM_THE_FUTURE = "from_the_future"
+    CONTRADICTED = "contradicted"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding. `open_time` in ms names the bar, where its row had a usable time."""
+
+    flaw: Flaw
+    open_time: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came out of a check.
+
+    `candles` the closed bars that count: contiguous up to the newest. `sound` all good ones, gaps and all:
+    what the store may keep until the gaps are filled. `problems` everything that was wrong.
+    """
+
+    candles: Candles
+    sound: Candles
+    problems: tuple[Problem, ...]
+
+    @property
+    def summary(self) -> str:
+        """`3 not_finite, 1 gap`; empty when all was well."""
+        flaws = [problem.flaw for problem in self.problems]
+        return ", ".join(f"{flaws.count(flaw)} {flaw}" for flaw in Flaw if flaw in flaws)
+
+
+def check(rows: object, timeframe: Timeframe, now: datetime) -> Checked:
+    """Closed, ordered, deduplicated, contiguous candles out of raw rows, and the list of problems.
+
+    Shape:  rows of [open time in ms, open, high, low, close, volume], in any order, possibly rubbish.
+    `now`:  the exchange's clock; a bar still forming then is not taken, which is no problem but the rule.
+    Rows that repeat each other count once; rows that contradict each other about one bar are all refused.
+    """
+    table, unusable = _table(rows)
+    sound, refused = _sound(table, timeframe, milliseconds(now))
+    agreed, contradicted = _agreed(sound)
+    candles = Candles.from_rows(agreed)
+    run = newest_run(candles, timeframe)
+    return Checked(run, candles, (*unusable, *refused, *contradicted, *_gaps(candles, timeframe)))
+
+
+def _table(rows: object) -> tuple[Floats, list[Problem]]:
+    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
+        return np.empty((0, 6)), [Problem(Flaw.NOT_A_BAR, None, f"{type(rows).__name__} instead of rows")]
+    numbers = [_numbers(row) for row in rows]
+    problems = [
+        Problem(Flaw.NOT_A_BAR, None, f"row {index}: {rows[index]!r:.80}")
+        for index, bar in enumerate(numbers)
+        if bar is None
+    ]
+    usable = [bar for bar in numbers if bar is not None]
+    return np.array(usable, np.float64).reshape(len(usable), 6), problems
+
+
+def _numbers(row: object) -> tuple[float, ...] | None:
+    """Six floats, or None when the row is not six numbers. Text is no number, whatever it spells."""
+    if not isinstance(row, Sequence) or len(row) != 6:
+        return None
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in row):
+        return None
+    try:
+        return tuple(float(value) for value in row)
+    except OverflowError:
+        return None
+
+
+def _sound(table: Floats, timeframe: Timeframe, now_ms: int) -> tuple[Floats, list[Problem]]:
+    """The closed rows without a flaw of their own, and a problem for each of the others (its first flaw)."""
+    refused = np.zeros(len(table), np.bool_)
+    problems: list[Problem] = []
+    for flaw, flawed in _flaws(table, timeframe, now_ms):
+        problems += [_problem(flaw, table[index]) for index in np.flatnonzero(flawed & ~refused)]
+        refused |= flawed
+    closed = table[:, 0] + timeframe.milliseconds <= now_ms
+    return table[~refused & closed], problems
+
+
+def _flaws(table: Floats, timeframe: Timeframe, now_ms: int) -> list[tuple[Flaw, Mask]]:
+    """For each flaw of a row, in the order in which they are named, which rows have it."""
+    time, opened, high, low, close, volume = table.T
+    with np.errstate(invalid="ignore"):  # a row with NaN or infinity is refused by the first of them
+        return [
+            (Flaw.NOT_FINITE, np.logical_or.reduce(~np.isfinite(table), axis=1)),
+            (Flaw.OFF_GRID, (np.mod(time, timeframe.milliseconds) != 0) | (time < 0)),
+            (Flaw.NOT_POSITIVE, np.minimum.reduce([opened, high, low, close]) <= 0),
+            (Flaw.NEGATIVE_VOLUME, volume < 0),
+            (Flaw.HIGH_BELOW_LOW, high < low),
+            (Flaw.OUTSIDE_RANGE, (np.maximum(opened, close) > high) | (np.minimum(opened, close) < low)),
+            (Flaw.FROM_THE_FUTURE, time > now_ms),
+        ]
+
+
+def _problem(flaw: Flaw, row: Floats) -> Problem:
+    usable_time = math.isfinite(row[0]) and abs(row[0]) < 2**53
+    shown = ", ".join(f"{value:.10g}" for value in row[1:])
+    return Problem(flaw, int(row[0]) if usable_time else None, f"open, high, low, close, volume = {shown}")
+
+
+def _agreed(table: Floats) -> tuple[Floats, list[Problem]]:
+    """One row for each opening time, ascending; times about which the rows disagree have none."""
+    distinct = np.unique(table, axis=0)
+    times, counts = np.unique(distinct[:, 0], return_counts=True)
+    torn = times[counts > 1]
+    problems = [Problem(Flaw.CONTRADICTED, int(time), "two different bars of this time") for time in torn]
+    return distinct[~np.isin(distinct[:, 0], torn)], problems
+
+
+def _gaps(candles: Candles, timeframe: Timeframe) -> list[Problem]:
+    steps = np.diff(candles.open_time)
+    return [
+        Problem(
+            Flaw.GAP,
+            int(candles.open_time[index]) + timeframe.milliseconds,
+            _missing(steps[index], timeframe),
+        )
+        for index in np.flatnonzero(steps != timeframe.milliseconds)
+    ]
+
+
+def _missing(step: np.int64, timeframe: Timeframe) -> str:
+    return f"{int(step) // timeframe.milliseconds - 1} bars missing"

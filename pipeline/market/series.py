@@ -1,0 +1,86 @@
+"""Arithmetic on candles: join two pieces, cut by time, find the newest run without a gap. All pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+
+from pipeline.domain.timeframes import Timeframe
+from pipeline.strategies.candles import Candles, Floats, Times
+
+
+def milliseconds(at: datetime) -> int:
+    """Whole milliseconds since the epoch."""
+    return round(at.timestamp() * 1000)
+
+
+def merged(old: Candles, new: Candles) -> Candles:
+    """The bars of both by opening time; where both have one, the new one.
+
+    Shape: strictly rising in, strictly rising out.
+    """
+    if not len(new):
+        return old
+    if not len(old):
+        return new
+    if new.open_time[0] > old.open_time[-1]:
+        return _joined(old, new)
+    kept = ~np.isin(old.open_time, new.open_time, assume_unique=True)
+    both = _joined(_picked(old, kept), new)
+    return _picked(both, np.argsort(both.open_time, kind="stable"))
+
+
+def newest_run(candles: Candles, timeframe: Timeframe) -> Candles:
+    """The contiguous bars up to the newest one: what lies before the last gap does not count."""
+    breaks = np.flatnonzero(np.diff(candles.open_time) != timeframe.milliseconds)
+    return candles.cut(int(breaks[-1]) + 1, len(candles)) if len(breaks) else candles
+
+
+def between(candles: Candles, first_ms: int, last_ms: int) -> Candles:
+    """The bars that open from `first_ms` up to and including `last_ms`."""
+    start = int(np.searchsorted(candles.open_time, first_ms, side="left"))
+    stop = int(np.searchsorted(candles.open_time, last_ms, side="right"))
+    return candles.cut(start, max(start, stop))
+
+
+def missing_span(
+    candles: Candles, first_ms: int, last_ms: int, timeframe: Timeframe
+) -> tuple[int, int] | None:
+    """The first and the last opening time on the grid from `first_ms` to `last_ms` that has no bar.
+
+    Returns None when all are there. `candles` may have gaps; they must lie on the grid.
+    """
+    step = timeframe.milliseconds
+    grid: Times = np.arange(first_ms, last_ms + 1, step, dtype=np.int64)
+    have = between(candles, first_ms, last_ms).open_time
+    if len(have) == len(grid):
+        return None
+    lacking = grid[~np.isin(grid, have, assume_unique=True)]
+    return int(lacking[0]), int(lacking[-1])
+
+
+def _joined(first: Candles, second: Candles) -> Candles:
+    return Candles(
+        np.concatenate((first.open_time, second.open_time)),
+        _floats(first.open, second.open),
+        _floats(first.high, second.high),
+        _floats(first.low, second.low),
+        _floats(first.close, second.close),
+        _floats(first.volume, second.volume),
+    )
+
+
+def _floats(first: Floats, second: Floats) -> Floats:
+    return np.concatenate((first, second))
+
+
+def _picked(candles: Candles, which: np.ndarray[tuple[int, ...], np.dtype[np.bool_ | np.intp]]) -> Candles:
+    return Candles(
+        candles.open_time[which],
+        candles.open[which],
+        candles.high[which],
+        candles.low[which],
+        candles.close[which],
+        candles.volume[which],
+    )

@@ -1,0 +1,42 @@
+"""Stage four: place the permitted order, at most once, and learn what became of it.
+
+Requires: validate's output, a permit in the ledger; evaluate's, the intent it is for.
+Produces: an order with its steps, its fills, a position; or an order whose fate the resolver will learn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.domain.decisions import Decision, End, Stage, StageEnd, StageRecord
+from pipeline.domain.intents import Intent
+from pipeline.domain.outcomes import EndReason
+from pipeline.domain.permits import Permit
+from pipeline.domain.ports import Ledger
+from pipeline.execution.router import OrderRouter
+from pipeline.stages.running import Conclusion
+from pipeline.stages.validate import read_intent
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """The execute stage, called with a decision."""
+
+    ledger: Ledger
+    router: OrderRouter
+
+    def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
+        finish = self._place(decision)
+        return lambda unit: finish
+
+    def _place(self, decision: Decision) -> StageEnd:
+        permit, intent = self._permitted(decision)
+        if permit is None:
+            return End(EndReason.NO_PERMIT, "the ledger holds no permit of this decision; nothing was sent")
+        return self.router.place(decision, intent, permit)
+
+    def _permitted(self, decision: Decision) -> tuple[Permit | None, Intent]:
+        with self.ledger.read() as unit:
+            permit = unit.permits.of(decision.decision_id)
+            intent = read_intent(unit.stages.get(decision.decision_id, Stage.EVALUATE))
+        return permit, intent

@@ -1,0 +1,134 @@
+"""Opening a decision: its row stands in the ledger before its first message is published."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum, unique
+
+from pipeline.domain import ids
+from pipeline.domain.decisions import Decision, Mode, Origin
+from pipeline.domain.events import EventName, Events
+from pipeline.domain.outcomes import EndReason, outcome_of
+from pipeline.domain.ports import Clock, Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassRequest:
+    """Who wants a pass over which symbol for which instant. Manual passes bring a nonce of their own."""
+
+    symbol: str
+    slot: datetime
+    origin: Origin
+    nonce: str = ""
+    dry_run: bool = False
+
+    @classmethod
+    def manual(cls, symbol: str, at: datetime, origin: Origin, *, dry_run: bool = False) -> PassRequest:
+        """A pass that somebody asks for now; two of them in one second are two decisions."""
+        return cls(
+            symbol=symbol,
+            slot=at.replace(microsecond=0),
+            origin=origin,
+            nonce=secrets.token_hex(8),
+            dry_run=dry_run,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningTerms:
+    """What every decision of this process has in common."""
+
+    account: str
+    mode: Mode
+    config_hash: str
+    cadence: timedelta
+    deadline: timedelta
+
+
+@unique
+class Opening(StrEnum):
+    """`opened` is to be published; `known` was opened before (another beat, say); `overlapped` has ended."""
+
+    OPENED = "opened"
+    KNOWN = "known"
+    OVERLAPPED = "overlapped"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The answer to a request: the decision as it stands in the ledger, and what became of it."""
+
+    decision: Decision
+    how: Opening
+
+
+def open_decision(
+    request: PassRequest, terms: OpeningTerms, ledger: Ledger, clock: Clock, events: Events, universe_version: str
+) -> Opened:
+    """Write the decision's row. Safe to call twice for one slot: the second call finds the first.
+
+    A symbol whose previous decision is still open is skipped, and says so: the row is written all the same,
+    ended as OVERLAP.
+    """
+    decision = _minted(request, terms, clock.now(), universe_version)
+    with ledger.begin() as unit:
+        standing = unit.decisions.open(decision)
+        if standing is not None and standing.decision_id != decision.decision_id:
+            decision = _overlapping(decision, standing)
+            unit.decisions.add_ended(decision)
+    if standing is None:
+        _emit_start(events, decision)
+        return Opened(decision, Opening.OPENED)
+    if standing.decision_id == decision.decision_id:
+        return Opened(standing, Opening.KNOWN)
+    emit_end(events, decision)
+    return Opened(decision, Opening.OVERLAPPED)
+
+
+def _emit_start(events: Events, decision: Decision) -> None:
+    fields: dict[str, object] = {**decision.headers(), "origin": decision.origin.value}
+    events.emit(EventName.DECISION_START, level=None, **fields)
+
+
+def _minted(request: PassRequest, terms: OpeningTerms, now: datetime, universe_version: str) -> Decision:
+    return Decision(
+        decision_id=ids.decision_id(request.symbol, request.slot, request.nonce),
+        symbol=request.symbol,
+        slot=request.slot,
+        origin=request.origin,
+        account=terms.account,
+        mode=terms.mode,
+        config_hash=terms.config_hash,
+        universe_version=universe_version,
+        enqueued_at=now,
+        expires_at=now + terms.cadence,
+        deadline_at=now + max(terms.cadence, terms.deadline),
+        dry_run=request.dry_run,
+    )
+
+
+def _overlapping(decision: Decision, standing: Decision) -> Decision:
+    return replace(
+        decision,
+        outcome=outcome_of(EndReason.OVERLAP),
+        reason=EndReason.OVERLAP,
+        detail=f"{standing.decision_id} over the same symbol is still open since {standing.enqueued_at:%H:%M:%S}",
+        ended_at=decision.enqueued_at,
+    )
+
+
+def emit_end(events: Events, decision: Decision) -> None:
+    """The one DECISION_END of a decision that has just ended."""
+    ended_at, reason, outcome = decision.ended_at, decision.reason, decision.outcome
+    assert ended_at is not None and reason is not None and outcome is not None  # noqa: S101 - for the type checker
+    events.emit(
+        EventName.DECISION_END,
+        decision_id=decision.decision_id,
+        symbol=decision.symbol,
+        outcome=outcome.value,
+        reason=reason.value,
+        detail=decision.detail,
+        total_ms=round((ended_at - decision.enqueued_at).total_seconds() * 1000, 1),
+    )

@@ -1,0 +1,184 @@
+"""Running one stage of a decision, safely: delivered twice, killed anywhere, late or with a bug inside.
+
+The rules, in the order in which they are kept:
+
+1. A stage whose result is stored is not run again; its hand-off is made again, for the message after it may be lost.
+2. A message delivered too often ends its decision: whatever kills its workers must not kill them for ever.
+3. A stage works outside any transaction, then concludes inside one: its rows, its result and, if it ends the
+   decision, the outcome are committed together or not at all.
+4. What a stage raises ends the decision with the stack trace; `Transient` errors go back to the caller instead.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pipeline.domain.decisions import Advance, Decision, Delivery, End, Stage, StageEnd, StageRecord, StageResult
+from pipeline.domain.errors import Transient, UnknownDecision
+from pipeline.domain.events import EventName, Events
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.outcomes import EndReason, Reason
+from pipeline.domain.ports import Clock, Ledger, Unit
+from pipeline.stages.ending import end_if_settled, ended
+from pipeline.stages.opening import emit_end
+
+DETAIL_LENGTH = 4000
+
+Conclusion = Callable[[Unit], StageEnd]
+"""What a stage does inside the transaction, once its work outside is done."""
+
+StageFunction = Callable[[Decision, StageRecord | None], Conclusion]
+"""A stage: from the decision and the record of the stage before it to a conclusion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """The message that is to be published now."""
+
+    stage: Stage
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs stages against one ledger. `overrun_errors` are what the process raises in a stage that takes too long."""
+
+    ledger: Ledger
+    clock: Clock
+    events: Events
+    stages: dict[Stage, StageFunction]
+    max_deliveries: int
+    overrun_errors: tuple[type[Exception], ...] = field(default=())
+
+    def run(self, stage: Stage, decision_id: DecisionId, delivery: Delivery, symbol: str | None = None) -> Handoff | None:
+        """Run one stage. Returns the hand-off to be made now, or None when nothing travels on.
+
+        Raises: UnknownDecision when the ledger has no such decision, or it is about another symbol;
+                Transient when nothing could be done and the message should come again.
+        """
+        decision, records = self._known(decision_id, symbol)
+        done = records.get(stage)
+        if done is not None or not decision.is_open:
+            return self._hand_on_again(decision, stage, records)
+        before = _before(stage, records)
+        if before is None and stage is not Stage.FETCH:
+            self._refuse_out_of_turn(decision, stage, delivery)
+            return None
+        if delivery.attempt > self.max_deliveries:
+            self._give_up(decision, delivery)
+            return None
+        return self._work(decision, stage, delivery, before)
+
+    def fail(self, decision_id: DecisionId, reason: Reason, detail: str) -> None:
+        """End a decision from outside its stages, unless it has ended or an order of it is out."""
+        with self.ledger.begin(durable=True) as unit:
+            decision = unit.decisions.lock(decision_id)
+            if decision is None or not decision.is_open:
+                return
+            gone = end_if_settled(unit, decision, reason, detail[-DETAIL_LENGTH:], self.clock.now())
+        if gone is not None:
+            emit_end(self.events, gone)
+
+    def _known(self, decision_id: DecisionId, symbol: str | None) -> tuple[Decision, dict[Stage, StageRecord]]:
+        with self.ledger.read() as unit:
+            decision = unit.decisions.get(decision_id)
+            records = {record.stage: record for record in unit.stages.of(decision_id)}
+        if decision is None:
+            raise UnknownDecision(f"the ledger has no decision {decision_id}; its message is dropped")
+        if symbol is not None and symbol != decision.symbol:
+            raise UnknownDecision(f"{decision_id} is about {decision.symbol}, not {symbol}; its message is dropped")
+        return decision, records
+
+    def _hand_on_again(
+        self, decision: Decision, stage: Stage, records: dict[Stage, StageRecord]
+    ) -> Handoff | None:
+        after = stage.next
+        wanted = decision.is_open and after is not None and after not in records
+        self.events.emit(
+            EventName.STAGE_REPEATED, decision_id=decision.decision_id, stage=stage.value, handed_on=wanted
+        )
+        return Handoff(after, decision) if wanted and after is not None else None
+
+    def _refuse_out_of_turn(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
+        """A message for a stage whose turn has not come was made by hand, or by somebody who means harm."""
+        self.events.emit(
+            EventName.SECURITY,
+            decision_id=decision.decision_id,
+            stage=stage.value,
+            task_id=delivery.task_id,
+            what="a message for a stage whose turn has not come; nothing was done",
+        )
+
+    def _give_up(self, decision: Decision, delivery: Delivery) -> None:
+        detail = (
+            f"delivered {delivery.attempt} times (limit {self.max_deliveries}) without a result: its worker "
+            f"dies or its message is lost each time; last task {delivery.task_id}"
+        )
+        self.fail(decision.decision_id, EndReason.KEEPS_DYING, detail)
+
+    def _work(
+        self, decision: Decision, stage: Stage, delivery: Delivery, before: StageRecord | None
+    ) -> Handoff | None:
+        began = time.perf_counter()
+        try:
+            conclude = self.stages[stage](decision, before)
+            finish = self._conclude(decision, stage, delivery, conclude, began)
+        except Transient:
+            raise
+        except self.overrun_errors as error:
+            self.fail(decision.decision_id, EndReason.TIME_LIMIT, f"{stage} took too long: {error!r}")
+            return None
+        except Exception:  # what a stage raises must end its decision, with the trace
+            self.fail(decision.decision_id, EndReason.STAGE_RAISED, f"{stage}: {traceback.format_exc()}")
+            return None
+        after = stage.next
+        return Handoff(after, decision) if isinstance(finish, Advance) and after is not None else None
+
+    def _conclude(
+        self, decision: Decision, stage: Stage, delivery: Delivery, conclude: Conclusion, began: float
+    ) -> StageEnd | None:
+        """Commit the stage's end. None when another delivery had concluded it first."""
+        gone: Decision | None = None
+        with self.ledger.begin(durable=stage in (Stage.VALIDATE, Stage.EXECUTE)) as unit:
+            locked = unit.decisions.lock(decision.decision_id)
+            if locked is None or not locked.is_open:
+                return None
+            if unit.stages.get(decision.decision_id, stage) is not None:
+                return Advance({})  # the other delivery may have died before its hand-off
+            finish = conclude(unit)
+            if isinstance(finish, (Advance, End)):
+                unit.stages.add(self._record(decision, stage, delivery, finish, began))
+            if isinstance(finish, End):
+                now = self.clock.now()
+                unit.decisions.end(decision.decision_id, finish.reason, finish.detail[-DETAIL_LENGTH:], now)
+                gone = ended(decision, finish.reason, finish.detail, now)
+        if gone is not None:
+            emit_end(self.events, gone)
+        return finish
+
+    def _record(
+        self, decision: Decision, stage: Stage, delivery: Delivery, finish: Advance | End, began: float
+    ) -> StageRecord:
+        return StageRecord(
+            decision_id=decision.decision_id,
+            stage=stage,
+            task_id=delivery.task_id,
+            host=delivery.host,
+            worker=delivery.worker,
+            pid=delivery.pid,
+            attempt=delivery.attempt,
+            queue_wait_ms=delivery.queue_wait_ms,
+            started_at=delivery.received_at,
+            run_ms=round((time.perf_counter() - began) * 1000, 3),
+            result=StageResult.PASSED if isinstance(finish, Advance) else StageResult.ENDED,
+            output=finish.output,
+        )
+
+
+def _before(stage: Stage, records: dict[Stage, StageRecord]) -> StageRecord | None:
+    order = list(Stage)
+    at = order.index(stage)
+    return records.get(order[at - 1]) if at else None

@@ -1,0 +1,140 @@
+"""Which strategies there are: a dict of classes by name, from the package and from a folder of the user's."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+
+from pydantic import ValidationError
+
+from pipeline.domain.errors import ConfigError
+from pipeline.strategies.adaptive_ob import AdaptiveOb
+from pipeline.strategies.adaptive_str import AdaptiveStr
+from pipeline.strategies.interface import AnyStrategy, Strategy
+
+Registry = Mapping[str, type[AnyStrategy]]
+
+BUILT_IN: Registry = MappingProxyType({strategy.name: strategy for strategy in (AdaptiveOb, AdaptiveStr)})
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A strategy file that could not be used: where, and what is wrong. Only this file is left out."""
+
+    file: Path
+    line: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}"
+
+
+def build(
+    enabled: Sequence[str], params: Mapping[str, Mapping[str, object]], known: Registry = BUILT_IN
+) -> tuple[AnyStrategy, ...]:
+    """The enabled strategies with their parameters, in the order in which they are named.
+
+    Raises: ConfigError, naming the key, for a strategy that is not known and for parameters that do not
+    fit.
+    """
+    for name in [*enabled, *params]:
+        if name not in known:
+            raise _unknown(name, known)
+    return tuple(_built(known[name], params.get(name, {})) for name in enabled)
+
+
+def _built(strategy: type[AnyStrategy], values: Mapping[str, object]) -> AnyStrategy:
+    try:
+        return strategy(strategy.params_type.model_validate(dict(values)))
+    except ValidationError as problem:
+        raise _unfit(strategy, problem) from problem
+
+
+def _unknown(name: str, known: Iterable[str]) -> ConfigError:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return ConfigError(
+        f"there is no strategy called '{name}';",
+        where="strategies",
+        remedy=f"{hint}known are {', '.join(names)}",
+    )
+
+
+def _unfit(strategy: type[AnyStrategy], problem: ValidationError) -> ConfigError:
+    first = problem.errors(include_url=False)[0]
+    key = ".".join(["strategies", "params", strategy.name, *map(str, first["loc"])])
+    if first["type"] == "extra_forbidden":
+        choice = ", ".join(sorted(strategy.params_type.model_fields)) or "none"
+        return ConfigError("there is no such parameter;", where=key, remedy=f"known are {choice}")
+    return ConfigError(f"{first['input']!r} does not fit:", where=key, remedy=first["msg"])
+
+
+def from_folder(
+    folder: Path, known: Registry = BUILT_IN
+) -> tuple[dict[str, type[AnyStrategy]], list[Broken]]:
+    """All strategy classes of the folder's `*.py` files, by name, and the files that could not be used.
+
+    A name that is known already, or that two files claim, is refused: which one runs must never be a
+    matter of luck. Files whose name begins with an underscore are left alone. Raises: ConfigError when
+    there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{folder} is not a folder", remedy="create it, or name the one with your strategies"
+        )
+    found: dict[str, type[AnyStrategy]] = {}
+    broken: list[Broken] = []
+    for file in sorted(folder.glob("[!_]*.py")):
+        try:
+            _take(file, _strategies_of(_imported(file)), found, known)
+        except Exception as problem:  # noqa: BLE001 - whatever a user's file does wrong stops only that file
+            broken.append(Broken(file, _line(problem, file), f"{type(problem).__name__}: {problem}"))
+    return found, broken
+
+
+def _imported(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"throughline_strategies_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _strategies_of(module: ModuleType) -> list[type[AnyStrategy]]:
+    own = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Strategy) and value.__module__ == module.__name__
+    ]
+    if not own:
+        raise LookupError("there is no class in it that derives from Strategy")
+    return own
+
+
+def _take(
+    file: Path, strategies: Iterable[type[AnyStrategy]], found: dict[str, type[AnyStrategy]], known: Registry
+) -> None:
+    for strategy in strategies:
+        name = getattr(strategy, "name", None)
+        if not isinstance(name, str) or not name:
+            raise TypeError(f'class {strategy.__name__} has no name; write name = "my_strategy" in it')
+        if name in known or name in found:
+            raise ValueError(f"the name '{name}' is taken; give {file.name} another")
+        found[name] = strategy
+
+
+def _line(problem: Exception, file: Path) -> int:
+    """The line of the file where it went wrong; 1 when the fault has no place of its own."""
+    if isinstance(problem, SyntaxError):
+        return problem.lineno or 1
+    places = [
+        frame.lineno for frame in traceback.extract_tb(problem.__traceback__) if frame.filename == str(file)
+    ]
+    return places[-1] or 1 if places else 1

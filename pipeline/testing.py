@@ -1,0 +1,316 @@
+"""Fakes of the ports, for tests and rehearsals: a clock that stands still, a market, a bad exchange.
+misbehaves.
+
+They pass the same contract tests as the real adapter against the simulated exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum, unique
+
+from pipeline.domain.decisions import Mode
+from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.instruments import Instrument, Instruments
+from pipeline.domain.intents import OrderType, TimeInForce
+from pipeline.domain.orders import (
+    Acknowledged,
+    Answer,
+    Order,
+    OrderReport,
+    OrderState,
+    Rejected,
+    Trade,
+    Unknown,
+)
+from pipeline.domain.permits import Permit
+from pipeline.domain.positions import Equity, Holding
+from pipeline.domain.timeframes import Clock
+
+
+class FixedClock:
+    """Shows the time it was given until it is told otherwise."""
+
+    def __init__(self, at: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)) -> None:
+        self._now = at
+
+    def now(self) -> datetime:
+        return self._now
+
+    def turn(self, by: timedelta) -> datetime:
+        """Move it on, or back; returns the new time."""
+        self._now += by
+        return self._now
+
+    def set(self, to: datetime) -> None:
+        self._now = to
+
+
+@dataclass(frozen=True, slots=True)
+class FakeQuote:
+    """Best bid and ask, with their time."""
+
+    bid: Decimal
+    ask: Decimal
+    occurred_at: datetime
+
+
+def btc(**changes: object) -> Instrument:
+    """An instrument as Binance lists it, with what a test wants different."""
+    instrument = Instrument(
+        symbol="BTC/USDT:USDT",
+        market_id="BTCUSDT",
+        base="BTC",
+        quote="USDT",
+        price_tick=Decimal("0.1"),
+        qty_step=Decimal("0.001"),
+        min_qty=Decimal("0.001"),
+        max_qty=Decimal("1000"),
+        min_notional=Decimal("100"),
+    )
+    return replace(instrument, **changes)  # type: ignore[arg-type]  # names of its own fields
+
+
+@dataclass(slots=True)
+class FakeMarketData:
+    """A market that shows what it was given. Set `unavailable` to make every question fail."""
+
+    clock: Clock
+    known: Instruments = field(default_factory=lambda: Instruments.of([btc()]))
+    rows: dict[tuple[str, str], list[list[float]]] = field(default_factory=dict)
+    bid: Decimal = Decimal("60000.0")
+    ask: Decimal = Decimal("60000.1")
+    unavailable: str = ""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def instruments(self) -> Instruments:
+        self._answer("instruments", "")
+        return self.known
+
+    def now(self) -> datetime:
+        self._answer("now", "")
+        return self.clock.now()
+
+    def bars(self, symbol: str, timeframe: str, since: datetime, limit: int) -> Sequence[Sequence[float]]:
+        self._answer("bars", f"{symbol} {timeframe}")
+        self.known.find(symbol)
+        start = since.timestamp() * 1000
+        return [row for row in self.rows.get((symbol, timeframe), []) if row[0] >= start][:limit]
+
+    def quote(self, symbol: str) -> FakeQuote:
+        self._answer("quote", symbol)
+        self.known.find(symbol)
+        return FakeQuote(self.bid, self.ask, self.clock.now())
+
+    def _answer(self, question: str, about: str) -> None:
+        self.asked.append((question, about))
+        if self.unavailable:
+            raise ExchangeUnavailable(self.unavailable)
+
+
+@unique
+class Accident(StrEnum):
+    """What can happen to one submission."""
+
+    NONE = "none"
+    LOST_REQUEST = "lost_request"
+    LOST_ANSWER = "lost_answer"
+    LATE = "late"
+    BUSY = "busy"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True)
+class _Placed:
+    """An order in the fake's books. `visible_at`: before it the exchange says "not found" although it is
+    there.
+    """
+
+    order: Order
+    report: OrderReport
+    accepted_at: datetime
+    visible_at: datetime
+    trades: list[Trade] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FakeVenue:
+    """An exchange in memory. Immediate-or-cancel orders within the bound fill at once, in two trades.
+
+    `accidents` happen to the next submissions, one each; `down` makes every question fail;
+    `fill_fraction` is how much an order finds. `requests` counts what was sent, `accepted` what reached
+    the book: a second entry for one client order id is the double order that must never be.
+    """
+
+    clock: Clock
+    account: str = "main"
+    mode: Mode = Mode.PAPER
+    name: str = "binanceusdm"
+    best: Decimal = Decimal("60000.0")
+    balance: Decimal = Decimal("10000")
+    fee_rate: Decimal = Decimal("0.0004")
+    fill_fraction: Decimal = Decimal(1)
+    receive_window: timedelta = timedelta(seconds=5)
+    late_by: timedelta = timedelta(seconds=20)
+    hidden_for: timedelta = timedelta(0)
+    trades_late_by: timedelta = timedelta(0)
+    down: str = ""
+    accidents: list[Accident] = field(default_factory=list)
+    requests: list[Order] = field(default_factory=list)
+    accepted: list[Order] = field(default_factory=list)
+    _book: list[_Placed] = field(default_factory=list)
+    _late: list[tuple[datetime, Order]] = field(default_factory=list)
+    _next_id: int = 1
+
+    # ------------------------------------------------------------------------------------ the port Venue
+
+    def submit(self, order: Order, permit: Permit) -> Answer:
+        self.requests.append(order)
+        if order.sent_at is None or order.permit_id != permit.permit_id:
+            return Rejected("NOT_SENT", "an order is sent with its own permit and its pinned time")
+        accident = self.accidents.pop(0) if self.accidents else Accident.NONE
+        match accident:
+            case Accident.LOST_REQUEST:
+                return Unknown("the fake lost the request")
+            case Accident.LATE:
+                self._late.append((self.clock.now() + self.late_by, order))
+                return Unknown("the fake keeps the request for a while")
+            case Accident.BUSY:
+                return Rejected("-1008", "the fake is busy", retryable=True)
+            case Accident.REFUSED:
+                return Rejected("-2019", "Margin is insufficient.")
+        answer = self._take(order)
+        return Unknown("the fake lost the answer") if accident is Accident.LOST_ANSWER else answer
+
+    def find(self, order: Order) -> OrderReport | None:
+        placed = self._look(order)
+        return placed.report if placed and self.clock.now() >= placed.visible_at else None
+
+    def listed(self, order: Order, since: datetime) -> OrderReport | None:
+        placed = self._look(order)
+        return placed.report if placed and placed.accepted_at >= since else None
+
+    def trades(self, order: Order) -> Sequence[Trade]:
+        self._answer()
+        matching = (
+            placed for placed in self._book if placed.report.exchange_order_id == order.exchange_order_id
+        )
+        return [trade for placed in matching for trade in placed.trades if self._is_listed(trade)]
+
+    def trades_since(self, symbol: str, since: datetime) -> Sequence[Trade]:
+        self._answer()
+        on_symbol = (placed for placed in self._book if placed.order.symbol == symbol)
+        return [trade for placed in on_symbol for trade in placed.trades if trade.occurred_at >= since]
+
+    def cancel(self, order: Order) -> None:
+        placed = self._look(order)
+        if placed and not placed.report.state.is_final:
+            placed.report = replace(placed.report, state=OrderState.CANCELED)
+
+    def equity(self) -> Equity:
+        self._answer()
+        now = self.clock.now()
+        money = self.balance - sum(
+            (trade.fee for placed in self._book for trade in placed.trades), Decimal(0)
+        )
+        return Equity(
+            account=self.account,
+            mode=self.mode,
+            equity=money,
+            available=money,
+            unrealised_pnl=Decimal(0),
+            occurred_at=now,
+            recorded_at=now,
+        )
+
+    def holdings(self) -> Sequence[Holding]:
+        self._answer()
+        held: dict[str, Decimal] = {}
+        for placed in self._book:
+            signed = placed.report.filled_qty * placed.order.side.sign
+            held[placed.order.symbol] = held.get(placed.order.symbol, Decimal(0)) + signed
+        return [Holding(symbol=symbol, qty=qty, entry_price=self.best) for symbol, qty in held.items() if qty]
+
+    # ------------------------------------------------------------------------------- inside the exchange
+
+    def _answer(self) -> None:
+        self._let_late_ones_in()
+        if self.down:
+            raise ExchangeUnavailable(self.down)
+
+    def _look(self, order: Order) -> _Placed | None:
+        self._answer()
+        return self._known(order)
+
+    def _known(self, order: Order) -> _Placed | None:
+        newest_first = reversed(self._book)
+        return next((p for p in newest_first if p.order.client_order_id == order.client_order_id), None)
+
+    def _let_late_ones_in(self) -> None:
+        due = [order for at, order in self._late if at <= self.clock.now()]
+        self._late = [(at, order) for at, order in self._late if at > self.clock.now()]
+        for order in due:
+            self._place(order)
+
+    def _take(self, order: Order) -> Answer:
+        """The gate and the book, as the real one: ids are unique among open orders only."""
+        known = self._known(order)
+        if known and not known.report.state.is_final:
+            return Unknown("-4116: an open order has this client order id")
+        if order.sent_at is None or self.clock.now() - order.sent_at > self.receive_window:
+            return Rejected(
+                "-1021", "Timestamp for this request is outside of the recvWindow.", retryable=True
+            )
+        if order.qty * self.best > self.balance * 20:
+            return Rejected("-2019", "Margin is insufficient.")
+        return Acknowledged(self._place(order).report)
+
+    def _place(self, order: Order) -> _Placed:
+        now = self.clock.now()
+        state, filled = self._match(order)
+        report = OrderReport(
+            client_order_id=order.client_order_id,
+            exchange_order_id=str(8_000_000_000 + self._next_id),
+            state=state,
+            filled_qty=filled,
+            avg_price=self.best if filled else None,
+        )
+        placed = _Placed(order, report, now, now + self.hidden_for)
+        placed.trades = self._trades_of(placed, filled, now)
+        self._next_id += 1
+        self._book.append(placed)
+        self.accepted.append(order)
+        return placed
+
+    def _match(self, order: Order) -> tuple[OrderState, Decimal]:
+        bounded = order.type is OrderType.LIMIT
+        crosses = not bounded or (order.limit_price - self.best) * order.side.sign >= 0
+        filled = order.qty * self.fill_fraction if crosses else Decimal(0)
+        if filled == order.qty:
+            return OrderState.FILLED, filled
+        if bounded and order.tif is TimeInForce.GTC:
+            return (OrderState.PARTIALLY_FILLED if filled else OrderState.ACKED), filled
+        return OrderState.EXPIRED, filled
+
+    def _trades_of(self, placed: _Placed, filled: Decimal, now: datetime) -> list[Trade]:
+        first = (filled / 2).quantize(Decimal("0.001"))
+        parts = [part for part in (first, filled - first) if part > 0]
+        return [self._trade(placed, part, now, place) for place, part in enumerate(parts)]
+
+    def _trade(self, placed: _Placed, qty: Decimal, now: datetime, place: int) -> Trade:
+        return Trade(
+            trade_id=f"{placed.report.exchange_order_id}{place}",
+            exchange_order_id=placed.report.exchange_order_id,
+            side=placed.order.side,
+            qty=qty,
+            price=self.best,
+            fee=qty * self.best * self.fee_rate,
+            fee_asset="USDT",
+            occurred_at=now,
+        )
+
+    def _is_listed(self, trade: Trade) -> bool:
+        return self.clock.now() >= trade.occurred_at + self.trades_late_by

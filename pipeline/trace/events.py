@@ -1,0 +1,46 @@
+"""The emitters of events: into the log, or into a list for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pipeline.domain.events import EventName, Level
+from pipeline.trace import context, logs, sentry
+
+
+class LoggedEvents:
+    """Writes each event as one line of the process's log; what `pipeline.domain.events.Events` asks for."""
+
+    def emit(self, name: EventName, /, *, level: Level | None = None, **fields: object) -> None:
+        """Say that something happened now: in the log, and to Sentry when it is a failure. Never raises."""
+        chosen = level or name.level
+        logs.writer().write(chosen.value, name.value, fields)
+        sentry.report(name, chosen, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """One event as a test sees it: its own fields, and those of the decision it happened in."""
+
+    name: EventName
+    level: Level
+    fields: dict[str, object]
+
+
+@dataclass(slots=True)
+class RecordedEvents:
+    """Keeps events in memory, for tests and for commands that show what a call did."""
+
+    all: list[Emitted] = field(default_factory=list)
+
+    def emit(self, name: EventName, /, *, level: Level | None = None, **fields: object) -> None:
+        self.all.append(Emitted(name, level or name.level, {**context.fields(), **fields}))
+
+    def of(self, name: EventName) -> list[dict[str, object]]:
+        """The fields of every event of that name, oldest first."""
+        return [each.fields for each in self.all if each.name is name]
+
+    @property
+    def names(self) -> list[EventName]:
+        """What was said, in order."""
+        return [each.name for each in self.all]

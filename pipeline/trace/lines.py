@@ -1,0 +1,102 @@
+"""A record as one line of JSON, quickly and whatever is in it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from pipeline.domain.timeframes import iso
+from pipeline.trace import context
+from pipeline.trace.redaction import HIDDEN, SECRETS, hide, is_secret_name
+
+OPTIONS = (
+    orjson.OPT_APPEND_NEWLINE
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_SERIALIZE_NUMPY
+    | orjson.OPT_NON_STR_KEYS
+)
+
+LONGEST = 64 * 1024
+"""Bytes. A line above it keeps its identity and loses its fields."""
+
+RESERVED = frozenset({"time", "level", "event", "component", "host", "pid"})
+"""Fields that every line has; one of these names given by a caller is written as `<name>_`."""
+
+
+class LineMaker:
+    """Makes the lines of one process; `component` names its role."""
+
+    def __init__(self, component: str) -> None:
+        self._component = component
+        self._host = socket.gethostname()
+        self._pid = os.getpid()
+        os.register_at_fork(after_in_child=self._note_pid)
+
+    def _note_pid(self) -> None:
+        self._pid = os.getpid()
+
+    def line(self, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
+        """One line with its newline; never raises. Secrets are hidden by name and by value."""
+        record: dict[str, Any] = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "level": level,
+            "event": event,
+            "component": self._component,
+        }
+        record.update(context.fields())
+        for name, value in fields.items():
+            record[f"{name}_" if name in RESERVED else name] = _presentable(name, value)
+        record["host"] = self._host
+        record["pid"] = self._pid
+        return SECRETS.clean(_dumped(record))
+
+
+def _presentable(name: str, value: Any) -> Any:
+    if is_secret_name(name) and value:
+        return HIDDEN
+    return hide(value) if isinstance(value, (Mapping, list, tuple)) else value
+
+
+def _dumped(record: dict[str, Any]) -> bytes:
+    try:
+        line = orjson.dumps(record, _as_json, OPTIONS)
+    except (TypeError, ValueError, RecursionError):
+        # text that is not Unicode, a number beyond 64 bits, a structure without end
+        line = orjson.dumps({name: _as_text(value) for name, value in record.items()}, option=OPTIONS)
+    return line if len(line) <= LONGEST else _shortened(record, len(line))
+
+
+def _shortened(record: dict[str, Any], length: int) -> bytes:
+    kept = {name: _as_text(value)[:2000] for name, value in record.items()}
+    return orjson.dumps({**dict(list(kept.items())[:24]), "shortened_from_bytes": length}, option=OPTIONS)
+
+
+def _as_json(value: Any) -> Any:
+    """What orjson does not know, as plain JSON."""
+    match value:
+        case datetime():
+            return iso(value) if value.tzinfo else value.isoformat()
+        case date():
+            return value.isoformat()
+        case Decimal():
+            return format(value, "f")
+        case set() | frozenset():
+            return sorted(map(str, value))
+        case BaseException():
+            return f"{type(value).__name__}: {value}"
+        case _:
+            return str(value)
+
+
+def _as_text(value: Any) -> str:
+    try:
+        text = value if isinstance(value, str) else str(_as_json(value))
+    except Exception as error:  # noqa: BLE001 - a value that cannot be printed must not stop a trade
+        text = f"({type(value).__name__} that cannot be printed: {type(error).__name__})"
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,80 @@
+"""Secrets never reach a log: known by the name of their field, and by their value wherever it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+HIDDEN = "***"
+
+SHORTEST = 6
+"""Values shorter than this are not searched for: they would black out half of every line."""
+
+DEEPEST = 12
+
+_SECRET_NAME = re.compile(
+    r"(api_?key|secret|passw(or)?d|permit_key|private_key|token|authorization|cookie|signature|^dsn$)",
+    re.IGNORECASE,
+)
+
+_names: dict[str, bool] = {}
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field of this name is never shown."""
+    known = _names.get(name)
+    if known is None:
+        known = _names[name] = _SECRET_NAME.search(name) is not None
+    return known
+
+
+def hide(value: object, levels: int = DEEPEST) -> object:
+    """The value with every field that has a secret's name hidden, down to a depth that no record has."""
+    if not isinstance(value, (Mapping, list, tuple)):
+        return value
+    if levels == 0:
+        return "…"
+    if isinstance(value, Mapping):
+        return {
+            name: HIDDEN if inner and is_secret_name(str(name)) else hide(inner, levels - 1)
+            for name, inner in value.items()
+        }
+    return [hide(inner, levels - 1) for inner in value]
+
+
+class SecretValues:
+    """The values that are secret in this process, in each form in which a line of JSON could hold them."""
+
+    def __init__(self) -> None:
+        self._forms: tuple[bytes, ...] = ()
+
+    def register(self, values: Iterable[str]) -> None:
+        """From now on these are replaced in every line."""
+        forms = {form for value in values if len(value) >= SHORTEST for form in _forms(value)}
+        self._forms = tuple(sorted({*self._forms, *forms}, key=len, reverse=True))
+
+    def clean(self, line: bytes) -> bytes:
+        """The line without them."""
+        for form in self._forms:
+            if form in line:
+                line = line.replace(form, HIDDEN.encode())
+        return line
+
+
+def _forms(value: str) -> set[bytes]:
+    return {value.encode(), orjson.dumps(value)[1:-1], quote(value, safe="").encode()}
+
+
+def password_in(url: str) -> str:
+    """The password in an address, or nothing."""
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:
+        return ""
+
+
+SECRETS = SecretValues()
+"""Those of this process."""

@@ -1,0 +1,137 @@
+"""Moves time forward: fills resting orders, fires triggers, cancels what a countdown ends, liquidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from simulator.account import Account
+from simulator.engine import Engine
+from simulator.orders import AlgoOrder, Order, OrderRequest, OrderType, Side, TimeInForce
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An open order of either kind and the price that sets it off."""
+
+    account: Account
+    order: Order | AlgoOrder
+    price: Decimal
+    when_rising: bool
+
+    def reached(self, start: Decimal, end: Decimal) -> Decimal | None:
+        """Where on the way from start to end it goes off, if it does."""
+        far = max(start, end) if self.when_rising else min(start, end)
+        if (far < self.price) if self.when_rising else (far > self.price):
+            return None
+        already = start >= self.price if self.when_rising else start <= self.price
+        return start if already else self.price
+
+
+class Sweeper:
+    """Keeps the engine's orders in step with the clock."""
+
+    def __init__(self, engine: Engine, now_ms: int) -> None:
+        self._engine = engine
+        self._seen_ms = now_ms
+        self._countdowns: dict[tuple[str, str], int] = {}
+
+    def set_countdown(self, account: Account, symbol: str, deadline_ms: int | None) -> None:
+        """Cancel all orders of a symbol at that time unless it is set anew; None takes it back."""
+        key = (account.api_key, symbol)
+        self._countdowns.pop(key, None)
+        if deadline_ms is not None:
+            self._countdowns[key] = deadline_ms
+
+    def advance(self, now_ms: int) -> None:
+        """Bring everything from the last seen time to now."""
+        due = [(deadline, key) for key, deadline in self._countdowns.items() if deadline <= now_ms]
+        for deadline, key in sorted(due):
+            self._walk_all(deadline)
+            del self._countdowns[key]
+            account = self._engine.accounts.get(key[0])
+            if account is not None:
+                self._engine.cancel_all(account, key[1], deadline)
+        self._walk_all(now_ms)
+
+    def _walk_all(self, now_ms: int) -> None:
+        if now_ms <= self._seen_ms:
+            return
+        by_symbol: dict[str, list[Waiting]] = {}
+        for waiting in self._waiting():
+            by_symbol.setdefault(waiting.order.request.symbol, []).append(waiting)
+        for symbol in sorted(by_symbol):
+            self._walk(symbol, by_symbol[symbol], now_ms)
+        self._seen_ms = now_ms
+
+    def _walk(self, symbol: str, waiting: list[Waiting], now_ms: int) -> None:
+        market = self._engine.market
+        instrument = market.instrument(symbol)
+        price = market.last(symbol, self._seen_ms)
+        for at_ms, ticks in market.path(symbol, self._seen_ms, now_ms):
+            target = instrument.price(max(1, round(ticks)))
+            waiting = self._sweep(symbol, waiting, price, target, at_ms)
+            price = target
+
+    def _sweep(
+        self, symbol: str, waiting: list[Waiting], start: Decimal, end: Decimal, at_ms: int
+    ) -> list[Waiting]:
+        """Set off what lies between two prices, nearest first; what still waits afterwards is the answer."""
+        while True:
+            reached = [
+                (abs(price - start), number, price)
+                for number, one in enumerate(waiting)
+                if (price := one.reached(start, end)) is not None
+            ]
+            if not reached:
+                return waiting
+            _, number, start = min(reached)
+            self._set_off(waiting[number], start, at_ms)
+            waiting = [one for one in self._waiting() if one.order.request.symbol == symbol]
+
+    def _set_off(self, waiting: Waiting, price: Decimal, at_ms: int) -> None:
+        order = waiting.order
+        if isinstance(order, AlgoOrder):
+            tick = self._engine.market.instrument(order.request.symbol).tick
+            self._engine.trigger(waiting.account, order, int(price / tick), at_ms)
+        else:
+            self._engine.fill_resting(waiting.account, order, at_ms)
+
+    def _waiting(self) -> Iterator[Waiting]:
+        for account in self._engine.accounts.values():
+            for order in account.orders.open.values():
+                request = order.request
+                if request.price is not None:
+                    yield Waiting(account, order, request.price, request.side is Side.SELL)
+            for algo in account.orders.open_algos.values():
+                request = algo.request
+                rising = (request.side is Side.BUY) == request.type.is_stop
+                yield Waiting(account, algo, algo.trigger, rising)
+
+    def liquidate(self, now_ms: int) -> None:
+        """Close everything of an account whose margin balance no longer covers the maintenance margin."""
+        for account in self._engine.accounts.values():
+            self._liquidate(account, now_ms)
+
+    def _liquidate(self, account: Account, now_ms: int) -> None:
+        if not any(position.qty for position in account.positions.values()):
+            return
+        margin = self._engine.margin(account, now_ms)
+        if margin.balance >= margin.maintenance:
+            return
+        for symbol in list(account.positions):
+            self._engine.cancel_all(account, symbol, now_ms)
+            held = account.held(symbol)
+            if held:
+                side = Side.SELL if held > 0 else Side.BUY
+                request = liquidation(symbol, side, abs(held), now_ms)
+                self._engine.execute(account, request, self._engine.book(symbol, now_ms), now_ms)
+
+
+def liquidation(symbol: str, side: Side, qty: Decimal, now_ms: int) -> OrderRequest:
+    """Binance names such orders autoclose-<time>."""
+    client_id = f"autoclose-{now_ms}-{symbol}"
+    return OrderRequest(
+        symbol, side, OrderType.MARKET, qty, None, TimeInForce.IOC, client_id, reduce_only=True
+    )

@@ -1,0 +1,25 @@
+"""The Celery application. Importing it opens no connection and reads no file; its settings are read at first use."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery
+
+from config.loading import load
+from pipeline.domain.errors import ConfigError
+from tasks.settings import celery_settings
+
+app = Celery("throughline", include=["tasks.headers", "tasks.lifecycle", "tasks.stages", "tasks.upkeep"])
+
+
+def _settings() -> dict[str, Any]:
+    try:
+        return celery_settings(load())
+    except ConfigError as error:  # Celery's own commands show a stack trace otherwise
+        sys.stderr.write(f"throughline cannot start: {error}\n")
+        raise SystemExit(2) from error
+
+
+app.add_defaults(_settings)

@@ -1,0 +1,54 @@
+"""Celery's settings, each for a reason that was measured: see docs/decisions/0003-celery-settings.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu.entity import Queue
+
+from config.settings import Settings
+from tasks.policies import POLICIES, QUEUES, UPKEEP_QUEUE
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """What Celery is told, made from our own settings."""
+    return {
+        "broker_url": settings.redis_url,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {
+            "visibility_timeout": settings.chain.visibility_timeout_s,
+            # Kombu looks for expired deliveries every tenth of these by default: a killed worker's message would
+            # come back a minute and a half late.
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+        },
+        # Messages: JSON only, in nobody's pickles; nothing is kept of results, the ledger is the record.
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "event_serializer": "json",
+        "task_ignore_result": True,
+        "enable_utc": True,
+        "timezone": "UTC",
+        # Queues: those of the table and no others.
+        "task_queues": [Queue(name, routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call]  # kombu has no types
+        "task_default_queue": UPKEEP_QUEUE,
+        "task_create_missing_queues": False,
+        "task_routes": {name: {"queue": policy.queue} for name, policy in POLICIES.items()},
+        # Delivery: a message is done when its stage is, and comes back when its worker dies.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "task_soft_time_limit": settings.chain.soft_time_limit_s,
+        "task_time_limit": settings.chain.hard_time_limit_s,
+        # Hand-offs: the default gives up after 0.6 s and loses them while Redis restarts.
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+        # Flower sees the tasks; the messages' own "sent" events would double the cost and tell nothing new.
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "worker_hijack_root_logger": False,
+        "worker_proc_alive_timeout": 60.0,  # a child loads the exchange's markets before it reports
+        "beat_scheduler": "beat_schedule:SlotScheduler",
+        "beat_max_loop_interval": 1.0,
+    }

@@ -1,0 +1,84 @@
+"""The four stage tasks: message handling here, the story in `pipeline.stages`."""
+
+from __future__ import annotations
+
+from celery.app.task import Context, Task
+
+from pipeline.domain.decisions import Delivery, Origin, Stage
+from pipeline.domain.errors import Transient, UnknownDecision
+from pipeline.domain.events import EventName
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.timeframes import SystemClock
+from tasks import headers
+from tasks.app import app
+from tasks.enqueue import enqueue
+from tasks.policies import POLICIES, backoff_s, task_name
+from tasks.publishing import publish
+from tasks.services import decision_scope, services
+
+
+@app.task(bind=True, name=task_name(Stage.FETCH), max_retries=POLICIES["tasks.fetch"].retries)
+def fetch(self: Task, symbol: str) -> str:
+    """Which closed bars does the decision see? Called by hand, without headers, it opens a decision first."""
+    if headers.read(self.request, "decision_id") is None:
+        opened = enqueue(symbol, origin=Origin.CALL)
+        return f"{opened.decision_id} {opened.reason or 'enqueued'}"
+    return _run(self, Stage.FETCH, symbol)
+
+
+@app.task(bind=True, name=task_name(Stage.EVALUATE), max_retries=POLICIES["tasks.evaluate"].retries)
+def evaluate(self: Task, symbol: str) -> str:
+    """What do the strategies make of those bars?"""
+    return _run(self, Stage.EVALUATE, symbol)
+
+
+@app.task(bind=True, name=task_name(Stage.VALIDATE), max_retries=POLICIES["tasks.validate"].retries)
+def validate(self: Task, symbol: str) -> str:
+    """Does the governor permit it?"""
+    return _run(self, Stage.VALIDATE, symbol)
+
+
+@app.task(bind=True, name=task_name(Stage.EXECUTE), max_retries=POLICIES["tasks.execute"].retries)
+def execute(self: Task, symbol: str) -> str:
+    """Place the permitted order, once."""
+    return _run(self, Stage.EXECUTE, symbol)
+
+
+def _run(task: Task, stage: Stage, symbol: str) -> str:
+    """One delivery of one stage. What it returns is for the eyes of Flower's users."""
+    decision_id = DecisionId(headers.read(task.request, "decision_id") or "")
+    with decision_scope(task.request, stage):
+        try:
+            handoff = services().runner.run(stage, decision_id, _delivery(task.request, decision_id, stage), symbol)
+        except Transient as error:
+            raise task.retry(exc=error, countdown=backoff_s(task)) from error
+        except UnknownDecision as error:
+            services().events.emit(EventName.SECURITY, what=str(error), task_id=task.request.id)
+            return "dropped"
+        if handoff is None:
+            return "ended"
+        publish(handoff.stage, handoff.decision)
+        return f"passed to {handoff.stage}"
+
+
+def _delivery(request: Context, decision_id: DecisionId, stage: Stage) -> Delivery:
+    now = SystemClock().now()
+    worker = request.hostname or ""
+    return Delivery(
+        task_id=request.id,
+        host=worker.partition("@")[2],
+        worker=worker,
+        pid=services().pid,
+        attempt=_attempt(request, decision_id, stage),
+        received_at=now,
+        published_at=headers.published_at(request),
+    )
+
+
+def _attempt(request: Context, decision_id: DecisionId, stage: Stage) -> int:
+    """First deliveries cost nothing; only what the broker delivers again is counted, in the ledger."""
+    if not (request.delivery_info or {}).get("redelivered"):
+        return headers.attempt(request)
+    with services().ledger.begin() as unit:
+        deliveries = unit.stages.count_delivery(decision_id, stage, SystemClock().now())
+    return deliveries

@@ -1,0 +1,3 @@
+"""The specification of Throughline, as sentences that are checked."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""What tests share: real servers, real processes, waiting for a condition."""
+
+from __future__ import annotations

@@ -1,0 +1,185 @@
+"""The whole chain as real processes: Redis, a simulated exchange, a ledger, workers, and beat where wanted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from config.loading import load
+from pipeline.bootstrap import Pipeline, build
+from pipeline.domain.decisions import Decision
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.switches import TradingState
+from pipeline.domain.timeframes import SystemClock
+from tests.support.processes import Started, child_environment, temporary_folder
+from tests.support.servers import RedisServer, Simulator
+from tests.support.waiting import eventually
+
+STRATEGIES = Path(__file__).parent / "strategies"
+WORKERS = {"market": "fetch,evaluate", "orders": "validate,execute,upkeep"}
+
+
+@dataclass
+class ChainProcesses:
+    """One running pipeline. `settings` are THROUGHLINE_* variables; `ledger_url` empty means SQLite in the home."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    simulator_options: Sequence[str] = ("--seed", "7")
+    ledger_url: str = ""
+
+    def __post_init__(self) -> None:
+        self.home = temporary_folder("home")
+        self.redis = RedisServer()
+        self.simulator = Simulator(*self.simulator_options)
+        self.processes: dict[str, Started] = {}
+        self.env = {**self._defaults(), **self.settings}
+        self.pipeline.ledger.migrate()
+        self.arm()
+
+    def _defaults(self) -> dict[str, str]:
+        told = {
+            "HOME": str(self.home),
+            "REDIS_URL": self.redis.url,
+            "SIMULATOR_URL": self.simulator.url,
+            "EXCHANGE_API_KEY": "sim-key",
+            "EXCHANGE_API_SECRET": "sim-secret",
+            "UNIVERSE_SYMBOLS": "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,ADAUSDT",
+            "MARKET_TIMEFRAMES": "1m,5m,15m",
+            "STRATEGIES_FOLDER": str(STRATEGIES),
+            "STRATEGIES_ENABLED": "never_trades",
+            "CHAIN_CADENCE_S": "20",
+            "CHAIN_DEADLINE_S": "30",
+            "CHAIN_RESUME_AFTER_S": "3",
+            "CHAIN_SWEEP_EVERY_S": "0.5",
+            "CHAIN_RESOLVE_EVERY_S": "0.5",
+            "CHAIN_EQUITY_EVERY_S": "2",
+            "EXCHANGE_TIMEOUT_S": "3",
+            "EXCHANGE_RECEIVE_WINDOW_MS": "1000",
+            "EXECUTION_NOT_PLACED_MARGIN_S": "2",
+            "GOVERNOR_MAX_POSITIONS": "50",
+        }
+        ledger = {"LEDGER_URL": self.ledger_url} if self.ledger_url else {}
+        return {f"THROUGHLINE_{name}": value for name, value in {**told, **ledger}.items()}
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline as this test sees it: the same settings, its own connections."""
+        if not hasattr(self, "_pipeline"):
+            self._pipeline = build(load(env=self.env))
+        return self._pipeline
+
+    def arm(self) -> None:
+        """Let it trade, with an equity to size by."""
+        with self.pipeline.ledger.begin() as unit:
+            unit.switches.set_trading_state(
+                self.pipeline.account, TradingState.ACTIVE, by="test", reason="rehearsal", at=SystemClock().now()
+            )
+        self.pipeline.refresh_equity()
+
+    # -- processes --------------------------------------------------------------------------------------------
+
+    def start_worker(self, name: str, queues: str | None = None, concurrency: int = 1, **env: str) -> Started:
+        """A Celery worker in a process of its own; ready when this returns."""
+        flags = ["-n", f"{name}@%h", "-Q", queues or WORKERS[name], "-c", str(concurrency), "-E"]
+        return self.start(name, "ready.", "worker", *flags, "--without-gossip", "--without-mingle", **env)
+
+    def start_workers(self) -> None:
+        for name in WORKERS:
+            self.start_worker(name)
+
+    def start_beat(self) -> Started:
+        return self.start("beat", "", "beat", "--pidfile=")
+
+    def start(self, name: str, ready: str, *arguments: str, **env: str) -> Started:
+        command = [sys.executable, "-m", "celery", "-A", "tasks", *arguments]
+        process = Started(name, command, self.home / f"{name}.out", env={**self.env, **env})
+        self.processes[name] = process
+        if ready:
+            eventually(lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}")
+        return process
+
+    def _is_ready(self, name: str) -> bool:
+        process = self.processes[name]
+        if not process.is_running():
+            raise RuntimeError(f"{name} ended and said:\n{process.output()[-4000:]}")
+        return any("ready." in line for line in self.log_lines(name))
+
+    def stop(self) -> None:
+        for process in reversed(list(self.processes.values())):
+            process.stop()
+        self.pipeline.ledger.close()
+        self.simulator.stop()
+        self.redis.stop()
+
+    # -- what people do ---------------------------------------------------------------------------------------
+
+    def run(self, *arguments: str, code: int | None = 0) -> Started:
+        """A `throughline` command; waits for it and checks its exit code unless `code` is None."""
+        command = [sys.executable, "-m", "console.main", *arguments]
+        process = Started(arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env)
+        returned = process.wait(60)
+        if code is not None and returned != code:
+            raise AssertionError(f"{' '.join(arguments)} exited {returned}, not {code}:\n{process.output()}")
+        return process
+
+    def enqueue(self, symbol: str = "BTCUSDT") -> DecisionId:
+        """One decision now, through the command line."""
+        told = json.loads(self.run("enqueue", symbol, "--json").output())
+        return DecisionId(told["decision_id"])
+
+    # -- what is to be seen -----------------------------------------------------------------------------------
+
+    def decision(self, decision_id: DecisionId) -> Decision:
+        with self.pipeline.ledger.read() as unit:
+            found = unit.decisions.get(decision_id)
+        assert found is not None, f"{decision_id} is not in the ledger"
+        return found
+
+    def ended(self, decision_id: DecisionId, timeout: float = 20) -> Decision:
+        """The decision, once it has ended."""
+
+        def look() -> Decision | None:
+            found = self.decision(decision_id)
+            return None if found.is_open else found
+
+        return eventually(look, timeout, f"{decision_id} to end; {self.tail()}")
+
+    def trace(self, decision_id: str) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.run("trace", decision_id, "--json").output())
+        return told
+
+    def counts(self) -> Mapping[str, int]:
+        with self.pipeline.ledger.read() as unit:
+            return unit.decisions.counts()
+
+    def placed(self) -> list[dict[str, Any]]:
+        """Every order that the exchange accepted, from its own journal."""
+        with urlopen(f"{self.simulator.url}/_sim/journal?kind=order_accepted", timeout=10) as answer:  # noqa: S310 - our own address
+            body = json.load(answer)
+        entries: list[dict[str, Any]] = body["entries"] if isinstance(body, dict) else body
+        return entries
+
+    def log_lines(self, name: str = "") -> list[str]:
+        """All log lines of one process' output and log files, or of the combined file."""
+        files = [self.home / f"{name}.out", *self.home.glob(f"logs/*{name}*")] if name else [self.home / "logs/all.jsonl"]
+        return [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
+
+    def tail(self) -> str:
+        """The ends of all outputs, for a failing test's message."""
+        return "\n".join(f"--- {name}: {process.output()[-800:]}" for name, process in self.processes.items())
+
+
+@contextmanager
+def running_chain(chain: ChainProcesses):  # type: ignore[no-untyped-def]  # a generator of the argument itself
+    """The chain with its workers, stopped at the end whatever happens."""
+    try:
+        chain.start_workers()
+        yield chain
+    finally:
+        chain.stop()

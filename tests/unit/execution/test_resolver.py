@@ -1,0 +1,189 @@
+"""Learning the fate of orders: absence is believed late, and only from every side at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from pipeline.domain.decisions import Unresolved
+from pipeline.domain.events import EventName
+from pipeline.domain.ids import ClientOrderId
+from pipeline.domain.orders import Order, OrderReport, OrderState
+from pipeline.domain.outcomes import EndReason
+from pipeline.domain.positions import Holding
+from pipeline.execution.absence import Answers, NotPlaced, Proof, Settle, Wait, judge, too_early
+from pipeline.execution.options import ExecutionOptions
+from pipeline.execution.router import Job
+from pipeline.testing import Accident, FakeVenue
+from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, OrderWorld, ended_for
+
+OPTIONS = ExecutionOptions()
+QUIET = NOON + timedelta(seconds=65)
+CLEAN = Proof(listed=None, stray_trades=0, held=Decimal(0), expected=Decimal(0))
+REPORT = OrderReport(
+    client_order_id=ClientOrderId("c"),
+    exchange_order_id="1",
+    state=OrderState.FILLED,
+    filled_qty=Decimal(1),
+    avg_price=Decimal(60000),
+)
+
+
+def missed(misses: int = 3, first_s: float = 5, last_s: float = 66) -> Order:
+    """An UNKNOWN order sent at noon and missed between two instants after it."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_REQUEST]
+    world.place()
+    return replace(
+        world.order,
+        misses=misses,
+        first_miss_at=NOON + timedelta(seconds=first_s),
+        last_miss_at=NOON + timedelta(seconds=last_s),
+    )
+
+
+def test_what_the_exchange_knows_is_settled_at_once() -> None:
+    """Asking is enough; no waiting is needed for good news."""
+    assert judge(missed(0), Answers(REPORT), NOON, OPTIONS) == Settle(REPORT)
+
+
+@pytest.mark.parametrize(
+    ("order", "after_s"),
+    [
+        (missed(), 64),
+        (missed(misses=2), 66),
+        (missed(first_s=40), 66),
+        (missed(last_s=60), 66),
+        (replace(missed(), first_miss_at=None), 66),
+    ],
+    ids=["window and margin", "too few misses", "all at once", "last miss too early", "never missed"],
+)
+def test_absence_is_not_believed_early(order: Order, after_s: float) -> None:
+    """A live order can be "not found" for more than ten seconds, and a request can be executed late."""
+    now = NOON + timedelta(seconds=after_s)
+    assert too_early(order, now, OPTIONS)
+    assert isinstance(judge(order, Answers(None, CLEAN), now, OPTIONS), Wait)
+
+
+def test_absence_is_believed_only_with_every_proof() -> None:
+    """Open orders, history, trades and the position must agree."""
+    later = NOON + timedelta(seconds=70)
+    assert isinstance(judge(missed(), Answers(None), later, OPTIONS), Wait)
+    assert isinstance(judge(missed(), Answers(None, CLEAN), later, OPTIONS), NotPlaced)
+    assert judge(missed(), Answers(None, replace(CLEAN, listed=REPORT)), later, OPTIONS) == Settle(REPORT)
+
+
+@pytest.mark.parametrize("doubt", [{"stray_trades": 1}, {"held": Decimal("0.01")}])
+def test_a_trade_or_a_position_that_nobody_explains_keeps_the_order_open(doubt: dict[str, Decimal]) -> None:
+    """Declaring a live order absent is the one mistake that must not happen: a person has to look."""
+    verdict = judge(missed(), Answers(None, replace(CLEAN, **doubt)), NOON + timedelta(seconds=70), OPTIONS)  # type: ignore[arg-type]
+    assert isinstance(verdict, Wait)
+    assert verdict.stuck
+
+
+def test_a_lost_request_is_declared_not_placed_after_a_minute_and_not_before() -> None:
+    """The decision ends, the symbol opens again, and nothing was sent twice."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_REQUEST]
+    world.place()
+    world.resolve_until(lambda: world.state is not OrderState.UNKNOWN)
+    assert world.state is OrderState.NOT_PLACED
+    assert timedelta(seconds=65) <= world.clock.now() - NOON <= timedelta(seconds=80)
+    assert ended_for(world.place()) is EndReason.NOT_PLACED
+    assert len(world.venue.requests) == 1
+
+
+def test_an_order_accepted_long_after_its_window_is_found() -> None:
+    """A request already inside the gate can be executed later; the margin is there for it."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LATE]
+    world.place()
+    world.resolve_until(lambda: world.state.is_final)
+    assert (world.state, world.held) == (OrderState.FILLED, Decimal("0.010"))
+
+
+def test_a_false_not_found_does_not_make_a_live_order_absent() -> None:
+    """Binance says "does not exist" about orders that do; the lists and the position know better."""
+    world = OrderWorld()
+    world.venue.accidents, world.venue.hidden_for = [Accident.LOST_ANSWER], timedelta(days=1)
+    world.place()
+    world.resolve_until(lambda: world.state.is_final)
+    assert world.state is OrderState.FILLED
+
+
+def test_a_position_that_changed_without_us_keeps_the_symbol_blocked_and_says_so() -> None:
+    """Somebody trades on the account by hand: a person must look before the order is called absent."""
+
+    class Touched(FakeVenue):
+        def holdings(self) -> list[Holding]:
+            return [Holding(symbol=BTC, qty=Decimal("0.5"), entry_price=Decimal(60000))]
+
+    world = OrderWorld()
+    world.venue = Touched(world.clock, account=ACCOUNT, accidents=[Accident.LOST_REQUEST])
+    world.place()
+    world.resolve_until(lambda: world.state.is_final, at_most_s=200)
+    assert world.state is OrderState.UNKNOWN
+    assert any("0.5" in str(event["problem"]) for event in world.events.of(EventName.ORDER_UNKNOWN))
+
+
+def test_an_order_whose_sender_died_is_taken_over_only_after_its_request_must_be_over() -> None:
+    """A sender that waits for its answer is not dead."""
+    world = OrderWorld()
+    _claimed_and_died(world)
+    assert isinstance(world.place(), Unresolved)
+    assert world.state is OrderState.SENDING
+    world.pass_time(world.options.sending_stale_s)
+    world.resolver.resolve(ACCOUNT)
+    assert world.state is OrderState.UNKNOWN
+    assert world.venue.requests == []
+
+
+def test_an_intent_that_nobody_sent_is_abandoned_when_its_permit_has_run_out() -> None:
+    """Killed between INTENT and SENDING, and the message never came again."""
+    world = OrderWorld()
+    world.router._intend(Job(world.decision, world.intent, world.permit), attempt=1)
+    assert world.resolver.resolve(ACCOUNT) == []
+    world.pass_time(11)
+    assert [order.state for order in world.resolver.resolve(ACCOUNT)] == [OrderState.ABANDONED]
+    assert ended_for(world.place()) is EndReason.PERMIT_EXPIRED
+
+
+def test_an_exchange_that_does_not_answer_changes_nothing() -> None:
+    """No answer is not "not found"."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_REQUEST]
+    world.place()
+    world.venue.down = "away"
+    world.resolve_until(lambda: world.state.is_final, at_most_s=300)
+    assert world.state is OrderState.UNKNOWN
+    assert world.order.misses == 0
+
+
+def test_settled_orders_are_returned_once() -> None:
+    """Each is a reason to conclude its decision."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_ANSWER]
+    world.place()
+    assert [order.client_order_id for order in world.resolver.resolve(ACCOUNT)] == [world.order.client_order_id]
+    assert world.resolver.resolve(ACCOUNT) == []
+
+
+def test_two_resolvers_at_once_book_a_fill_once() -> None:
+    """The upkeep task may overlap with itself and with a second delivery."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_ANSWER]
+    world.place()
+    stale = world.order
+    world.resolver.ask(stale)
+    world.resolver.ask(stale)
+    assert world.filled == world.held == Decimal("0.010")
+
+
+def _claimed_and_died(world: OrderWorld) -> None:
+    router, job = world.router, Job(world.decision, world.intent, world.permit)
+    order = router._intend(job, attempt=1)
+    assert order is not None
+    assert router._claim(job, order) is not None

@@ -1,0 +1,322 @@
+"""What holds for every input: rubbish is never admitted, and tightening a limit never admits more."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from decimal import Decimal
+from itertools import combinations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.domain.decisions import Mode
+from pipeline.domain.intents import Intent, OrderType
+from pipeline.domain.orders import OrderState
+from pipeline.domain.permits import Denied, Permit
+from pipeline.domain.signals import Side
+from pipeline.domain.switches import KillScope, KillSwitch, TradingState
+from pipeline.governor.assess import assess
+from pipeline.governor.checks import run
+from pipeline.governor.view import LIMIT_NAMES, Limits, WorldView
+from tests.unit.governor.worlds import (
+    AUTHORITY,
+    EQUITY,
+    INSTRUMENT,
+    LIMITS,
+    OTHER,
+    QUOTE,
+    SYMBOL,
+    a_permit,
+    a_position,
+    a_view,
+    ago,
+    an_exit,
+    an_intent,
+    an_order,
+    judged,
+    terms_of,
+)
+
+D = Decimal
+
+
+class Evil:
+    """Answers every question with an exception. Not for hypothesis, which prints what it draws."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("evil")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("evil")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("evil")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("evil")
+
+
+NUMBERS = tuple(map(D, ("NaN", "-NaN", "sNaN", "Infinity", "-Infinity", "-1", "-0.001", "1E+30", "1E-30")))
+EXTREMES = (D("1E+999999"), D("1E-999999"), D("9" * 5000), D("1." + "3" * 60))
+OTHERS: tuple[Any, ...] = (
+    None,
+    "",
+    "10",
+    b"10",
+    10**4000,
+    0.5,
+    float("nan"),
+    1 + 2j,
+    [],
+    {},
+    set(),
+    object(),
+    Exception,
+)
+rubbish = st.one_of(
+    st.sampled_from((*NUMBERS, *EXTREMES, *OTHERS)),
+    st.floats(),
+    st.text(max_size=3),
+    st.binary(max_size=3),
+    st.decimals(max_value=0),
+    st.lists(st.none(), min_size=1, max_size=2),
+    st.datetimes(),
+)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Decimal) and value.is_finite() and value >= 0
+
+
+def _is_sound(source: Any, name: str, value: Any) -> bool:
+    """What by chance is nothing wrong there: a text, no level, an empty list, 0 of something held."""
+    if isinstance(source, Intent):
+        is_text = (
+            name in {"strategy", "reason"} and isinstance(value, str) and (value.strip() or name == "reason")
+        )
+        is_score = name == "score" and _is_number(value) and value <= 1
+        return bool(is_text or is_score or (name in {"stop_loss", "take_profit"} and value is None))
+    if isinstance(source, WorldView):
+        return value == [] and name in {"positions", "unsettled", "reserving", "recent", "kill_switches"}
+    return _is_number(value)
+
+
+def spoiled(source: Any, names: tuple[str, ...]) -> st.SearchStrategy[Any]:
+    """`source` with one to three of the fields `names` replaced by rubbish."""
+
+    def wrong(name: str) -> st.SearchStrategy[Any]:
+        return rubbish.filter(lambda value: not _is_sound(source, name, value))
+
+    chosen = st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)
+    changes = chosen.flatmap(lambda some: st.fixed_dictionaries({name: wrong(name) for name in some}))
+    return changes.map(lambda made: replace(source, **made))
+
+
+def names_of(source: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(source))
+
+
+REQUIRED = tuple(name for name in names_of(a_view()) if name not in {"account", "mode", "now"})
+INSTRUMENT_NUMBERS = ("symbol", "price_tick", "qty_step", "min_qty", "max_qty", "min_notional", "active")
+EQUITY_PARTS = ("account", "mode", "equity", "available", "occurred_at", "recorded_at")
+ORDER_NUMBERS = ("qty", "limit_price", "decision_price", "filled_qty")
+
+spoiled_worlds = st.one_of(
+    spoiled(a_view(), names_of(a_view())),
+    spoiled(INSTRUMENT, INSTRUMENT_NUMBERS).map(lambda instrument: a_view(instrument=instrument)),
+    spoiled(EQUITY, EQUITY_PARTS).map(lambda equity: a_view(equity=equity)),
+    spoiled(QUOTE, ("bid", "ask", "occurred_at")).map(lambda quote: a_view(quote=quote)),
+    spoiled(a_position(symbol=OTHER, qty=D(1)), ("qty", "entry_price", "opened_at")).map(
+        lambda position: a_view(positions=(position,))
+    ),
+    spoiled(an_order(), ORDER_NUMBERS).map(lambda order: a_view(unsettled=(order,))),
+    spoiled(an_order(symbol=SYMBOL), ("state",)).map(lambda order: a_view(unsettled=(order,))),
+    spoiled(an_order(symbol=SYMBOL), ("created_at",)).map(lambda order: a_view(recent=(order,))),
+    spoiled(a_permit(), ("reserved", "terms")).map(lambda permit: a_view(reserving=(permit,))),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(spoiled(an_intent(), names_of(an_intent())), spoiled(an_exit(), names_of(an_intent()))))
+def test_a_spoiled_intent_is_never_admitted(intent: Intent) -> None:
+    """Signals come from code that users write: anything can stand in an intent."""
+    view = a_view(positions=(a_position(),)) if intent.reduce_only is True else a_view()
+    terms = replace(terms_of(an_intent()), **_terms_like(intent))
+    _assert_denied(assess(intent, terms, view, LIMITS, AUTHORITY))
+
+
+def _terms_like(intent: Intent) -> dict[str, Any]:
+    """The same rubbish in the terms, so that it is not the comparison alone that denies."""
+    names = ("leg", "symbol", "side", "type", "tif", "qty", "limit_price", "reduce_only")
+    return {name: getattr(intent, name) for name in names}
+
+
+@settings(max_examples=300, deadline=None)
+@given(spoiled_worlds)
+def test_a_spoiled_world_is_never_admitted(view: WorldView) -> None:
+    """Ledgers are edited by hand, exchanges send nonsense."""
+    _assert_denied(judged(an_intent(), view))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.tuples(rubbish, rubbish, rubbish, rubbish, rubbish))
+def test_rubbish_in_every_place_is_never_admitted(everything: tuple[Any, ...]) -> None:
+    """Also when not even the types are right."""
+    _assert_denied(assess(*everything))
+    for place, wrong in enumerate(everything):
+        _assert_denied(assess(*_with_one_wrong(place, wrong)))
+
+
+def test_no_subset_of_missing_inputs_is_admitted() -> None:
+    """All 4,095 of them: what cannot be known denies."""
+    subsets = [some for size in range(1, len(REQUIRED) + 1) for some in combinations(REQUIRED, size)]
+    assert len(subsets) == 2 ** len(REQUIRED) - 1
+    for missing in subsets:
+        _assert_denied(judged(an_intent(), a_view(**dict.fromkeys(missing))))
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_an_object_that_raises_at_every_touch_is_never_admitted(place: int) -> None:
+    """Not even `isinstance` and `repr` are safe; the worker must live on."""
+    _assert_denied(assess(*_with_one_wrong(place, Evil())))
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_part_of_the_world_that_raises_at_every_touch_is_never_admitted(name: str) -> None:
+    """The same one level deeper."""
+    _assert_denied(judged(an_intent(), a_view(**{name: Evil()})))
+
+
+def test_a_number_too_long_to_be_printed_is_never_admitted() -> None:
+    """Python refuses to print it: the text of the verdict must not fail on it."""
+    _assert_denied(assess(an_intent(qty=10**6000), terms_of(an_intent()), a_view(), LIMITS, AUTHORITY))
+
+
+def _with_one_wrong(place: int, wrong: Any) -> Any:
+    good: list[Any] = [an_intent(), terms_of(an_intent()), a_view(), LIMITS, AUTHORITY]
+    return [*good[:place], wrong, *good[place + 1 :]]
+
+
+def _assert_denied(answer: Permit | Denied) -> None:
+    assert isinstance(answer, Denied)
+    assert answer.reason
+    assert all(isinstance(verdict.value, str) for verdict in answer.verdicts)
+
+
+amounts = st.decimals(D("0.001"), D(30), places=3)
+prices = st.decimals(D(97), D(103), places=1)
+ages = st.floats(-3, 90)
+symbols = st.sampled_from((SYMBOL, OTHER, "SOL/USDT:USDT"))
+
+intents = st.builds(
+    an_intent,
+    qty=amounts,
+    limit_price=prices,
+    side=st.sampled_from(Side),
+    type=st.sampled_from((OrderType.LIMIT, OrderType.MARKET)),
+    priced_at=st.floats(0, 8000).map(ago),
+)
+positions = st.builds(a_position, symbol=symbols, qty=amounts, side=st.sampled_from(Side))
+orders = st.builds(
+    an_order,
+    st.integers(10, 10_000),
+    symbol=symbols,
+    qty=amounts,
+    side=st.sampled_from(Side),
+    state=st.sampled_from((OrderState.INTENT, OrderState.ACKED, OrderState.UNKNOWN)),
+    created_at=ages.map(ago),
+)
+permits = st.builds(
+    a_permit,
+    st.integers(10_001, 20_000),
+    symbol=symbols,
+    reserved=st.integers(0, 2000),
+    age_s=st.floats(0, 9),
+)
+switches = st.builds(
+    KillSwitch,
+    scope=st.just(KillScope.SYMBOL),
+    name=symbols,
+    reason=st.just("drill"),
+    set_by=st.just("anna"),
+    set_at=st.just(ago(60)),
+)
+views = st.builds(
+    a_view,
+    quote=st.one_of(st.none(), st.builds(lambda age: replace(QUOTE, occurred_at=ago(age)), st.floats(0, 8))),
+    equity=st.builds(
+        lambda amount, age: replace(EQUITY, equity=amount, available=amount, recorded_at=ago(age)),
+        st.decimals(D(100), D(5000), places=0),
+        ages,
+    ),
+    positions=st.lists(positions, max_size=3),
+    unsettled=st.lists(orders, max_size=3),
+    reserving=st.lists(permits, max_size=3),
+    recent=st.lists(orders, max_size=2),
+    kill_switches=st.lists(switches, max_size=1),
+    trading_state=st.sampled_from(TradingState),
+)
+easy_views = st.builds(
+    a_view, positions=st.lists(positions, max_size=2), reserving=st.lists(permits, max_size=1)
+)
+
+
+def _scaled(factors: dict[str, Decimal]) -> Limits:
+    return Limits(**{name: factor * getattr(LIMITS, name) for name, factor in factors.items()})
+
+
+factors = st.fixed_dictionaries({name: st.decimals(D("0.2"), D(3), places=3) for name in LIMIT_NAMES})
+limits_of_any_size = factors.map(_scaled)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    intents,
+    st.one_of(views, easy_views),
+    limits_of_any_size,
+    st.sampled_from(LIMIT_NAMES),
+    st.one_of(st.none(), st.decimals(0, 1, places=3)),
+)
+def test_tightening_a_limit_never_admits_more(
+    intent: Intent, view: WorldView, loose: Limits, name: str, factor: Decimal | None
+) -> None:
+    """Somebody who turns a limit down in a hurry must be able to rely on it, for each rule alone."""
+    tight = replace(loose, **{name: _tightened(name, getattr(loose, name), factor)})
+    before = {verdict.code: verdict.ok for verdict in run(intent, view, loose)}
+    after = {verdict.code: verdict.ok for verdict in run(intent, view, tight)}
+    assert [code for code in before if after.get(code, False) and not before[code]] == []
+
+
+def _tightened(name: str, limit: Decimal, factor: Decimal | None) -> Decimal | None:
+    """A longer time between equal orders is the tighter one; for everything else less is tighter."""
+    if factor is None:
+        return None
+    return limit * (2 - factor) if name == "duplicate_within_s" else limit * factor
+
+
+@settings(max_examples=200, deadline=None)
+@given(intents, easy_views, st.one_of(orders, permits, positions))
+def test_more_that_is_pending_never_admits_more(intent: Intent, view: WorldView, more: Any) -> None:
+    """An order whose fate is unknown may only ever cost room."""
+    place = {"Order": "unsettled", "Permit": "reserving", "Position": "positions"}[type(more).__name__]
+    added: dict[str, Any] = {place: [*(getattr(view, place) or ()), more]}
+    heavier = replace(view, **added)
+    assert not (isinstance(judged(intent, heavier), Permit) and isinstance(judged(intent, view), Denied))
+
+
+@settings(max_examples=300, deadline=None)
+@given(intents, easy_views)
+def test_what_is_admitted_is_within_its_limits(intent: Intent, view: WorldView) -> None:
+    """Counted again in another way, by hand."""
+    answer = judged(intent, view)
+    if isinstance(answer, Denied):
+        return
+    held = sum((each.qty * each.entry_price for each in view.positions or ()), D(0))
+    promised = sum((each.reserved for each in view.reserving or ()), D(0))
+    own = intent.qty * intent.limit_price
+    assert answer.reserved >= own
+    assert held + promised + own <= D(10000)
+    assert own <= D(2000)
+    assert answer.terms.mode is Mode.PAPER

@@ -1,0 +1,55 @@
+"""Opening: one slot is one decision, one symbol has one open decision, and nothing is skipped in silence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pipeline.domain.events import EventName
+from pipeline.domain.outcomes import EndReason, Outcome
+from pipeline.stages.opening import Opening
+from tests.unit.stages.worlds import NOON, StageWorld
+
+
+def test_two_beats_name_the_same_decision_and_the_second_finds_the_first() -> None:
+    """A second beat on another host must double nothing."""
+    world = StageWorld()
+    first, second = world.open(), world.open()
+    assert (first.how, second.how) == (Opening.OPENED, Opening.KNOWN)
+    assert first.decision.decision_id == second.decision.decision_id
+
+
+def test_a_symbol_still_under_decision_is_skipped_and_says_which_one_is_in_the_way() -> None:
+    """Two decisions at once over one symbol could both order."""
+    world = StageWorld()
+    first = world.open()
+    second = world.open(slot=NOON + timedelta(seconds=30))
+    row = world.decision(second)
+    assert second.how is Opening.OVERLAPPED
+    assert (row.outcome, row.reason) == (Outcome.SKIPPED, EndReason.OVERLAP)
+    assert first.decision.decision_id in row.detail
+
+
+def test_an_overlap_opened_twice_is_written_once() -> None:
+    """A repeated message must not add outcomes."""
+    world = StageWorld()
+    world.open()
+    later = NOON + timedelta(seconds=30)
+    world.open(slot=later)
+    world.open(slot=later)
+    with world.ledger.read() as unit:
+        assert unit.decisions.counts() == {"open": 1, "skipped": 1}
+
+
+def test_manual_passes_in_one_second_are_two_decisions() -> None:
+    """A person who asks twice gets two answers."""
+    world = StageWorld()
+    first, second = world.open(nonce="a"), world.open(nonce="b", symbol="ETH/USDT:USDT")
+    assert first.decision.decision_id != second.decision.decision_id
+
+
+def test_every_decision_says_that_it_began_and_an_overlap_that_it_ended() -> None:
+    """Silence is the incident this project exists for."""
+    world = StageWorld()
+    world.open()
+    world.open(slot=NOON + timedelta(seconds=30))
+    assert world.events.names == [EventName.DECISION_START, EventName.DECISION_END]

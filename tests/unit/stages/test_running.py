@@ -1,0 +1,195 @@
+"""Running a stage: delivered twice, killed, too often, out of turn, or with a bug inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.domain.decisions import Advance, Decision, End, Stage, StageEnd, StageRecord, Unresolved
+from pipeline.domain.errors import LedgerUnavailable, UnknownDecision
+from pipeline.domain.events import EventName
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.outcomes import EndReason, Outcome
+from pipeline.domain.ports import Unit
+from pipeline.stages.running import Conclusion, Handoff, Runner, StageFunction
+from tests.unit.stages.worlds import StageWorld
+
+DONE = Advance({"ranges": []})
+NOTHING = End(EndReason.NO_SIGNAL, "nothing to do")
+
+
+class Counting:
+    """A stage that ends as told, and counts how often it was really run."""
+
+    def __init__(self, finish: StageEnd = DONE, error: Exception | None = None) -> None:
+        self.finish, self.error, self.runs = finish, error, 0
+
+    def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
+        self.runs += 1
+        if self.error is not None:
+            raise self.error
+        return lambda unit: self.finish
+
+
+class TooSlow(Exception):
+    """What the process raises in a stage that overruns."""
+
+
+def runner(world: StageWorld, fetch: StageFunction, evaluate: StageFunction | None = None) -> Runner:
+    stages = {Stage.FETCH: fetch, Stage.EVALUATE: evaluate or Counting(NOTHING)}
+    return Runner(world.ledger, world.clock, world.events, stages, 3, (TooSlow,))
+
+
+def run(world: StageWorld, runs: Runner, decision: Decision, stage: Stage = Stage.FETCH, attempt: int = 1) -> Handoff | None:
+    return runs.run(stage, decision.decision_id, world.delivery(decision, stage, attempt), decision.symbol)
+
+
+def test_a_finished_stage_hands_on_to_the_next() -> None:
+    world = StageWorld()
+    decision = world.open().decision
+    handoff = run(world, runner(world, Counting()), decision)
+    assert handoff == Handoff(Stage.EVALUATE, decision)
+
+
+def test_a_second_delivery_does_no_second_work_but_makes_the_hand_off_again() -> None:
+    """The worker may have died between its commit and its publish."""
+    world, fetch = StageWorld(), Counting()
+    decision = world.open().decision
+    runs = runner(world, fetch)
+    run(world, runs, decision)
+    assert run(world, runs, decision) == Handoff(Stage.EVALUATE, decision)
+    assert fetch.runs == 1
+
+
+def test_a_second_delivery_after_the_next_stage_is_done_hands_nothing_on() -> None:
+    """A late duplicate must not set a finished chain going again."""
+    world = StageWorld()
+    decision = world.open().decision
+    runs = runner(world, Counting(), Counting(NOTHING))
+    run(world, runs, decision)
+    run(world, runs, decision, Stage.EVALUATE)
+    assert run(world, runs, decision) is None
+
+
+def test_an_early_end_sets_the_outcome_once_and_publishes_nothing_more() -> None:
+    world = StageWorld()
+    opened = world.open()
+    runs = runner(world, Counting(NOTHING))
+    assert run(world, runs, opened.decision) is None
+    assert run(world, runs, opened.decision) is None
+    row = world.decision(opened)
+    assert (row.outcome, row.reason, row.detail) == (Outcome.NO_SIGNAL, EndReason.NO_SIGNAL, "nothing to do")
+    assert world.events.names.count(EventName.DECISION_END) == 1
+
+
+def test_what_a_stage_raises_ends_the_decision_with_its_stack_trace() -> None:
+    """A5: failed, with the stack trace; never open for ever."""
+    world = StageWorld()
+    opened = world.open()
+    run(world, runner(world, Counting(error=ValueError("rubbish from somewhere"))), opened.decision)
+    row = world.decision(opened)
+    assert row.reason is EndReason.STAGE_RAISED
+    assert "rubbish from somewhere" in row.detail
+    assert "Traceback" in row.detail
+
+
+def test_a_stage_that_overruns_its_time_ends_the_decision_as_time_limit() -> None:
+    world = StageWorld()
+    opened = world.open()
+    run(world, runner(world, Counting(error=TooSlow())), opened.decision)
+    assert world.decision(opened).reason is EndReason.TIME_LIMIT
+
+
+def test_a_transient_trouble_leaves_the_decision_open_for_another_try() -> None:
+    """A locked ledger is no verdict on a decision."""
+    world = StageWorld()
+    opened = world.open()
+    with pytest.raises(LedgerUnavailable):
+        run(world, runner(world, Counting(error=LedgerUnavailable("locked"))), opened.decision)
+    assert world.decision(opened).is_open
+
+
+def test_a_message_that_keeps_killing_its_worker_ends_its_decision() -> None:
+    """Redelivery has no limit of its own: a poison message would kill workers for ever."""
+    world, fetch = StageWorld(), Counting()
+    opened = world.open()
+    run(world, runner(world, fetch), opened.decision, attempt=4)
+    assert fetch.runs == 0
+    assert world.decision(opened).reason is EndReason.KEEPS_DYING
+
+
+def test_a_stage_whose_turn_has_not_come_is_refused_and_reported() -> None:
+    """Only a hand-made message asks for evaluation before the fetch; it must not end the decision either."""
+    world, evaluate = StageWorld(), Counting()
+    opened = world.open()
+    assert run(world, runner(world, Counting(), evaluate), opened.decision, Stage.EVALUATE) is None
+    assert evaluate.runs == 0
+    assert world.decision(opened).is_open
+    assert EventName.SECURITY in world.events.names
+
+
+@pytest.mark.parametrize("symbol", ["ETH/USDT:USDT", "", "BTCUSDT"])
+def test_a_message_about_another_symbol_is_dropped(symbol: str) -> None:
+    """Whoever forges a message must not move a decision to another market."""
+    world = StageWorld()
+    decision = world.open().decision
+    with pytest.raises(UnknownDecision):
+        runner(world, Counting()).run(
+            Stage.FETCH, decision.decision_id, world.delivery(decision, Stage.FETCH), symbol
+        )
+
+
+def test_a_decision_that_the_ledger_never_saw_is_dropped() -> None:
+    world = StageWorld()
+    decision = world.open().decision
+    delivery = world.delivery(decision, Stage.FETCH)
+    with pytest.raises(UnknownDecision):
+        runner(world, Counting()).run(Stage.FETCH, DecisionId("dec_20260301_120000_ffffffffffff"), delivery)
+
+
+def test_an_unresolved_order_leaves_the_decision_open_and_the_stage_unfinished() -> None:
+    """Nobody may say how it ended before the exchange has."""
+    world = StageWorld()
+    opened = world.open()
+    run(world, runner(world, Counting(Unresolved("order is out"))), opened.decision)
+    assert world.decision(opened).is_open
+    with world.ledger.read() as unit:
+        assert unit.stages.of(opened.decision.decision_id) == []
+
+
+def test_what_a_stage_writes_is_rolled_back_when_its_conclusion_raises() -> None:
+    """Stage result, outcome and trace rows commit together or not at all."""
+    world = StageWorld()
+    opened = world.open()
+
+    def half_done(decision: Decision, before: StageRecord | None) -> Conclusion:
+        def conclude(unit: Unit) -> StageEnd:
+            unit.switches.set_trading_state(
+                decision.account, unit.switches.trading_state(decision.account), by="x", reason="x", at=world.clock.now()
+            )
+            raise RuntimeError("after the first write")
+
+        return conclude
+
+    stage: Callable[[Decision, StageRecord | None], Conclusion] = half_done
+    run(world, runner(world, stage), opened.decision)
+    with world.ledger.read() as unit:
+        assert unit.stages.of(opened.decision.decision_id) == []
+    assert world.decision(opened).reason is EndReason.STAGE_RAISED
+
+
+def test_two_deliveries_at_once_conclude_once() -> None:
+    """The parent of a killed worker's child lives on: two may work on one message at the same time."""
+    world = StageWorld()
+    opened = world.open()
+    inner = Counting()
+    runs = runner(world, inner)
+
+    def overtaken(decision: Decision, before: StageRecord | None) -> Conclusion:
+        run(world, runs, decision)  # the other delivery is faster
+        return lambda unit: NOTHING
+
+    handoff = run(world, runner(world, overtaken), opened.decision)
+    assert handoff == Handoff(Stage.EVALUATE, opened.decision)
+    assert world.decision(opened).is_open
