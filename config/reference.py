@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from config.keys import ALIASES, CONTROLS, Key, keys
 from config.loading import DEFAULTS
 from config.snapshot import NOT_HASHED, plain
+
+BEGIN = "<!-- generated: python -m config.reference docs/configuration.md -->"
+END = "<!-- end of generated -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +105,18 @@ def _controls() -> Iterator[str]:
 def _not_hashed() -> Iterator[str]:
     yield "\n### What the configuration's hash leaves out\n\n| key or section | why |\n|---|---|"
     yield from (f"| `{name}` | {why} |" for name, why in NOT_HASHED.items())
+
+
+def renewed(page: str) -> str:
+    """The page with its generated part made again. Raises: ValueError when it has no marks."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the page needs the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{markdown()}\n\n{END}{after}"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        path = Path(name)
+        path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")

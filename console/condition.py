@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import redis
 
 from console import roles
 from console.supervise.remote import ProcessState, Remote, SupervisorGone, socket_path
-from pipeline.bootstrap import Pipeline
 from pipeline.domain.positions import Equity
 from pipeline.domain.switches import KillSwitch, TradingState
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 LAST = timedelta(hours=1)
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from console.output import console
 from console.stories import NotInLedger
+from console.supervise.remote import SupervisorGone
 from pipeline.domain.errors import (
     ConfigError,
     ExchangeRefused,
@@ -38,7 +39,7 @@ def explain(error: Exception) -> int:
     if isinstance(error, ConfigError):
         _say(error.what, error.where, error.remedy)
         return USAGE
-    if isinstance(error, NotInLedger):
+    if isinstance(error, (NotInLedger, SupervisorGone)):
         _say(str(error), "", "")
         return FINDING
     if isinstance(error, ThroughlineError):

@@ -18,33 +18,29 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RUN = "Run"
-ASK = "Read"
-STEER = "Steer"
-
-app.command(rich_help_panel=RUN)(up.up)
-app.command(rich_help_panel=RUN)(demo.demo)
-app.command(rich_help_panel=RUN)(roles.sim)
-app.command(rich_help_panel=RUN)(roles.worker)
-app.command(rich_help_panel=RUN)(roles.beat)
-app.command(rich_help_panel=RUN)(roles.flower)
-app.command(rich_help_panel=STEER)(enqueue.enqueue)
-app.add_typer(switches.kill, name="kill", rich_help_panel=STEER)
-app.command(rich_help_panel=STEER)(switches.trading)
-app.command(rich_help_panel=ASK)(reading.trace)
-app.command(rich_help_panel=ASK)(reading.decisions)
-app.command(rich_help_panel=ASK)(reading.orders)
-app.command(rich_help_panel=ASK)(reading.positions)
-app.command(rich_help_panel=ASK)(status.status)
-app.command(rich_help_panel=ASK)(logs.logs)
-app.command(rich_help_panel=ASK)(settings.universe)
-app.add_typer(settings.config, name="config", rich_help_panel=ASK)
+app.command()(up.up)
+app.command()(demo.demo)
+app.command()(roles.sim)
+app.command()(roles.worker)
+app.command()(roles.beat)
+app.command()(roles.flower)
+app.command()(enqueue.enqueue)
+app.add_typer(switches.kill, name="kill")
+app.command()(switches.trading)
+app.command()(reading.trace)
+app.command()(reading.decisions)
+app.command()(reading.orders)
+app.command()(reading.positions)
+app.command()(status.status)
+app.command()(logs.logs)
+app.command()(settings.universe)
+app.add_typer(settings.config, name="config")
 
 
 def main() -> None:
     """The entry point: 0 fine, 1 a finding, 2 wrong usage or configuration."""
     try:
-        app()
+        app(prog_name="throughline")
     except Exception as error:  # noqa: BLE001  whatever happens, people get a sentence and the place of the trace
         sys.exit(failures.explain(error))
 

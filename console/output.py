@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 PLAIN_WIDTH = 100
@@ -45,7 +45,7 @@ def _plain(value: object) -> object:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[str] = ()) -> Table:
-    """Columns by name, those in `right` aligned to the right. Cells are rich markup: `escape` what is data."""
+    """Columns by name, those in `right` right-aligned. Cells are rich markup: escape what is data."""
     made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", no_wrap=True)
@@ -64,6 +64,18 @@ def print_table(made: Table, stream: IO[str] | None = None) -> None:
     wide = Console(file=stream, width=_UNWRAPPED, highlight=False, no_color=True)
     with wide.capture() as captured:
         wide.print(made)
+    stream.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
+
+
+def show(renderable: RenderableType, stream: IO[str] | None = None) -> None:
+    """Print what was drawn; without a terminal, without the spaces that only fill lines up."""
+    stream = stream or sys.stdout
+    out = console(stream)
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as captured:
+        out.print(renderable)
     stream.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
 
 

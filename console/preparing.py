@@ -1,33 +1,40 @@
-"""What must be true before the first decision: a migrated ledger, an exchange that answers, a recorded session."""
+"""What must be true before the first decision: a migrated ledger, an exchange that answers, a session."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import requests
 
+from config.home import Home
+from config.loading import Loaded
 from config.settings import Settings
-from config.snapshot import snapshot
-from console.records import COMPONENT
+from config.snapshot import Override, overrides
+from console.records import COMPONENT, pipeline_of
 from console.supervise.programs import embeds_simulator
-from pipeline.bootstrap import Pipeline, build
+from console.supervise.session import has_fresh_keys
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ConfigError, ExchangeUnavailable
 from pipeline.domain.switches import TradingState
-from pipeline.trace import logs
+from pipeline.trace import logs, runs
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 _BY = "up"
 
 
-def prepare(settings: Settings) -> str:
+def prepare(loaded: Loaded) -> str:
     """Ledger, exchange, session, trading state; says in a few words what it found.
 
     Raises: ConfigError, ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
     """
-    if settings.mode is Mode.PAPER and not embeds_simulator(settings):
+    settings = loaded.settings
+    if has_fresh_keys(loaded) and not embeds_simulator(settings):
         open_account(settings)
     logs.configure(COMPONENT, settings)
-    pipeline = build(settings)
+    pipeline = pipeline_of(settings)
     pipeline.ledger.migrate()
     report = pipeline.universe_report()
     if report.is_empty:
@@ -36,7 +43,7 @@ def prepare(settings: Settings) -> str:
             where="universe.symbols",
             remedy="`throughline universe` says why for each; TRADING_SYMBOLS overrides the list",
         )
-    state = _record(pipeline, pipeline.clock.now())
+    state = _record(pipeline, overrides(loaded))
     return f"{report.summary}; trading is {state}"
 
 
@@ -54,29 +61,19 @@ def open_account(settings: Settings) -> None:
         raise ExchangeUnavailable(f"the simulated exchange at {settings.simulator_url}: {error}") from error
 
 
-def _record(pipeline: Pipeline, now: datetime) -> TradingState:
-    """The session's row; and an account seen for the first time gets its trading state."""
-    first = _is_new(pipeline)
+def _record(pipeline: Pipeline, overridden: Sequence[Override]) -> TradingState:
+    """The run in ledger, log and `sessions/`; an account that was never seen gets its trading state."""
+    first, now = _is_new(pipeline), pipeline.clock.now()
     pipeline.refresh_equity()
     with pipeline.ledger.begin() as unit:
-        unit.sessions.start(
-            session_id=f"session_{now:%Y%m%d_%H%M%S}",
-            config_hash=pipeline.config_hash,
-            account=pipeline.account,
-            mode=pipeline.settings.mode.value,
-            snapshot=snapshot(pipeline.settings),
-            at=now,
-        )
+        run = runs.begin(unit, pipeline.settings, overridden, account=pipeline.account, at=now)
         if first:
-            state = _first_state(pipeline.settings)
-            unit.switches.set_trading_state(
-                pipeline.account,
-                state,
-                by=_BY,
-                reason=f"first start in mode {pipeline.settings.mode}",
-                at=now,
-            )
-        return unit.switches.trading_state(pipeline.account)
+            state, why = _first_state(pipeline.settings), f"first start in mode {pipeline.settings.mode}"
+            unit.switches.set_trading_state(pipeline.account, state, by=_BY, reason=why, at=now)
+        state = unit.switches.trading_state(pipeline.account)
+    runs.tell(run, pipeline.events)
+    runs.keep(run, Home(pipeline.settings.home))
+    return state
 
 
 def _is_new(pipeline: Pipeline) -> bool:

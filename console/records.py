@@ -1,26 +1,51 @@
-"""This process's pipeline, for commands that read the ledger and for those that change something."""
+"""What commands work with: the ledger alone to read, the whole pipeline to change something."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from config.home import ensure_home
 from config.loading import load
-from pipeline.bootstrap import Pipeline, build
+from config.settings import Settings
+from pipeline.ledger.sql import SqlLedger
 from pipeline.trace import logs
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 COMPONENT = "console"
 """The name under which the command line writes to the logs."""
 
 
-def opened() -> Pipeline:
-    """To read: with a ledger that exists and fits this program. Raises: ConfigError, LedgerUnavailable."""
-    pipeline = build(load())
-    pipeline.ledger.check_version()
-    return pipeline
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A ledger that exists and fits this program, and the settings that say where it is."""
+
+    settings: Settings
+    ledger: SqlLedger
+
+
+def opened() -> Book:
+    """To read. Raises: ConfigError, LedgerUnavailable."""
+    settings = load()
+    ledger = SqlLedger(settings.ledger_url, busy_timeout_s=settings.ledger.busy_timeout_s)
+    ledger.check_version()
+    return Book(settings, ledger)
+
+
+def pipeline_of(settings: Settings) -> Pipeline:
+    """This process's pipeline; connects to nothing yet."""
+    # Imported when needed: the exchange's library alone takes longer than most commands.
+    from pipeline.bootstrap import build  # noqa: PLC0415
+
+    return build(settings)
 
 
 def writing() -> Pipeline:
-    """To change something: what it does stands in the logs as well. Raises: ConfigError, LedgerUnavailable."""
-    pipeline = opened()
+    """To change something; what is done stands in the logs, too. Raises: ConfigError, LedgerUnavailable."""
+    pipeline = pipeline_of(load())
+    pipeline.ledger.check_version()
     ensure_home(pipeline.settings.home)
     logs.configure(COMPONENT, pipeline.settings)
     return pipeline

@@ -27,8 +27,8 @@ def celery(*arguments: str) -> tuple[str, ...]:
 def worker(queues: Sequence[str], *, concurrency: int, name: str = "") -> tuple[str, ...]:
     """A Celery worker for these queues, called `<name>@<host>`.
 
-    Pool, prefetch and whether remote control is on come from the app. Task events feed Flower. Gossip and mingle
-    are left out: nothing here uses them, and each costs messages.
+    Pool, prefetch and whether remote control is on come from the app. Task events feed Flower. Gossip and
+    mingle are left out: nothing here uses them, and each costs messages.
     """
     return celery(
         "worker",
@@ -56,7 +56,7 @@ def flower(settings: FlowerSettings) -> tuple[str, ...]:
 
 
 def simulator(journal: Path | None = None) -> tuple[str, ...]:
-    """The simulated exchange; port, prices and the account's keys are read from the settings, not shown to `ps`."""
+    """The simulated exchange; it reads the settings for port and keys, so that `ps` shows no key."""
     command = (sys.executable, "-m", "console", "sim")
     return (*command, f"--journal={journal}") if journal else command
 

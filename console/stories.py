@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.bootstrap import Pipeline
 from pipeline.domain.errors import ThroughlineError
+from pipeline.domain.ports import Ledger
 from pipeline.trace.reader import read_trace, trace_record
 from pipeline.trace.records import Record
 
@@ -12,9 +12,9 @@ class NotInLedger(ThroughlineError):
     """No decision, or more than one, has this id."""
 
 
-def story(pipeline: Pipeline, text: str) -> Record:
+def story(ledger: Ledger, text: str) -> Record:
     """The trace, as `throughline trace ID --json` prints it. Raises: NotInLedger, LedgerUnavailable."""
-    with pipeline.ledger.read() as unit:
+    with ledger.read() as unit:
         trace = read_trace(unit, text)
     if trace is None:
         raise NotInLedger(

@@ -25,6 +25,7 @@ from simulator.orders import (
 )
 
 ALL = Decimal(1)
+CENT = Decimal("0.00000001")  # USDT are kept to eight places, as on Binance
 
 
 class Engine:
@@ -188,8 +189,8 @@ class Engine:
             side=request.side,
             price=piece.price,
             qty=piece.qty,
-            realised=realised,
-            fee=piece.qty * piece.price * fee_rate,
+            realised=realised.quantize(CENT),
+            fee=(piece.qty * piece.price * fee_rate).quantize(CENT),
             maker=fee_rate == MAKER_FEE,
             at_ms=now_ms,
         )

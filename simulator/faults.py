@@ -48,8 +48,9 @@ class Effect(Enum):
 class Kind:
     """One thing that can go wrong.
 
-    `args` are its own fields with their defaults. `processed` in them says whether the request takes effect
-    before the fault answers for it. `endpoint` and `method` hold unless the caller names others.
+    `args` are its own fields with their defaults; `endpoint` and `method` hold unless the caller names
+    others. `processed` says whether the request takes effect before the fault answers for it; where that is
+    among `args`, the caller may choose.
     """
 
     effect: Effect
@@ -58,6 +59,7 @@ class Kind:
     endpoint: str = "/fapi/"
     method: str = ""
     refusal: Refusal | None = None
+    processed: bool = False
 
 
 Value = float | str | bool
@@ -67,10 +69,10 @@ KINDS: dict[str, Kind] = {
     "latency": Kind(
         Effect.DELAY, "answers late by seconds, plus up to jitter_s", {"seconds": 1.0, "jitter_s": 0.0}
     ),
-    "timeout_before": Kind(Effect.SILENCE, "not processed, never answered", HOLD | {"processed": False}),
-    "timeout_after": Kind(Effect.SILENCE, "processed, never answered", HOLD | {"processed": True}),
-    "reset_before": Kind(Effect.RESET, "connection reset, not processed", {"processed": False}),
-    "reset_after": Kind(Effect.RESET, "connection reset after processing", {"processed": True}),
+    "timeout_before": Kind(Effect.SILENCE, "not processed, never answered", HOLD),
+    "timeout_after": Kind(Effect.SILENCE, "processed, never answered", HOLD, processed=True),
+    "reset_before": Kind(Effect.RESET, "connection reset, not processed"),
+    "reset_after": Kind(Effect.RESET, "connection reset after processing", processed=True),
     "late_acceptance": Kind(
         Effect.LATE,
         "connection reset at once, the request is processed delay_s later",
@@ -174,7 +176,7 @@ class Fault:
     @property
     def processed(self) -> bool:
         """Whether the request takes effect before the fault answers for it."""
-        return bool(self.args.get("processed", False))
+        return bool(self.args.get("processed", self.kind.processed))
 
     def fits(self, method: str, path: str, symbol: str) -> bool:
         return (

@@ -63,8 +63,7 @@ def check_trigger(request: OrderRequest, instrument: Instrument, last: Decimal) 
     if trigger <= 0:
         raise ApiError(errors.STOP_BELOW_ZERO)
     check_price(trigger, instrument)
-    rising = (request.side is Side.BUY) == request.type.is_stop
-    if (last >= trigger) if rising else (last <= trigger):
+    if (last >= trigger) if request.triggers_rising else (last <= trigger):
         raise ApiError(errors.WOULD_TRIGGER)
 
 

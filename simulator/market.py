@@ -113,12 +113,6 @@ class Market:
         first, last = window.bounds(interval_ms, current)
         closed = self.closed(symbol, interval_ms, first, min(now_ms, last + interval_ms))
         wants_forming = first <= current <= last
-        if window.start_ms is None:
-            keep = window.limit - wants_forming
-            closed = closed.part(max(0, len(closed) - keep), len(closed))
-        else:
-            closed = closed.part(0, min(len(closed), window.limit))
-            wants_forming = wants_forming and len(closed) < window.limit
         return Candles(closed, self.forming(symbol, interval_ms, now_ms) if wants_forming else None)
 
     def path(self, symbol: str, after_ms: int, until_ms: int) -> Iterator[Point]:

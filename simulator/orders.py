@@ -90,6 +90,11 @@ class OrderRequest:
     def is_reducing(self) -> bool:
         return self.reduce_only or self.close_position
 
+    @property
+    def triggers_rising(self) -> bool:
+        """Stops wait for a move against the position they protect, take-profits for the opposite."""
+        return (self.side is Side.BUY) == self.type.is_stop
+
 
 @dataclass(slots=True)
 class Order:
@@ -144,11 +149,6 @@ class AlgoOrder:
     @property
     def trigger(self) -> Decimal:
         return self.request.trigger or ZERO
-
-    def triggers_at(self, price: Decimal) -> bool:
-        """Stops wait for the price to move against, take-profits for it to move in favour."""
-        rising = (self.request.side is Side.BUY) == self.request.type.is_stop
-        return price >= self.trigger if rising else price <= self.trigger
 
     def end(self, status: AlgoStatus, at_ms: int) -> None:
         self.status = status

@@ -181,7 +181,7 @@ ROUTES = {
     ("GET", "/fapi/v2/ticker/price"): Route(ticker_price, by_symbol(1, 2)),
     ("GET", "/fapi/v1/ticker/bookTicker"): Route(book_ticker, by_symbol(2, 5)),
     ("GET", "/fapi/v1/premiumIndex"): Route(premium_index, by_symbol(1, 10)),
-    ("GET", "/sapi/v1/capital/config/getall"): Route(coins, flat(10), signed=True),
-    ("GET", "/sapi/v1/margin/allPairs"): Route(no_pairs, flat(1), signed=True),
-    ("GET", "/sapi/v1/margin/isolated/allPairs"): Route(no_pairs, flat(10), signed=True),
+    ("GET", "/sapi/v1/capital/config/getall"): Route(coins, flat(10), signed=True, checks_time=False),
+    ("GET", "/sapi/v1/margin/allPairs"): Route(no_pairs, flat(1), signed=True, checks_time=False),
+    ("GET", "/sapi/v1/margin/isolated/allPairs"): Route(no_pairs, flat(10), signed=True, checks_time=False),
 }

@@ -200,7 +200,7 @@ class Streams:
         raise ValueError(f"Invalid request: unknown method {method}")
 
     def _subscribe(self, socket: Socket, names: list[str]) -> None:
-        """Raises: ValueError, ApiError when one of the names is no stream; none is subscribed then."""
+        """Raises: ValueError, ApiError when a name is no stream; none is subscribed then."""
         if len(socket.streams | set(names)) > MAX_STREAMS:
             raise ValueError(f"Invalid request: more than {MAX_STREAMS} streams on one connection")
         streams = [self._stream(name) for name in names]
@@ -225,7 +225,7 @@ class Streams:
         return Stream(name, symbol, matched[2], interval_ms, opened, next_update_s=self._first_update_s(name))
 
     def _first_update_s(self, name: str) -> float:
-        """Streams take turns: events come spread over the period, as from the real exchange, not in one burst."""
+        """Streams take turns: events come spread over the period, not in one burst."""
         share = stable_hash(name) / 2**64
         return time.monotonic() + share * self._world.options.update_s
 

@@ -105,9 +105,7 @@ class Sweeper:
                 if request.price is not None:
                     yield Waiting(account, order, request.price, request.side is Side.SELL)
             for algo in account.orders.open_algos.values():
-                request = algo.request
-                rising = (request.side is Side.BUY) == request.type.is_stop
-                yield Waiting(account, algo, algo.trigger, rising)
+                yield Waiting(account, algo, algo.trigger, algo.request.triggers_rising)
 
     def liquidate(self, now_ms: int) -> None:
         """Close everything of an account whose margin balance no longer covers the maintenance margin."""

@@ -56,9 +56,14 @@ Handler = Callable[[Ask], object]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One endpoint: what answers it, who may call it and what it costs."""
+    """One endpoint: what answers it, who may call it and what it costs.
+
+    `checks_time` is off for the endpoints of the other host (api.binance.com): ccxt calls them before it has
+    asked this exchange for its time, which may be far from real time.
+    """
 
     handler: Handler
     weight: Callable[[Params], int]
     signed: bool = False
     places_order: bool = False
+    checks_time: bool = True

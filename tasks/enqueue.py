@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from kombu.exceptions import OperationalError
 
 from pipeline.domain.decisions import Decision, Origin, Stage
+from pipeline.domain.errors import ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.outcomes import EndReason
 from pipeline.stages.opening import Opening, PassRequest
 from tasks.publishing import publish
 from tasks.services import services
+
+
+LONGEST_SYMBOL = 64
 
 
 def enqueue(symbol: str, *, origin: Origin = Origin.PYTHON, dry_run: bool = False) -> Decision:
@@ -21,6 +26,17 @@ def enqueue(symbol: str, *, origin: Origin = Origin.PYTHON, dry_run: bool = Fals
     here = services()
     request = PassRequest.manual(here.canonical(symbol), here.clock.now(), origin, dry_run=dry_run)
     return enqueue_pass(request)
+
+
+def enqueue_as_called(symbol: object) -> Decision:
+    """One pass for a bare call of the fetch task. Nobody waits for an exception there, so a symbol that the exchange
+    does not know gets its decision too, which ends by naming it.
+    """
+    here = services()
+    name = str(symbol)[:LONGEST_SYMBOL]
+    with suppress(UnknownSymbol, ExchangeUnavailable):
+        name = here.canonical(name)
+    return enqueue_pass(PassRequest.manual(name, here.clock.now(), Origin.CALL))
 
 
 def enqueue_pass(request: PassRequest, **publish_options: Any) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from celery.app.task import Context
 
 from config.home import ensure_home
 from config.loading import load
+from config.settings import Settings
 from pipeline.bootstrap import Pipeline, build
 from pipeline.domain.decisions import Stage
 from pipeline.trace import context, logs, sentry
@@ -34,6 +36,16 @@ def configure_logging() -> None:
     settings = services().settings
     ensure_home(settings.home)
     logs.configure(component(), settings)
+    _start_sentry(settings)
+
+
+def _start_sentry(settings: Settings) -> None:
+    if not settings.sentry.dsn.get_secret_value():
+        return
+    from sentry_sdk.integrations.celery import CeleryIntegration  # noqa: PLC0415 - nobody pays who does not use it
+
+    sentry.start(settings, component(), integrations=[CeleryIntegration()])
+    atexit.register(sentry.stop)
 
 
 def component() -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from celery.app.task import Context, Task
 
-from pipeline.domain.decisions import Delivery, Origin, Stage
+from pipeline.domain.decisions import Delivery, Stage
 from pipeline.domain.errors import Transient, UnknownDecision
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.timeframes import SystemClock
 from tasks import headers
 from tasks.app import app
-from tasks.enqueue import enqueue
+from tasks.enqueue import enqueue_as_called
 from tasks.policies import POLICIES, backoff_s, task_name
 from tasks.publishing import publish
 from tasks.services import decision_scope, services
@@ -21,7 +21,7 @@ from tasks.services import decision_scope, services
 def fetch(self: Task, symbol: str) -> str:
     """Which closed bars does the decision see? Called by hand, without headers, it opens a decision first."""
     if headers.read(self.request, "decision_id") is None:
-        opened = enqueue(symbol, origin=Origin.CALL)
+        opened = enqueue_as_called(symbol)
         return f"{opened.decision_id} {opened.reason or 'enqueued'}"
     return _run(self, Stage.FETCH, symbol)
 

@@ -1,4 +1,4 @@
-"""`throughline demo`: the whole pipeline against the simulated exchange, for about a minute and a half, watched."""
+"""`throughline demo`: the whole pipeline against the simulated exchange, a minute and a half, watched."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import requests
 import typer
@@ -13,25 +14,26 @@ from rich.console import Console
 from rich.live import Live
 
 from config.loading import Loaded, read
-from config.settings import Settings
 from console import failures
 from console.condition import queue_depths
 from console.flow import Flow
-from console.output import console
+from console.output import console, show
 from console.preparing import prepare
+from console.records import pipeline_of
 from console.render.flow import ended_line, live_view, progress_line, summary
 from console.render.trace import render_trace
 from console.stories import story
 from console.supervise.programs import Role
 from console.supervise.readiness import SIMULATOR_HEALTH
-from console.supervise.remote import SupervisorGone
 from console.supervise.session import Overlay
 from console.supervise.start import Plan, Running, flower_url, running
 from console.supervise.waiting import Interrupted, Interrupts
-from pipeline.bootstrap import Pipeline, build
 from pipeline.domain.decisions import Decision, Mode
-from pipeline.domain.errors import ConfigError, ThroughlineError
+from pipeline.domain.errors import ConfigError
 from pipeline.domain.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 LONGER_S = 60.0
 LINE_EVERY_S = 5.0
@@ -39,7 +41,7 @@ _DRAIN_MARGIN_S = 15.0
 
 
 def demo() -> None:
-    """Everything on this host against the simulated exchange, watched; ends with the trace of an executed decision."""
+    """Run everything against the simulated exchange, watched; ends with the trace of an executed decision."""
     out, interrupts = console(), Interrupts()
     since = datetime.now(UTC)
     plan = Plan(overlay=_overlay(read(session=False)), prepare=prepare, adjust=_universe, keeps_journal=True)
@@ -50,8 +52,6 @@ def demo() -> None:
     except Interrupted:
         out.print("the demo was stopped before its end")
         raise typer.Exit(failures.FINDING) from None
-    except SupervisorGone as error:
-        raise ThroughlineError(f"{error}; everything was stopped") from error
     out.print("everything is stopped")
     problem = complaint(flow)
     if problem:
@@ -74,10 +74,11 @@ def _overlay(loaded: Loaded) -> Overlay:
     }
 
 
-def _universe(settings: Settings, loaded: Loaded) -> Overlay:
+def _universe(loaded: Loaded) -> Overlay:
     """What the simulated exchange lists, unless you named symbols yourself. Raises: ConfigError."""
     if "universe.symbols" in loaded.sources:
         return {}
+    settings = loaded.settings
     url = f"{settings.simulator_url}{SIMULATOR_HEALTH}"
     try:
         listed = requests.get(url, timeout=5).json()["symbols"]
@@ -107,7 +108,7 @@ class Demo:
 
     def run(self) -> Flow:
         """Watch, let the chain drain, and say what became of all decisions. Raises: Interrupted."""
-        pipeline = build(self.everything.settings)
+        pipeline = pipeline_of(self.everything.settings)
         flow = Flow(self.since, pipeline.account)
         self._introduce()
         self._watch(pipeline, flow)
@@ -186,12 +187,12 @@ class Shown:
 def _tell_the_end(out: Console, everything: Running, flow: Flow) -> None:
     """The summary, the trace of an executed decision, and where to look further."""
     for part in summary(flow):
-        out.print(part)
+        show(part)
     if not flow.executed:
         return
     shown = flow.executed[-1].decision_id
     out.rule("the whole story of an executed decision", style="dim")
-    out.print(render_trace(story(build(everything.settings), shown)))
+    show(render_trace(story(pipeline_of(everything.settings).ledger, shown)))
     out.rule(style="dim")
     home = everything.settings.home
     out.print("look further:", style="bold")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
 from console.commands.options import AsJson
-from console.output import console, print_json
+from console.output import console, print_json, show
 from console.records import writing
 from console.render.trace import render_trace
 from console.render.values import Record
 from console.stories import story
-from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Decision, Origin
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 Show = Callable[[Record], None]
 
@@ -48,7 +50,7 @@ def enqueue(
 
 def _say(decision: Decision, pipeline: Pipeline, *, as_json: bool) -> None:
     if as_json:
-        print_json(story(pipeline, decision.decision_id))
+        print_json(story(pipeline.ledger, decision.decision_id))
         return
     console().print(decision.decision_id)
     if decision.reason is not None:
@@ -70,7 +72,7 @@ def _json_at_the_end(pipeline: Pipeline, decision: Decision) -> bool:
 
 
 def _follow(out: Console, pipeline: Pipeline, decision: Decision) -> bool:
-    """On a terminal the trace grows in place; elsewhere each stage is a line, and the whole trace comes last."""
+    """On a terminal the trace grows in place; elsewhere each stage is a line, and the trace comes last."""
     if out.is_terminal:
         with Live(console=out, auto_refresh=False) as live:
             trace = _until_ended(
@@ -80,7 +82,7 @@ def _follow(out: Console, pipeline: Pipeline, decision: Decision) -> bool:
         told = Told(out, decision.decision_id)
         trace = _until_ended(pipeline, decision, told.tell)
         out.print()
-        out.print(render_trace(trace))
+        show(render_trace(trace))
     if not trace.get("ended_at"):
         out.print(f"\nnot ended after {_patience(pipeline):.0f} s: do workers run? `throughline status`")
     return bool(trace.get("ended_at"))
@@ -106,7 +108,7 @@ class Told:
 def _until_ended(pipeline: Pipeline, decision: Decision, show: Show) -> Record:
     until = time.monotonic() + _patience(pipeline)
     while True:
-        trace = story(pipeline, decision.decision_id)
+        trace = story(pipeline.ledger, decision.decision_id)
         show(trace)
         if trace.get("ended_at") or time.monotonic() > until:
             return trace

@@ -9,13 +9,12 @@ import typer
 from rich.markup import escape
 
 from console.commands.options import AsJson, Limit, Symbol, choice, instant
-from console.output import console, print_json, print_table, table
-from console.records import opened
+from console.output import console, print_json, print_table, show, table
+from console.records import Book, opened
 from console.render import values as v
 from console.render.trace import render_trace
 from console.render.values import Record
 from console.stories import story
-from pipeline.bootstrap import Pipeline
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Mode
 from pipeline.domain.instruments import plain
@@ -23,7 +22,6 @@ from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.trace.records import decision_record, order_record, position_record
 
-OPEN = "open"
 AnyMode = Annotated[str | None, typer.Option("--mode", help="paper, testnet or live.")]
 
 
@@ -34,17 +32,17 @@ def trace(
     as_json: AsJson = False,
 ) -> None:
     """The whole story of one decision: stages, verdicts, checks, permit, orders, fills, position."""
-    found = story(opened(), wanted)
+    found = story(opened().ledger, wanted)
     if as_json:
         print_json(found)
     else:
-        console().print(render_trace(found))
+        show(render_trace(found))
 
 
-def decisions(  # noqa: PLR0913  each is an option of the command line
+def decisions(
     *,
     symbol: Symbol = None,
-    outcome: Annotated[str | None, typer.Option(help="Only this outcome, or `open`.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only this outcome.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
     mode: AnyMode = None,
     since: Annotated[str | None, typer.Option(help="10m, 2h, 1d, or a time in ISO 8601.")] = None,
@@ -52,11 +50,11 @@ def decisions(  # noqa: PLR0913  each is an option of the command line
     as_json: AsJson = False,
 ) -> None:
     """Decisions, the newest first."""
-    pipeline = opened()
-    with pipeline.ledger.read() as unit:
+    book = opened()
+    with book.ledger.read() as unit:
         found = unit.decisions.latest(
-            symbol=_symbol(pipeline, symbol),
-            outcome=choice(outcome, [*Outcome, OPEN], "outcome"),
+            symbol=_symbol(book, symbol),
+            outcome=choice(outcome, [*Outcome], "outcome"),
             reason=choice(reason, [*EndReason, *CheckCode], "reason"),
             mode=choice(mode, list(Mode), "mode"),
             since=instant(since),
@@ -74,10 +72,10 @@ def orders(
     as_json: AsJson = False,
 ) -> None:
     """Order attempts, the newest first."""
-    pipeline = opened()
-    with pipeline.ledger.read() as unit:
+    book = opened()
+    with book.ledger.read() as unit:
         found = unit.orders.latest(
-            symbol=_symbol(pipeline, symbol),
+            symbol=_symbol(book, symbol),
             state=choice(state, list(OrderState), "state"),
             mode=choice(mode, list(Mode), "mode"),
             limit=limit,
@@ -89,20 +87,20 @@ def positions(
     *, symbol: Symbol = None, mode: AnyMode = None, limit: Limit = 50, as_json: AsJson = False
 ) -> None:
     """Positions, open ones first, then the newest."""
-    pipeline = opened()
-    with pipeline.ledger.read() as unit:
+    book = opened()
+    with book.ledger.read() as unit:
         found = unit.positions.latest(
-            symbol=_symbol(pipeline, symbol), mode=choice(mode, list(Mode), "mode"), limit=limit
+            symbol=_symbol(book, symbol), mode=choice(mode, list(Mode), "mode"), limit=limit
         )
     _show([position_record(each) for each in found], _POSITIONS, as_json=as_json)
 
 
-def _symbol(pipeline: Pipeline, name: str | None) -> str | None:
+def _symbol(book: Book, name: str | None) -> str | None:
     """The ledger's spelling, without asking the exchange: the ledger may be all that is left."""
     if name is None:
         return None
     wanted = plain(name)
-    known = {plain(symbol): symbol for symbol in pipeline.settings.universe.symbols}
+    known = {plain(symbol): symbol for symbol in book.settings.universe.symbols}
     spelled = known.get(wanted, name)
     if ":" in spelled:
         return spelled
@@ -141,6 +139,7 @@ _POSITIONS: Columns = {
     "symbol": lambda row: v.text(row["symbol"]),
     "side": lambda row: v.direction(row["side"]),
     "qty": lambda row: v.number(row["qty"]),
+    "account": lambda row: v.text(row["account"]),
     "entry": lambda row: v.price(row["entry_price"]),
     "realised": lambda row: v.money(row["realised_pnl"]),
     "fees": lambda row: v.money(row["fees"], 4),

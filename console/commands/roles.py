@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,11 +13,13 @@ from config.settings import Settings
 from console import roles
 from pipeline.domain.errors import ConfigError
 
+if TYPE_CHECKING:
+    from simulator import Options
+
 
 def sim(
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = None,
+    *,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same prices.")] = None,
     symbols: Annotated[str | None, typer.Option(help="How many, or a list: BTCUSDT,ETHUSDT.")] = None,
@@ -25,19 +28,18 @@ def sim(
     journal: Annotated[Path | None, typer.Option(help="Also write the journal to this file.")] = None,
 ) -> None:
     """Run the simulated exchange; what is not said here comes from the settings."""
-    from simulator import Options, OptionsError, serve  # noqa: PLC0415  only this command needs a web server
+    from simulator import OptionsError, serve  # noqa: PLC0415  only this command needs a web server
 
-    own = load().simulator
-    options = Options(
+    own = configured(load())
+    options = replace(
+        own,
         host=host,
         port=own.port if port is None else port,
         seed=own.seed if seed is None else seed,
-        symbols=str(own.symbols) if symbols is None else symbols,
-        data=data or (Path(own.data) if own.data else None),
+        symbols=own.symbols if symbols is None else symbols,
+        data=own.data if data is None else data,
         speed=own.speed if speed is None else speed,
         journal=journal,
-        balance=own.balance_usdt,
-        **_account(load()),
     )
     try:
         serve(options)
@@ -45,13 +47,24 @@ def sim(
         raise ConfigError(str(error), where="throughline sim") from error
 
 
-def _account(settings: Settings) -> dict[str, str]:
-    """The account of the run that this is part of; none said, the simulator's own well-known one."""
-    key, secret = (
-        settings.exchange.api_key.get_secret_value(),
-        settings.exchange.api_secret.get_secret_value(),
+def configured(settings: Settings) -> Options:
+    """The simulator as the settings want it, with the account of the run that it is part of.
+
+    Without keys in the settings it has its own well-known account.
+    """
+    from simulator import Options  # noqa: PLC0415  only this command needs a web server
+
+    own, exchange = settings.simulator, settings.exchange
+    options = Options(
+        port=own.port,
+        seed=own.seed,
+        symbols=str(own.symbols),
+        data=Path(own.data) if own.data else None,
+        speed=own.speed,
+        balance=own.balance_usdt,
     )
-    return {"api_key": key, "api_secret": secret} if key and secret else {}
+    key, secret = exchange.api_key.get_secret_value(), exchange.api_secret.get_secret_value()
+    return replace(options, api_key=key, api_secret=secret) if key and secret else options
 
 
 def worker(
@@ -71,7 +84,7 @@ def worker(
 
 
 def beat() -> None:
-    """Run Celery beat: it enqueues one pass per symbol and cadence. A second one waits for the first to die."""
+    """Run Celery beat: it enqueues one pass per symbol and cadence. A second one waits for its end."""
     load()
     roles.become(roles.beat())
 

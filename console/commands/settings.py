@@ -12,7 +12,7 @@ from config.snapshot import config_hash, flat, snapshot
 from console import failures
 from console.commands.options import AsJson
 from console.output import console, print_json, print_table, table
-from pipeline.bootstrap import build
+from console.records import pipeline_of
 from pipeline.governor.universe import UniverseReport
 
 config = typer.Typer(help="The settings as they are now.", no_args_is_help=True)
@@ -20,7 +20,7 @@ config = typer.Typer(help="The settings as they are now.", no_args_is_help=True)
 
 def universe(as_json: AsJson = False) -> None:
     """The symbols that may be traded, and why each name is in or out. Exit code 1 when one is out."""
-    report = build(load()).universe_report()
+    report = pipeline_of(load()).universe_report()
     if as_json:
         print_json(_as_record(report))
     else:
@@ -55,12 +55,12 @@ def show(as_json: AsJson = False) -> None:
     rows = [
         (
             name,
-            escape(_short(value)),
             escape(loaded.sources[name].where) if name in loaded.sources else "default",
+            escape(_short(value)),
         )
         for name, value in flat(loaded.settings).items()
     ]
-    print_table(table(("key", "value", "from"), rows))
+    print_table(table(("key", "from", "value"), rows))
 
 
 def _short(value: object) -> str:

@@ -13,14 +13,14 @@ from console.commands.options import AsJson
 from console.commands.switches import as_record
 from console.condition import Condition, look
 from console.output import console, print_json
-from console.records import opened
+from console.records import opened, pipeline_of
 from console.render import values as v
 from pipeline.domain.timeframes import iso
 
 
 def status(as_json: AsJson = False) -> None:
-    """What runs, what waits in the queues, how decisions ended, whether it may trade. 1 when something is wrong."""
-    pipeline = opened()
+    """What runs, what waits, how decisions ended, whether it may trade. Exit code 1: a finding."""
+    pipeline = pipeline_of(opened().settings)
     condition = look(pipeline)
     findings = condition.findings(pipeline.settings.governor.equity_max_age_s)
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -13,11 +13,13 @@ from rich.markup import escape
 from console.commands.options import AsJson
 from console.output import console, print_json, print_table, table
 from console.records import opened, writing
-from pipeline.bootstrap import Pipeline
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.events import EventName
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
 from pipeline.domain.timeframes import iso
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 kill = typer.Typer(help="The kill switch: global, for a symbol, or for a strategy.", no_args_is_help=True)
 
@@ -42,7 +44,7 @@ def on(reason: Reason, symbol: ForSymbol = None, strategy: ForStrategy = None) -
     switch = KillSwitch(scope=scope, name=name, reason=reason, set_by=_who(), set_at=datetime.now(UTC))
     with pipeline.ledger.begin(durable=True) as unit:
         unit.switches.set(switch)
-    pipeline.events.emit(EventName.KILL_SWITCH, on=True, **as_record(switch))
+    pipeline.events.emit(EventName.KILL_SWITCH, on=True, switch=as_record(switch))
     console().print(f"kill switch [bold red]on[/]: {_what(scope, name)}")
 
 

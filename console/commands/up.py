@@ -8,10 +8,8 @@ from rich.console import Console
 
 from console.output import console
 from console.preparing import prepare
-from console.supervise.remote import SupervisorGone
 from console.supervise.start import Plan, Running, flower_url, running
 from console.supervise.waiting import Interrupted, Interrupts
-from pipeline.domain.errors import ThroughlineError
 
 
 def up() -> None:
@@ -28,8 +26,6 @@ def up() -> None:
             out.print("stopping; once more to hurry")
     except Interrupted:
         out.print("stopped before everything was up")
-    except SupervisorGone as error:
-        raise ThroughlineError(f"{error}; everything was stopped") from error
     else:
         out.print("everything is stopped")
 

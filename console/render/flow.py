@@ -21,8 +21,8 @@ def live_view(flow: Flow, queues: Mapping[str, int] | None, gone_s: float, foote
         f"\n[bold]{gone_s:4.0f} s[/]   enqueued [bold]{flow.enqueued}[/]   ended [bold]{flow.ended}[/]   "
         f"open {flow.open}   {outcomes_line(flow)}"
     )
-    parts = [head, Text(), Columns([stages_table(flow, queues), account_table(flow)], padding=(0, 4))]
-    return Group(*parts, Text(), newest_table(flow), Text.from_markup(f"\n[dim]{footer}[/]"))
+    figures = Columns([stages_table(flow, queues), account_table(flow)], padding=(0, 4))
+    return Group(head, Text(), figures, Text(), newest_table(flow), Text.from_markup(f"\n[dim]{footer}[/]"))
 
 
 def outcomes_line(flow: Flow) -> str:
@@ -57,6 +57,8 @@ def account_table(flow: Flow) -> Table:
 
 def newest_table(flow: Flow) -> Table:
     table = _table("ended", "decision", "symbol", "outcome", "why")
+    for column, width in zip(table.columns, (8, 32, 14, 9), strict=False):
+        column.min_width = width  # where the terminal is narrow, only the last column gives way
     for decision in reversed(flow.newest):
         table.add_row(
             f"{decision.ended_at:%H:%M:%S}" if decision.ended_at else "",

@@ -17,10 +17,10 @@ def verdict_line(verdict: Record) -> str:
 
 
 def _signal(signal: Record, *, chosen: bool) -> str:
-    levels = f"entry {v.number(signal.get('entry'))} · stop {v.number(signal.get('stop_loss'))}"
+    levels = f"entry {v.price(signal.get('entry'))} · stop {v.price(signal.get('stop_loss'))}"
     return (
         f"{v.side(signal.get('side'))} [bold]{v.number(signal.get('score'))}[/] · {levels} · "
-        f"target {v.number(signal.get('take_profit'))} · {v.text(signal.get('reason'))}"
+        f"target {v.price(signal.get('take_profit'))} · {v.text(signal.get('reason'))}"
         f"{' [green](chosen)[/]' if chosen else ''}"
     )
 

@@ -52,19 +52,19 @@ def header(trace: Record) -> RenderableType:
 def _identity(trace: Record) -> str:
     dry = "   dry run" if trace.get("dry_run") else ""
     decision, symbol = v.text(trace.get("decision_id")), v.text(trace.get("symbol"))
-    return f"[bold]{decision}[/]   [bold]{symbol}[/]   {v.text(trace.get('mode'))}{dry}"
+    mode, config = v.text(trace.get("mode")), v.text(trace.get("config_hash"))
+    return f"[bold]{decision}[/]   [bold]{symbol}[/]   {mode}{dry}   [dim]config {config}[/]"
 
 
 def _when(trace: Record) -> str:
     took = v.milliseconds(v.took_ms(trace.get("enqueued_at"), trace.get("ended_at"))) or "not ended yet"
-    config = v.text(str(trace.get("config_hash") or "")[:12])
     parts = [
         f"slot {v.date_and_time(trace.get('slot'))} UTC",
         f"from {v.text(trace.get('origin'))}",
         f"enqueued {v.clock(trace.get('enqueued_at'))}",
         f"took {took}" if trace.get("ended_at") else took,
     ]
-    return f"[dim]{' · '.join(parts)}{f' · config {config}' if config else ''}[/]"
+    return f"[dim]{' · '.join(parts)}[/]"
 
 
 def candles(trace: Record) -> RenderableType | None:

@@ -1,4 +1,4 @@
-"""Single values as people read them. Records are JSON: money is text, times ISO 8601, anything may be missing."""
+"""Single values as people read them. Records are JSON: money is text, times ISO 8601, anything may lack."""
 
 from __future__ import annotations
 

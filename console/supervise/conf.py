@@ -31,7 +31,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
 
 # `up` starts the programs itself, one after the other, each when the one before is ready; from then on
-# supervisord restarts what dies. A program may need its neighbours (a worker its Redis), so it gets several tries.
+# supervisord restarts what dies. A program may need its neighbours (a worker its Redis): it gets five tries.
 _PROGRAM = """
 [program:{name}]
 command={command}

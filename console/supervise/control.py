@@ -39,7 +39,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal is for `up` alone, which stops the rest in order
+                start_new_session=True,  # Ctrl-C in the terminal is for `up` alone: it stops the rest in turn
             )
 
     @property
@@ -71,7 +71,7 @@ class Supervisor:
 
 
 def end_family(pid: int, patience_s: float) -> None:
-    """End a process politely, with time for its own children to stop, then kill what is left of all of them."""
+    """End a process politely, with time to stop its own children, then kill what is left of all of them."""
     try:
         head = psutil.Process(pid)
         family = [head, *head.children(recursive=True)]

@@ -6,12 +6,15 @@ import re
 import socket
 from collections.abc import Collection
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import redis
 import requests
-from celery import Celery
 
 from pipeline.domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 SUPERVISOR_S = 15.0
 REDIS_S = 20.0

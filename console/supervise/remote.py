@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import ConfigError, ThroughlineError
 from pipeline.domain.ids import digest
 
 _ANSWER_WITHIN_S = 5.0
@@ -42,7 +42,7 @@ class ProcessState:
         return self.state in {"STOPPED", "EXITED", "FATAL"}
 
 
-class SupervisorGone(Exception):
+class SupervisorGone(ThroughlineError):
     """supervisord does not answer: it ended, was killed, or has not started."""
 
 
@@ -103,7 +103,7 @@ class Remote:
                 connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
                 answer = connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException) as error:
-            raise SupervisorGone(f"supervisord does not answer: {error!r}") from error
+            raise SupervisorGone(f"the supervisor of this host's processes does not answer: {error}") from error
         return xmlrpc.client.loads(answer)[0][0]
 
 

@@ -13,25 +13,40 @@ import yaml
 
 from config.home import Home, write_private
 from config.keys import by_name
-from config.loading import Loaded, load, read
-from config.settings import Settings
+from config.loading import Loaded, read
 from console.supervise.programs import embeds_simulator
+from pipeline.domain.decisions import Mode
 
 Overlay = dict[str, object]
 """Values by the keys' names (`redis.port`)."""
 
 
 def run_account(loaded: Loaded) -> Overlay:
-    """A fresh account with random keys for the embedded simulator, whose memory does not outlive the run.
+    """In mode paper: an account of this run's own on the simulated exchange, unless you gave it keys.
 
-    It has a name of its own, too: the ledger would expect the last run's positions to be there.
+    The embedded simulator forgets everything when it ends, so its account has a new name each time as well:
+    under the old one the ledger would expect the last run's positions to be there.
     """
-    if not embeds_simulator(loaded.settings):
+    if loaded.settings.mode is not Mode.PAPER:
         return {}
-    fresh: Overlay = {"exchange.api_key": secrets.token_hex(16), "exchange.api_secret": secrets.token_hex(32)}
-    if "exchange.account" not in loaded.sources:
-        fresh["exchange.account"] = f"{loaded.settings.exchange.account}-{datetime.now(UTC):%Y%m%d%H%M%S}"
-    return fresh
+    fresh: Overlay = {
+        "exchange.api_key": secrets.token_hex(16),
+        "exchange.api_secret": secrets.token_hex(32),
+    }
+    own = loaded.settings.exchange.account
+    name: Overlay = {"exchange.account": f"{own}-{datetime.now(UTC):%Y%m%d%H%M%S}"}
+    keys = {} if fresh.keys() & loaded.sources.keys() else fresh
+    return {**keys, **(unset(name, loaded) if keys or embeds_simulator(loaded.settings) else {})}
+
+
+def has_fresh_keys(loaded: Loaded) -> bool:
+    """Whether the account's keys are this run's own, so that the exchange has never heard of them."""
+    said = loaded.sources.get("exchange.api_key")
+    return (
+        said is not None
+        and loaded.session_file is not None
+        and said.where.startswith(str(loaded.session_file))
+    )
 
 
 def unset(overlay: Overlay, loaded: Loaded) -> Overlay:
@@ -56,17 +71,14 @@ class Session:
         self._home = home
         self._overlay: Overlay = {}
 
-    def add(self, overlay: Overlay) -> Settings:
-        """Write these values for the processes of this run; the settings as they are now.
+    def add(self, overlay: Overlay) -> Loaded:
+        """Write these values for the processes of this run; what they will read.
 
         Raises: ConfigError when a value is impossible.
         """
         self._overlay |= overlay
         text = "# Written by `throughline up` for its own processes; removed when it ends.\n"
         write_private(self._home.session_file, (text + yaml.safe_dump(_tree(self._overlay))).encode())
-        return load(self.environment())
-
-    def read(self) -> Loaded:
         return read(self.environment())
 
     def environment(self) -> dict[str, str]:

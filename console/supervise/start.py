@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from celery import Celery
 from rich.console import Console
 
 from config.home import ensure_home
@@ -23,10 +22,10 @@ from console.supervise.waiting import Interrupts
 
 LEFT_BEHIND_S = 40.0
 
-Prepare = Callable[[Settings], str]
+Prepare = Callable[[Loaded], str]
 """Makes ledger and exchange ready and records the session; says in a few words what it found."""
 
-Adjust = Callable[[Settings, Loaded], Overlay]
+Adjust = Callable[[Loaded], Overlay]
 """What the run changes once the simulated exchange answers."""
 
 
@@ -34,13 +33,13 @@ Adjust = Callable[[Settings, Loaded], Overlay]
 class Plan:
     """What is different from one kind of run to another.
 
-    `overlay` yields to your own file and variables. With `keeps_journal` all that the simulated exchange was asked
-    is written to a file: good for a run that ends, too much for one that stays.
+    `overlay` yields to your own file and variables. With `keeps_journal` all that the simulated exchange was
+    asked is written to a file: good for a run that ends, too much for one that stays.
     """
 
     overlay: Overlay
     prepare: Prepare
-    adjust: Adjust = lambda settings, loaded: {}
+    adjust: Adjust = lambda loaded: {}
     keeps_journal: bool = False
 
 
@@ -74,22 +73,22 @@ def _started(
     plan: Plan, session: Session, loaded: Loaded, interrupts: Interrupts, progress: Progress
 ) -> Iterator[Running]:
     settled = ports.settle(loaded.settings)
-    settings = session.add({**unset(plan.overlay, loaded), **run_account(loaded), **settled})
+    now = session.add({**unset(plan.overlay, loaded), **run_account(loaded), **settled})
+    settings = now.settings
     journal = fresh_journal(settings.home) if plan.keeps_journal else None
     with supervised(
         programs_of(settings, journal), session.environment(), settings, interrupts, progress
     ) as host:
-        yield Running(host, _start(plan, session, host, settings))
+        yield Running(host, _start(plan, session, host, now))
 
 
-def _start(plan: Plan, session: Session, host: Host, settings: Settings) -> Settings:
-    start_servers(host, settings)
-    changed = plan.adjust(settings, session.read())
-    settings = session.add(changed) if changed else settings
+def _start(plan: Plan, session: Session, host: Host, loaded: Loaded) -> Settings:
+    start_servers(host, loaded.settings)
+    loaded = session.add(plan.adjust(loaded))
     with host.progress.step("ledger, exchange") as found:
-        found.text = plan.prepare(settings)
-    start_pipeline(host, settings)
-    return settings
+        found.text = plan.prepare(loaded)
+    start_pipeline(host, loaded.settings)
+    return loaded.settings
 
 
 def fresh_journal(home: Path) -> Path:
@@ -116,6 +115,8 @@ def start_servers(host: Host, settings: Settings) -> None:
 
 def start_pipeline(host: Host, settings: Settings) -> None:
     """The workers, then beat, then Flower."""
+    from celery import Celery  # noqa: PLC0415  it takes a while, and every command imports this module
+
     app = Celery("throughline-console", broker=settings.redis_url, set_as_current=False)
     workers = [Role.WORKER_MARKET, Role.WORKER_ORDERS]
     online = readiness.WorkersOnline(app, [role.worker for role in workers])

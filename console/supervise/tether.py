@@ -1,8 +1,9 @@
 """Run a command that cannot outlive its parent: `python -I tether.py SIGNAL COMMAND...`.
 
-The kernel is asked to send SIGNAL when the parent dies, also by `kill -9`, and then this process becomes the
-command. So a killed `up` takes its supervisor along, and a killed supervisor its programs. Linux keeps the request
-over `exec`; other systems have no such request: there the next `up` on the same home ends what a killed one left.
+The kernel is asked to send SIGNAL when the parent dies, also by `kill -9`, and then this process becomes
+the command. So a killed `up` takes its supervisor along, and a killed supervisor its programs. Linux keeps
+the request over `exec`. Other systems have no such request: there the next `up` on the same home ends what a
+killed one left.
 
 Imports nothing of the project: it runs before every program and must cost milliseconds.
 """
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> None:
 
 
 def die_with_parent(wanted: signal.Signals) -> None:
-    """Linux only. The parent is the thread that forked us: `up` starts its supervisor from its main thread."""
+    """Linux only. The parent is the thread that forked us: `up` does that in its main thread."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(wanted), 0, 0, 0)
 

@@ -17,7 +17,7 @@ LAST_LINES = 8
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to tell. `deaths` counts this program's within a minute; `given_up` when it is not up again."""
+    """Something to tell. `deaths` counts this program's within a minute; `given_up`: it is not up again."""
 
     name: str
     deaths: int

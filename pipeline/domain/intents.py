@@ -41,7 +41,8 @@ class Intent:
     """One order that a strategy wants. Quantity in base, prices in quote, `priced_at` the decision price's time.
 
     `decision_price` is the close that the signal was judged on; slippage is measured against it.
-    `limit_price` bounds what may be paid: the decision price moved by the slippage allowed.
+    `limit_price` bounds what may be paid: the decision price moved by the slippage allowed. `min_notional` is what
+    the exchange asked for when the intent was sized.
     """
 
     symbol: str
@@ -59,6 +60,7 @@ class Intent:
     strategy: str
     score: Decimal
     reason: str
+    min_notional: Decimal | None = None
 
     @property
     def notional(self) -> Decimal:
@@ -83,6 +85,7 @@ class Intent:
             "strategy": self.strategy,
             "score": str(self.score),
             "reason": self.reason,
+            "min_notional": None if self.min_notional is None else str(self.min_notional),
         }
 
     @classmethod
@@ -104,6 +107,7 @@ class Intent:
             strategy=str(record["strategy"]),
             score=Decimal(str(record["score"])),
             reason=str(record["reason"]),
+            min_notional=_optional_decimal(record.get("min_notional")),
         )
 
 

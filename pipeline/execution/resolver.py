@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from pipeline.domain.decisions import End
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.intents import TimeInForce
 from pipeline.domain.orders import Order, OrderState
@@ -37,20 +37,25 @@ class Resolver:
     def resolve(self, account: str, symbol: str | None = None) -> Sequence[Order]:
         """Ask about every unsettled order. Returns those that became final: their decisions can be concluded.
 
-        An exchange that does not answer ends the pass early; the orders stay as they are. Raises:
-        LedgerUnavailable.
+        An exchange that does not answer ends the pass early; the orders stay as they are.
+        Raises: LedgerUnavailable; InvariantBroken, after all orders were asked about.
         """
         with self.ledger.read() as unit:
             waiting = unit.orders.unsettled(account, symbol)
-        settled = []
+        settled, broken = [], []
         for order in waiting:
             try:
                 after = self.ask(order)
             except (ExchangeUnavailable, ExchangeRefused) as error:
                 self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
                 break
+            except InvariantBroken as error:  # one impossible order must not hide the fate of the others
+                broken.append(error)
+                continue
             if after.state.is_final:
                 settled.append(after)
+        if broken:
+            raise broken[0]
         return settled
 
     def ask(self, order: Order) -> Order:
@@ -94,6 +99,10 @@ class Resolver:
         found = self.venue.find(order)
         if found is None and order.state is OrderState.UNKNOWN:
             order = self._note_miss(order)
+        elif (
+            found is None
+        ):  # it was acknowledged: whoever says "not found" is wrong, and the lists know better
+            found = self.venue.listed(order, self._since(order))
         now = self.clock.now()
         verdict = judge(order, Answers(found), now, self.options)
         if isinstance(verdict, Wait) and _is_worth_proving(order, now, self.options):
@@ -108,7 +117,7 @@ class Resolver:
         """Every other place where the order could show. The ledger is read last, after the exchange has
         spoken.
         """
-        since = (order.sent_at or order.created_at) - self.options.receive_window
+        since = self._since(order)
         listed = self.venue.listed(order, since)
         trades = self.venue.trades_since(order.symbol, since)
         held = sum((h.qty for h in self.venue.holdings() if h.symbol == order.symbol), Decimal(0))
@@ -121,6 +130,9 @@ class Resolver:
         strays = sum(trade.exchange_order_id not in known for trade in trades)
         expected = position.signed_qty if position else Decimal(0)
         return Proof(listed=listed, stray_trades=strays, held=held, expected=expected)
+
+    def _since(self, order: Order) -> datetime:
+        return (order.sent_at or order.created_at) - self.options.receive_window
 
     def _apply(self, order: Order, verdict: Settle | Wait | NotPlaced, now: datetime) -> Order:
         match verdict:

@@ -191,7 +191,7 @@ class OrderRouter:
             "notional": job.intent.notional,
             "tif": order.tif.value,
             "slippage_bps": self.options.slippage_bps,
-            "min_notional": job.permit.limits.get("min_notional"),
+            "min_notional": job.intent.min_notional,
             "max_retries": self.options.max_attempts - 1,
             "retry_backoff_ms": self.options.retry_backoff_ms,
             "attempt": order.attempt,

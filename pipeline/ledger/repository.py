@@ -37,7 +37,8 @@ def insert(table: Table) -> postgresql.Insert:
 
 def insert_once(table: Table) -> postgresql.Insert:
     """An INSERT that does nothing when a unique key is taken. Any other broken constraint still raises."""
-    return insert(table).on_conflict_do_nothing()
+    # SQLAlchemy forgets how many rows an INSERT wrote unless it is told not to.
+    return insert(table).on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
 
 
 def reader(record: type) -> Callable[[object], dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -29,8 +30,12 @@ def migrate(engine: Engine) -> None:
         _use_write_ahead_log(engine)
         with engine.connect() as connection:
             _lock(connection)
-            _refuse_newer(_revision(connection), engine)
-            _upgrade(connection)
+            revision = _revision(connection)
+            _refuse_newer(revision, engine)
+            if revision == HEAD:
+                _prove_writable(connection)
+            else:
+                _upgrade(connection)
             connection.commit()
     except LedgerDown as down:
         raise _cannot_use(down) from down
@@ -38,8 +43,7 @@ def migrate(engine: Engine) -> None:
 
 def check_version(engine: Engine) -> None:
     """Read the revision, and touch nothing. Raises: ConfigError."""
-    if _missing_file(engine):
-        raise _missing(engine)
+    _check_file(engine)
     try:
         with engine.connect() as connection:
             begin(connection, Kind.READ)
@@ -57,11 +61,26 @@ def check_version(engine: Engine) -> None:
         )
 
 
-def _missing_file(engine: Engine) -> bool:
-    """SQLite would create an empty file where there is none."""
-    if engine.dialect.name != "sqlite" or is_memory(engine.url) or engine.url.query.get("uri"):
-        return False
-    return not Path(engine.url.database or "").exists()
+def _check_file(engine: Engine) -> None:
+    """SQLite would create an empty file where there is none, and learn at its first write what it may not."""
+    file = _file(engine)
+    if file is None:
+        return
+    if not file.exists():
+        raise _missing(engine)
+    for path in (file, file.parent):
+        if not os.access(path, os.W_OK):
+            raise ConfigError(
+                f"the ledger cannot be used: {path} is read-only.",
+                where=place(engine.url),
+                remedy="Make the file and its folder writable for this user.",
+            )
+
+
+def _file(engine: Engine) -> Path | None:
+    """The file of a SQLite ledger, if it is a plain one."""
+    plain = engine.dialect.name == "sqlite" and not is_memory(engine.url) and "uri" not in engine.url.query
+    return Path(engine.url.database or "").absolute() if plain else None
 
 
 def _missing(engine: Engine) -> ConfigError:
@@ -93,14 +112,14 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _make_folder(engine: Engine) -> None:
-    if engine.dialect.name != "sqlite" or is_memory(engine.url) or engine.url.query.get("uri"):
+    file = _file(engine)
+    if file is None:
         return
-    folder = Path(engine.url.database or "").absolute().parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"the folder {folder} cannot be made: {error.strerror}.",
+            f"the folder {file.parent} cannot be made: {error.strerror}.",
             where=place(engine.url),
             remedy="Name a folder that is writable for this user.",
         ) from error
@@ -128,6 +147,11 @@ def _lock(connection: Connection) -> None:
     begin(connection, Kind.DURABLE)
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+
+
+def _prove_writable(connection: Connection) -> None:
+    """SQLite lets a transaction on a read-only file begin."""
+    connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = version_num")  # noqa: S608 - a constant
 
 
 def _upgrade(connection: Connection) -> None:

@@ -19,7 +19,7 @@ from pipeline.domain.instruments import Instrument
 from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.ports import MarketData, Unit
-from pipeline.domain.signals import StrategyVerdict, VerdictKind
+from pipeline.domain.signals import Side, StrategyVerdict, VerdictKind
 from pipeline.domain.timeframes import CandleRange
 from pipeline.stages.ports import CandleWindows
 from pipeline.stages.running import Conclusion
@@ -88,7 +88,7 @@ class Evaluate:
 
     def _candidate(self, intent: Intent) -> Advance:
         self.events.emit(
-            EventName.SIGNAL_GENERATED,
+            EventName.BUY_CANDIDATE if intent.side is Side.BUY else EventName.SELL_CANDIDATE,
             strategy=intent.strategy,
             leg=intent.leg.value,
             side=intent.side.value,
@@ -103,6 +103,8 @@ class Evaluate:
         for verdict in resolution.verdicts:
             level = Level.ERROR if verdict.kind is VerdictKind.FAILED else None
             self.events.emit(EventName.STRATEGY_CHECK, level=level, **_in_words(verdict))
+            if verdict.signal is not None:
+                self.events.emit(EventName.SIGNAL_GENERATED, strategy=verdict.strategy, **verdict.signal.as_record())
         if resolution.chosen is None:
             self.events.emit(EventName.NO_SIGNAL, why=resolution.detail)
 

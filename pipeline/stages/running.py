@@ -155,9 +155,22 @@ class Runner:
                 now = self.clock.now()
                 unit.decisions.end(decision.decision_id, finish.reason, finish.detail[-DETAIL_LENGTH:], now)
                 gone = ended(decision, finish.reason, finish.detail, now)
+        self._tell(stage, delivery, finish, began)
         if gone is not None:
             emit_end(self.events, gone)
         return finish
+
+    def _tell(self, stage: Stage, delivery: Delivery, finish: StageEnd, began: float) -> None:
+        """The one line that tells a stage's whole story."""
+        self.events.emit(
+            EventName.STAGE_END,
+            stage=stage.value,
+            result=_in_words(finish),
+            worker=delivery.worker,
+            attempt=delivery.attempt,
+            queue_wait_ms=delivery.queue_wait_ms,
+            run_ms=_elapsed_ms(began),
+        )
 
     def _record(
         self, decision: Decision, stage: Stage, delivery: Delivery, finish: Advance | End, began: float
@@ -172,10 +185,20 @@ class Runner:
             attempt=delivery.attempt,
             queue_wait_ms=delivery.queue_wait_ms,
             started_at=delivery.received_at,
-            run_ms=round((time.perf_counter() - began) * 1000, 3),
+            run_ms=_elapsed_ms(began),
             result=StageResult.PASSED if isinstance(finish, Advance) else StageResult.ENDED,
             output=finish.output,
         )
+
+
+def _elapsed_ms(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)
+
+
+def _in_words(finish: StageEnd) -> str:
+    if isinstance(finish, End):
+        return StageResult.ENDED.value
+    return StageResult.PASSED.value if isinstance(finish, Advance) else f"unresolved: {finish.detail}"
 
 
 def _before(stage: Stage, records: dict[Stage, StageRecord]) -> StageRecord | None:

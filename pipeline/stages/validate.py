@@ -19,6 +19,7 @@ from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Denied, OrderTerms, Permit
 from pipeline.domain.ports import Clock, MarketData, Quote, Unit
+from pipeline.domain.signals import Side
 from pipeline.domain.timeframes import Timeframe
 from pipeline.governor.assess import assess
 from pipeline.governor.permits import PermitAuthority
@@ -104,7 +105,8 @@ class Validate:
     def _denied(self, intent: Intent, denied: Denied) -> End:
         codes = [verdict.code.value for verdict in denied.verdicts if not verdict.ok]
         first = denied.first
-        self.events.emit(EventName.BUY_BLOCKED, side=intent.side.value, codes=codes, value=first.value, limit=first.limit)
+        name = EventName.BUY_BLOCKED if intent.side is Side.BUY else EventName.SELL_BLOCKED
+        self.events.emit(name, side=intent.side.value, codes=codes, value=first.value, limit=first.limit)
         others = f"; also {', '.join(codes[1:])}" if len(codes) > 1 else ""
         return End(denied.reason, f"{first.code}: {first.value}, limit {first.limit}. {first.detail}{others}".strip())
 

@@ -23,7 +23,10 @@ OPTIONS = (
 )
 
 LONGEST = 64 * 1024
-"""Bytes. A line above it keeps its identity and loses its fields."""
+"""Bytes. A line above it keeps what it is about; its fields are cut short."""
+
+LONGEST_FIELD = 2000
+MOST_FIELDS = 24
 
 RESERVED = frozenset({"time", "level", "event", "component", "host", "pid"})
 """Fields that every line has; one of these names given by a caller is written as `<name>_`."""
@@ -68,13 +71,26 @@ def _dumped(record: dict[str, Any]) -> bytes:
         line = orjson.dumps(record, _as_json, OPTIONS)
     except (TypeError, ValueError, RecursionError):
         # text that is not Unicode, a number beyond 64 bits, a structure without end
-        line = orjson.dumps({name: _as_text(value) for name, value in record.items()}, option=OPTIONS)
+        record = {name: simplest(value) for name, value in record.items()}
+        line = orjson.dumps(record, option=OPTIONS)
     return line if len(line) <= LONGEST else _shortened(record, len(line))
 
 
 def _shortened(record: dict[str, Any], length: int) -> bytes:
-    kept = {name: _as_text(value)[:2000] for name, value in record.items()}
-    return orjson.dumps({**dict(list(kept.items())[:24]), "shortened_from_bytes": length}, option=OPTIONS)
+    kept = {name: simplest(value) for name, value in list(record.items())[:MOST_FIELDS]}
+    cut = {name: value[:LONGEST_FIELD] if isinstance(value, str) else value for name, value in kept.items()}
+    return orjson.dumps({**cut, "shortened_from_bytes": length}, option=OPTIONS)
+
+
+def simplest(value: Any) -> str | int | float | None:
+    """A number that JSON can hold, or text."""
+    if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    try:
+        text = value if isinstance(value, str) else str(_as_json(value))
+    except Exception as error:  # noqa: BLE001 - a value that cannot be printed must not stop a trade
+        text = f"({type(value).__name__} that cannot be printed: {type(error).__name__})"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _as_json(value: Any) -> Any:
@@ -92,11 +108,3 @@ def _as_json(value: Any) -> Any:
             return f"{type(value).__name__}: {value}"
         case _:
             return str(value)
-
-
-def _as_text(value: Any) -> str:
-    try:
-        text = value if isinstance(value, str) else str(_as_json(value))
-    except Exception as error:  # noqa: BLE001 - a value that cannot be printed must not stop a trade
-        text = f"({type(value).__name__} that cannot be printed: {type(error).__name__})"
-    return text.encode("utf-8", "backslashreplace").decode()

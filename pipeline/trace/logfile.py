@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FILE_MODE = 0o600
-LOOK_EVERY_BYTES = 64 * 1024
+LOOK_EVERY_BYTES = 16 * 1024
 LOOK_EVERY_S = 1.0
 
 

@@ -1,7 +1,7 @@
 """Records of the ledger as plain JSON: what `--json` prints and the web API answers.
 
-Times are ISO 8601 in UTC with milliseconds; money, prices and quantities are strings in plain notation, so that
-no reader turns them into floats by accident. Durations are numbers of milliseconds. What is not known is null.
+Times are ISO 8601 in UTC with milliseconds; money, prices and quantities are strings in plain notation, so
+that no reader turns them into floats by accident. Durations are in milliseconds. What is not known is null.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,9 @@ _SECRET_NAME = re.compile(
     r"(api_?key|secret|passw(or)?d|permit_key|private_key|token|authorization|cookie|signature|^dsn$)",
     re.IGNORECASE,
 )
+
+_SIGNATURE = re.compile(rb"signature=[0-9A-Za-z%+/=_-]+")
+"""In the address of a signed request, wherever a library quotes it."""
 
 _names: dict[str, bool] = {}
 
@@ -61,11 +65,12 @@ class SecretValues:
         for form in self._forms:
             if form in line:
                 line = line.replace(form, HIDDEN.encode())
-        return line
+        return _SIGNATURE.sub(b"signature=***", line) if b"signature=" in line else line
 
 
 def _forms(value: str) -> set[bytes]:
-    return {value.encode(), orjson.dumps(value)[1:-1], quote(value, safe="").encode()}
+    escaped = json.dumps(value)[1:-1].encode()  # as Sentry's envelopes hold it
+    return {value.encode(), orjson.dumps(value)[1:-1], escaped, quote(value, safe="").encode()}
 
 
 def password_in(url: str) -> str:

@@ -6,21 +6,22 @@ survive the broker for it.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-
-import orjson
 
 from config.settings import Settings
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.events import EventName, Level
 from pipeline.domain.ids import digest
 from pipeline.domain.outcomes import Outcome
+from pipeline.domain.timeframes import iso
 from pipeline.trace import context
+from pipeline.trace.lines import simplest
 from pipeline.trace.redaction import SECRETS
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ def start(settings: Settings, component: str, integrations: Sequence[Integration
             auto_enabling_integrations=False,
             trace_propagation_targets=[],  # the exchange gets no headers of ours
             include_local_variables=False,  # keys and permits live in them
-            send_default_pii=False,
             before_send=_clean,
             before_send_transaction=_clean_transaction,
         )
@@ -135,7 +135,7 @@ def _send(sdk: ModuleType, name: EventName, fields: Mapping[str, object]) -> Non
             value = fields.get(tag) or context.fields().get(tag)
             if value:
                 scope.set_tag(tag, str(value))
-        scope.set_context("event", _plain(fields))
+        scope.set_context("event", {key: simplest(value) for key, value in fields.items()})
         error = sys.exc_info()[1]
         if error is not None:
             sdk.capture_exception(error)
@@ -144,28 +144,15 @@ def _send(sdk: ModuleType, name: EventName, fields: Mapping[str, object]) -> Non
         sdk.capture_message(f"{name.value} {fields.get('reason', '')}".strip(), level="error")
 
 
-def _plain(fields: Mapping[str, object]) -> dict[str, Any]:
-    plain: dict[str, Any] = orjson.loads(orjson.dumps({**fields}, str, orjson.OPT_NON_STR_KEYS))
-    return plain
-
-
 def _clean(event: Any, hint: Any) -> Any:
     """No secret leaves the machine, wherever in an event it stands."""
-    return orjson.loads(SECRETS.clean(orjson.dumps(event, str, orjson.OPT_NON_STR_KEYS)))
+    return json.loads(SECRETS.clean(json.dumps(event, default=_as_json).encode()))
+
+
+def _as_json(value: Any) -> Any:
+    return iso(value) if isinstance(value, datetime) else str(value)
 
 
 def _clean_transaction(event: Any, hint: Any) -> Any:
     spans = [span for span in event.get("spans", []) if not str(span.get("op", "")).startswith(NOT_WANTED)]
-    for span in spans:
-        _without_query(span)
     return _clean({**event, "spans": spans}, hint)
-
-
-def _without_query(span: dict[str, Any]) -> None:
-    """An exchange's address carries a signature behind its question mark."""
-    data = span.get("data") or {}
-    for name in [name for name in data if str(name).endswith(("query", "fragment"))]:
-        del data[name]
-    method, _, url = str(span.get("description", "")).partition(" ")
-    if "://" in url:
-        span["description"] = f"{method} {urlsplit(url)._replace(query='', fragment='').geturl()}"

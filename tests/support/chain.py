@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
+
+import psutil
 
 from config.loading import load
 from pipeline.bootstrap import Pipeline, build
@@ -17,7 +19,7 @@ from pipeline.domain.decisions import Decision
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.switches import TradingState
 from pipeline.domain.timeframes import SystemClock
-from tests.support.processes import Started, child_environment, temporary_folder
+from tests.support.processes import Started, temporary_folder
 from tests.support.servers import RedisServer, Simulator
 from tests.support.waiting import eventually
 
@@ -63,6 +65,7 @@ class ChainProcesses:
             "EXCHANGE_RECEIVE_WINDOW_MS": "1000",
             "EXECUTION_NOT_PLACED_MARGIN_S": "2",
             "GOVERNOR_MAX_POSITIONS": "50",
+            "GOVERNOR_EQUITY_MAX_AGE_S": "600",  # without beat nothing refreshes it
         }
         ledger = {"LEDGER_URL": self.ledger_url} if self.ledger_url else {}
         return {f"THROUGHLINE_{name}": value for name, value in {**told, **ledger}.items()}
@@ -165,6 +168,30 @@ class ChainProcesses:
         entries: list[dict[str, Any]] = body["entries"] if isinstance(body, dict) else body
         return entries
 
+    def fault(self, kind: str, **fields: object) -> None:
+        """Make the exchange misbehave; see docs/simulator.md for the kinds."""
+        self._control("POST", {"kind": kind, **fields})
+
+    def heal(self) -> None:
+        """The exchange behaves again."""
+        self._control("DELETE", None)
+
+    def _control(self, method: str, body: object) -> None:
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.simulator.url}/_sim/faults", data=data, method=method)  # noqa: S310 - our own address
+        request.add_header("Content-Type", "application/json")
+        with urlopen(request, timeout=10):  # noqa: S310 - our own address
+            pass
+
+    def requests_for(self, path: str) -> list[dict[str, Any]]:
+        """Every request for a path that the exchange has seen."""
+        return [entry for entry in self.simulator.journal() if entry.get("path") == path]
+
+    def child_of(self, name: str) -> psutil.Process:
+        """The pool process that works for a worker with a concurrency of 1."""
+        (child,) = psutil.Process(self.processes[name].pid).children()
+        return child
+
     def log_lines(self, name: str = "") -> list[str]:
         """All log lines of one process' output and log files, or of the combined file."""
         files = [self.home / f"{name}.out", *self.home.glob(f"logs/*{name}*")] if name else [self.home / "logs/all.jsonl"]
@@ -176,10 +203,13 @@ class ChainProcesses:
 
 
 @contextmanager
-def running_chain(chain: ChainProcesses):  # type: ignore[no-untyped-def]  # a generator of the argument itself
-    """The chain with its workers, stopped at the end whatever happens."""
+def chain_processes(
+    simulator_options: Sequence[str] = ("--seed", "7"), ledger_url: str = "", **settings: str
+) -> Iterator[ChainProcesses]:
+    """A chain without workers yet; everything it started is stopped at the end. Settings without THROUGHLINE_."""
+    told = {f"THROUGHLINE_{name}": value for name, value in settings.items()}
+    chain = ChainProcesses(told, simulator_options, ledger_url)
     try:
-        chain.start_workers()
         yield chain
     finally:
         chain.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.events import EventName
 from pipeline.domain.orders import OrderState, Trade, may_step
+from pipeline.domain.outcomes import EndReason
 from pipeline.domain.signals import Side
 from pipeline.execution.accounts import compare_positions, refresh_equity
 from pipeline.execution.booking import book_trades, next_state, slippage_bps
@@ -46,8 +48,6 @@ def test_a_sale_that_closes_names_who_opened_and_who_closed() -> None:
     world.place()
     closing = decision("closing", BTC)
     with world.ledger.begin() as unit:
-        from pipeline.domain.outcomes import EndReason
-
         unit.decisions.end(world.decision.decision_id, EndReason.FILLED, "", NOON)
     sale = intent(side=Side.SELL, limit_price=Decimal("59900.0"), reduce_only=True)
     permit = world.permitted(closing, sale)
@@ -68,9 +68,10 @@ def test_trades_in_any_order_and_any_number_of_times_make_the_same_position(data
     world = OrderWorld(intent=intent(qty=Decimal("0.020")))
     world.venue.trades_late_by = timedelta(days=1)
     world.place()
+    order = world.order
     for trade in told:
         with world.ledger.begin() as unit:
-            book_trades(unit, world.order, [trade], "binanceusdm", NOON)
+            book_trades(unit, order, [trade], "binanceusdm", NOON)
     assert world.filled == world.held == sum(trade.qty for trade in trades)
     assert world.order.fee == sum(trade.fee for trade in trades)
 
@@ -79,15 +80,14 @@ def test_a_trade_on_the_wrong_side_stops_everything() -> None:
     """It cannot be this order's."""
     world = OrderWorld()
     world.place()
+    order = world.order
     with pytest.raises(InvariantBroken, match="sell"), world.ledger.begin() as unit:
-        book_trades(unit, world.order, [replace(_trade(9, Decimal(1)), side=Side.SELL)], "binanceusdm", NOON)
+        book_trades(unit, order, [replace(_trade(9, Decimal(1)), side=Side.SELL)], "binanceusdm", NOON)
 
 
-@pytest.mark.parametrize("current", list(OrderState))
-@pytest.mark.parametrize("told", list(OrderState))
-def test_no_report_leads_off_the_table_of_steps(current: OrderState, told: OrderState) -> None:
+def test_no_report_leads_off_the_table_of_steps() -> None:
     """Whatever the exchange says, from wherever the order stands."""
-    for covered in (True, False):
+    for current, told, covered in product(OrderState, OrderState, (True, False)):
         to = next_state(current, told, covered=covered)
         assert to is None or may_step(current, to)
 

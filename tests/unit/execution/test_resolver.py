@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pipeline.domain.decisions import Unresolved
+from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.orders import Order, OrderReport, OrderState
@@ -18,7 +19,7 @@ from pipeline.execution.absence import Answers, NotPlaced, Proof, Settle, Wait, 
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.router import Job
 from pipeline.testing import Accident, FakeVenue
-from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, OrderWorld, ended_for
+from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, OrderWorld, decision, ended_for, intent
 
 OPTIONS = ExecutionOptions()
 QUIET = NOON + timedelta(seconds=65)
@@ -114,6 +115,16 @@ def test_a_false_not_found_does_not_make_a_live_order_absent() -> None:
     assert world.state is OrderState.FILLED
 
 
+def test_a_false_not_found_does_not_keep_an_acknowledged_order_open() -> None:
+    """Its fills are still to be booked, and the lists know it."""
+    world = OrderWorld()
+    world.venue.hidden_for, world.venue.trades_late_by = timedelta(days=1), timedelta(seconds=5)
+    world.place()
+    assert world.state is OrderState.ACKED
+    world.resolve_until(lambda: world.state.is_final, at_most_s=30)
+    assert (world.state, world.held) == (OrderState.FILLED, Decimal("0.010"))
+
+
 def test_a_position_that_changed_without_us_keeps_the_symbol_blocked_and_says_so() -> None:
     """Somebody trades on the account by hand: a person must look before the order is called absent."""
 
@@ -134,10 +145,11 @@ def test_an_order_whose_sender_died_is_taken_over_only_after_its_request_must_be
     world = OrderWorld()
     _claimed_and_died(world)
     assert isinstance(world.place(), Unresolved)
-    assert world.state is OrderState.SENDING
+    states = [world.state]
     world.pass_time(world.options.sending_stale_s)
     world.resolver.resolve(ACCOUNT)
-    assert world.state is OrderState.UNKNOWN
+    states.append(world.state)
+    assert states == [OrderState.SENDING, OrderState.UNKNOWN]
     assert world.venue.requests == []
 
 
@@ -167,7 +179,9 @@ def test_settled_orders_are_returned_once() -> None:
     world = OrderWorld()
     world.venue.accidents = [Accident.LOST_ANSWER]
     world.place()
-    assert [order.client_order_id for order in world.resolver.resolve(ACCOUNT)] == [world.order.client_order_id]
+    assert [order.client_order_id for order in world.resolver.resolve(ACCOUNT)] == [
+        world.order.client_order_id
+    ]
     assert world.resolver.resolve(ACCOUNT) == []
 
 
@@ -180,6 +194,23 @@ def test_two_resolvers_at_once_book_a_fill_once() -> None:
     world.resolver.ask(stale)
     world.resolver.ask(stale)
     assert world.filled == world.held == Decimal("0.010")
+
+
+def test_one_impossible_order_does_not_hide_the_fate_of_the_others() -> None:
+    """It is reported, after everybody else was asked about."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_ANSWER] * 2
+    world.place()
+    eth = decision("other", "ETH/USDT:USDT")
+    wanted = intent(symbol=eth.symbol)
+    world.router.place(eth, wanted, world.permitted(eth, wanted))
+    first = world.venue._book[0]
+    first.report = replace(first.report, filled_qty=Decimal(5))
+    with pytest.raises(InvariantBroken):
+        world.resolver.resolve(ACCOUNT)
+    with world.ledger.read() as unit:
+        states = [unit.orders.of(each.decision_id)[0].state for each in (world.decision, eth)]
+    assert states == [OrderState.UNKNOWN, OrderState.FILLED]
 
 
 def _claimed_and_died(world: OrderWorld) -> None:

@@ -20,7 +20,16 @@ from pipeline.domain.switches import KillScope, KillSwitch, TradingState
 from pipeline.execution.router import Job
 from pipeline.governor.view import Limits
 from pipeline.testing import Accident, FakeVenue
-from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, PASSED, OrderWorld, decision, ended_for, intent
+from tests.unit.execution.order_worlds import (
+    ACCOUNT,
+    BTC,
+    NOON,
+    PASSED,
+    OrderWorld,
+    decision,
+    ended_for,
+    intent,
+)
 
 CONTEXT_FIELDS = {
     "intent_id",
@@ -47,7 +56,11 @@ def test_a_permitted_order_is_sent_once_and_ends_filled_with_its_fills_booked() 
     ending = world.place()
     assert ended_for(ending) is EndReason.FILLED
     order = world.order
-    assert (order.state, order.filled_qty, order.avg_price) == (OrderState.FILLED, Decimal("0.010"), Decimal(60000))
+    assert (order.state, order.filled_qty, order.avg_price) == (
+        OrderState.FILLED,
+        Decimal("0.010"),
+        Decimal(60000),
+    )
     assert order.fee == Decimal("0.24")
     assert order.exchange_order_id
     assert world.filled == world.held == Decimal("0.010")
@@ -195,8 +208,12 @@ def test_an_answer_that_comes_after_the_order_was_called_unknown_still_counts() 
     assert world.held == Decimal("0.010")
 
 
-@pytest.mark.parametrize(("fraction", "reason"), [("0.4", EndReason.PARTIALLY_FILLED), ("0", EndReason.UNFILLED)])
-def test_what_an_immediate_or_cancel_order_does_not_find_ends_with_it(fraction: str, reason: EndReason) -> None:
+@pytest.mark.parametrize(
+    ("fraction", "reason"), [("0.4", EndReason.PARTIALLY_FILLED), ("0", EndReason.UNFILLED)]
+)
+def test_what_an_immediate_or_cancel_order_does_not_find_ends_with_it(
+    fraction: str, reason: EndReason
+) -> None:
     """E2: partial fills are executed as far as they go; nothing found is no execution."""
     world = OrderWorld()
     world.venue.fill_fraction = Decimal(fraction)
@@ -225,7 +242,7 @@ def test_a_working_order_stays_unresolved_until_it_is_done() -> None:
     assert ended_for(world.place()) is EndReason.UNFILLED
 
 
-# ------------------------------------------------------------------------------------------------- refusing to send
+# -------------------------------------------------------------------------------------- refusing to send
 
 
 def test_an_expired_permit_sends_nothing() -> None:
@@ -267,7 +284,9 @@ def test_a_permit_that_was_used_already_sends_nothing() -> None:
         (KillScope.SYMBOL, "ETH/USDT:USDT", False),
     ],
 )
-def test_a_kill_switch_stops_an_order_that_was_permitted_before(scope: KillScope, name: str, stops: bool) -> None:
+def test_a_kill_switch_stops_an_order_that_was_permitted_before(
+    scope: KillScope, name: str, stops: bool
+) -> None:
     """The switch is asked in the transaction that sends, not only when the permit was issued."""
     world = OrderWorld()
     with world.ledger.begin() as unit:
@@ -408,4 +427,3 @@ def test_an_acknowledgement_for_more_than_was_ordered_stops_everything() -> None
     world.venue = Generous(world.clock, account=ACCOUNT)
     with pytest.raises(InvariantBroken, match="filled"):
         world.place()
-

@@ -23,9 +23,11 @@ from pipeline.domain.signals import Side
 from pipeline.governor.assess import assess
 from pipeline.governor.catalogue import table, unused_codes
 from pipeline.governor.checks import REGISTRY
+from pipeline.governor.rules.answers import verdict
 from pipeline.governor.view import LIMIT_NAMES, Limits
 from tests.unit.governor.worlds import (
     AUTHORITY,
+    EQUITY,
     INSTRUMENT,
     LIMITS,
     NOW,
@@ -45,7 +47,7 @@ D = Decimal
 
 
 def permitted(answer: Permit | Denied) -> Permit:
-    assert isinstance(answer, Permit), [verdict for verdict in answer.verdicts if not verdict.ok]
+    assert isinstance(answer, Permit), [each for each in answer.verdicts if not each.ok]
     return answer
 
 
@@ -63,7 +65,7 @@ def test_a_denial_is_named_by_the_first_rule_that_denies() -> None:
     denied = judged(an_intent(), a_view(kill_switches=None, equity=None, quote=None))
     assert isinstance(denied, Denied)
     assert denied.reason is CheckCode.KILL_SWITCH
-    assert CheckCode.EQUITY_STALE in {verdict.code for verdict in denied.verdicts if not verdict.ok}
+    assert CheckCode.EQUITY_STALE in {each.code for each in denied.verdicts if not each.ok}
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,31 @@ def test_an_order_and_its_permit_count_once() -> None:
     permit = a_permit(reserved=8990)
     order = an_order(symbol=OTHER, permit_id=permit.permit_id, qty=D("89.9"))
     permitted(judged(an_intent(), a_view(reserving=(permit,), unsettled=(order,))))
+
+
+def test_an_order_larger_than_its_permit_counts_in_full() -> None:
+    """It cannot be, so if it is, the larger of the two is the truth to fear."""
+    permit = a_permit(reserved=10)
+    order = an_order(symbol=OTHER, permit_id=permit.permit_id, qty=D("89.99"))
+    answer = judged(an_intent(), a_view(reserving=(permit,), unsettled=(order,)))
+    assert isinstance(answer, Denied)
+    assert answer.reason is CheckCode.MAX_EXPOSURE
+
+
+def test_margin_counts_positions_that_equity_has_not_seen() -> None:
+    """Between a fill and the next look at equity the money is spent already."""
+    view = a_view(positions=(a_position(symbol=OTHER, qty=D(1), opened_at=NOW),))
+    tight = replace(EQUITY, available=D(360))
+    permitted(judged(an_intent(), replace(view, equity=replace(tight, occurred_at=NOW))))
+    answer = judged(an_intent(), replace(view, equity=tight))
+    assert isinstance(answer, Denied)
+    assert answer.reason is CheckCode.MARGIN
+
+
+@pytest.mark.parametrize("ok", ["yes", 1, [0], object()])
+def test_what_only_looks_true_is_no_yes(ok: object) -> None:
+    """A rule that hands on a text or an object by mistake must not admit."""
+    assert not verdict(CheckCode.RATE, ok, "", "").ok
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,9 @@ class ScriptedSeries:
         close = np.array(ticks, np.int32)
         times = START_MS + np.arange(len(ticks), dtype=np.int64) * MINUTE_MS
         volume = np.ones(len(ticks), np.float32)
-        self._bars = make_bars(times, (opens, np.maximum(opens, close), np.minimum(opens, close), close), volume)
+        self._bars = make_bars(
+            times, (opens, np.maximum(opens, close), np.minimum(opens, close), close), volume
+        )
 
     def bars(self, interval_ms: int, start_ms: int, end_ms: int) -> Bars:
         return aggregated(self._bars.between(start_ms, end_ms), interval_ms)
@@ -66,10 +69,10 @@ class Desk:
         self.sweeper = Sweeper(self.engine, START_MS)
         self.account: Account = self.engine.open_account("key", "secret", Decimal(balance), START_MS)
 
-    def order(self, **wanted: object) -> Order:
+    def order(self, **wanted: Any) -> Order:
         return self.engine.place(self.account, request(**wanted), self.now_ms)
 
-    def algo(self, **wanted: object) -> AlgoOrder:
+    def algo(self, **wanted: Any) -> AlgoOrder:
         return self.engine.place_algo(self.account, request(**wanted), self.now_ms)
 
     def wait(self, minutes: float) -> None:
@@ -95,10 +98,10 @@ def request(
     qty: str = "1",
     price: str | None = None,
     tif: str = "GTC",
-    **more: object,
+    **more: Any,
 ) -> OrderRequest:
     """An order request; client ids are fresh unless the test names one."""
-    fields: dict[str, object] = {"client_id": f"order-{next(_numbers)}", **more}
+    fields: dict[str, Any] = {"client_id": f"order-{next(_numbers)}", **more}
     if "trigger" in fields:
         fields["trigger"] = Decimal(str(fields["trigger"]))
     return OrderRequest(
@@ -108,5 +111,5 @@ def request(
         qty=Decimal(qty),
         price=None if price is None else Decimal(price),
         time_in_force=TimeInForce(tif),
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )

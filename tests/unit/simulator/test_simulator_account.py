@@ -23,7 +23,7 @@ FILLS = st.lists(
 def test_realised_and_open_profit_add_up_to_the_cash_that_moved(
     fills: list[tuple[int, Decimal, Decimal]],
 ) -> None:
-    """Whatever the order of fills, profit is what was received less what was paid, the rest valued at the mark."""
+    """Whatever the order of fills: profit is what was received less what was paid, the rest at the mark."""
     position, realised, cash = Position(), Decimal(0), Decimal(0)
     for direction, qty, price in fills:
         realised += position.apply(direction * qty, price)
@@ -35,7 +35,12 @@ def test_realised_and_open_profit_add_up_to_the_cash_that_moved(
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(1, 200), st.booleans(), st.sampled_from([98, 100, 102])),
+        st.tuples(
+            st.sampled_from(["BUY", "SELL"]),
+            st.integers(1, 200),
+            st.booleans(),
+            st.sampled_from([98, 100, 102]),
+        ),
         max_size=12,
     )
 )
@@ -80,11 +85,23 @@ def test_reducing_orders_never_turn_a_position_round(steps: list[tuple[str, int,
             assert desk.held * before >= 0
 
 
+def test_reducing_realises_the_closed_part_and_keeps_the_entry_price() -> None:
+    """Adding averages, reducing does not, turning round opens anew at the new price."""
+    position = Position()
+    steps = [(2, 100), (2, 110), (-1, 115), (-4, 95), (1, 90)]
+    realised = [position.apply(Decimal(qty), Decimal(price)) for qty, price in steps]
+    assert realised == [0, 0, 10, -30, 5]
+    assert (position.qty, position.entry_price) == (Decimal(0), Decimal(0))
+    position.apply(Decimal(-3), Decimal(50))
+    position.apply(Decimal(5), Decimal(40))
+    assert (position.qty, position.entry_price) == (Decimal(2), Decimal(40))
+
+
 def test_margin_counts_open_profit_but_wallet_does_not() -> None:
     """totalWalletBalance and totalMarginBalance differ by exactly the unrealised profit."""
     desk = Desk([100, 103])
     desk.order(qty="2")
-    desk.wait(1)
+    desk.wait(3)
     margin = desk.engine.margin(desk.account, desk.now_ms)
     entry = desk.account.positions[SYMBOL].entry_price
     assert margin.unrealised == 2 * (103 - entry)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,7 @@ from simulator.orders import AlgoStatus, Status
 from tests.unit.simulator.exchange_worlds import START_MS, SYMBOL, TEST, Desk, request
 
 
-def refused(code: int) -> object:
+def refused(code: int) -> AbstractContextManager[object]:
     return pytest.raises(ApiError, match=f"^{code} ")
 
 
@@ -44,7 +45,9 @@ def test_taking_never_crosses_the_limit_nor_exceeds_the_quantity() -> None:
     pieces = take(book.against("BUY"), "BUY", Decimal(10_000), limit)
     assert len(pieces) == 3
     assert all(piece.price <= limit for piece in pieces)
-    assert sum(piece.qty for piece in take(book.against("SELL"), "SELL", Decimal("3.5"), None)) == Decimal("3.5")
+    assert sum(piece.qty for piece in take(book.against("SELL"), "SELL", Decimal("3.5"), None)) == Decimal(
+        "3.5"
+    )
 
 
 def test_the_rest_of_an_ioc_order_expires() -> None:
@@ -61,7 +64,7 @@ def test_the_rest_of_an_ioc_order_expires() -> None:
 def test_an_ioc_order_away_from_the_market_expires_unfilled() -> None:
     """No fill is an answer too."""
     order = Desk().order(kind="LIMIT", price="99", tif="IOC")
-    assert (order.status, order.executed) == (Status.EXPIRED, 0)
+    assert (order.status, order.executed) == (Status.EXPIRED, Decimal(0))
 
 
 def test_a_fok_order_fills_whole_or_is_refused() -> None:
@@ -84,7 +87,7 @@ def test_a_resting_order_fills_at_its_limit_when_the_price_comes_to_it() -> None
     assert order.status is Status.NEW
     desk.wait(1)
     trade = desk.account.orders.trades[0]
-    assert (order.status, order.avg_price) == (Status.FILLED, 99)
+    assert (order.status, order.avg_price) == (Status.FILLED, Decimal(99))
     assert (trade.maker, trade.fee) == (True, Decimal("0.0396"))
 
 
@@ -102,9 +105,9 @@ def test_a_stop_closes_the_position_when_its_trigger_is_reached() -> None:
     desk.order(qty="3")
     stop = desk.algo(side="SELL", kind="STOP_MARKET", qty="3", trigger="97", reduce_only=True)
     desk.wait(2)
-    assert (desk.held, stop.status) == (3, AlgoStatus.NEW)
+    assert (desk.held, stop.status) == (Decimal(3), AlgoStatus.NEW)
     desk.wait(1)
-    assert (desk.held, stop.status) == (0, AlgoStatus.FINISHED)
+    assert (desk.held, stop.status) == (Decimal(0), AlgoStatus.FINISHED)
     assert stop.order_id in desk.account.orders.by_id
     assert Decimal("96.5") < stop.order_avg_price <= 97
     assert "order_triggered" in desk.kinds()
@@ -130,7 +133,7 @@ def test_a_conditional_order_that_would_trigger_at_once_is_refused() -> None:
 
 
 def test_a_client_id_is_taken_only_while_its_order_is_open() -> None:
-    """A filled order frees its id: sending it again opens a second position. The trap of the real exchange."""
+    """A filled order frees its id: sent again it opens a second position, as on the real exchange."""
     desk = Desk()
     first = desk.order(client_id="same")
     second = desk.order(client_id="same")
@@ -151,7 +154,7 @@ def test_a_reducing_order_is_cut_to_the_position_and_refused_without_one() -> No
         desk.order(side="SELL", reduce_only=True)
     desk.order(qty="2")
     closing = desk.order(side="SELL", qty="5", reduce_only=True)
-    assert (closing.executed, desk.held) == (2, 0)
+    assert (closing.executed, desk.held) == (Decimal(2), Decimal(0))
     with refused(errors.REDUCE_ONLY.code):
         desk.order(side="BUY", reduce_only=True)
 
@@ -181,7 +184,9 @@ def test_an_account_that_cannot_cover_its_maintenance_margin_is_liquidated() -> 
     desk.order(qty="19")
     desk.wait(2)
     assert desk.held == 0
-    assert any(str(entry.get("client_order_id")).startswith("autoclose-") for entry in desk.journal.read(0, 99))
+    assert any(
+        str(entry.get("client_order_id")).startswith("autoclose-") for entry in desk.journal.read(0, 99)
+    )
 
 
 def test_a_countdown_cancels_unless_it_is_renewed() -> None:
@@ -195,6 +200,25 @@ def test_a_countdown_cancels_unless_it_is_renewed() -> None:
     assert order.status is Status.NEW
     desk.wait(0.2)
     assert (order.status, order.updated_ms) == (Status.CANCELED, START_MS + 90_000)
+
+
+def test_a_jump_beyond_a_countdown_first_fills_what_the_price_had_reached() -> None:
+    """Time moved by hand must give the same story as time that passed."""
+    desk = Desk([100, 97, 100])
+    order = desk.order(kind="LIMIT", price="98")
+    desk.sweeper.set_countdown(desk.account, SYMBOL, desk.now_ms + 150_000)
+    desk.wait(10)
+    assert order.status is Status.FILLED
+
+
+def test_of_two_orders_on_the_way_the_nearer_one_fills_first() -> None:
+    """The second finds nothing left to reduce."""
+    desk = Desk([100, 104])
+    desk.order(qty="1")
+    far = desk.order(side="SELL", kind="LIMIT", price="103", reduce_only=True)
+    near = desk.order(side="SELL", kind="LIMIT", price="102", reduce_only=True)
+    desk.wait(10)
+    assert (near.status, far.status) == (Status.FILLED, Status.EXPIRED)
 
 
 def test_canceling_what_is_not_open_is_refused() -> None:
@@ -211,4 +235,4 @@ def test_a_fraction_lets_an_ioc_order_get_only_a_part() -> None:
     order = desk.engine.place(
         desk.account, request(kind="LIMIT", qty="10", price="101", tif="IOC"), desk.now_ms, Decimal("0.4")
     )
-    assert (order.executed, order.status) == (4, Status.EXPIRED)
+    assert (order.executed, order.status) == (Decimal(4), Status.EXPIRED)

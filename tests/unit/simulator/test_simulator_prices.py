@@ -44,7 +44,9 @@ def test_the_shape_does_not_depend_on_when_the_simulator_was_started() -> None:
     """What a seed shows today it shows tomorrow."""
     today = SyntheticSeries(BTC, 5, BEGIN_MS).bars(MINUTE_MS, NOW_MS - HOUR_MS, NOW_MS)
     shift = 26 * DAY_MS + 7 * MINUTE_MS
-    later = SyntheticSeries(BTC, 5, BEGIN_MS + shift).bars(MINUTE_MS, NOW_MS + shift - HOUR_MS, NOW_MS + shift)
+    later = SyntheticSeries(BTC, 5, BEGIN_MS + shift).bars(
+        MINUTE_MS, NOW_MS + shift - HOUR_MS, NOW_MS + shift
+    )
     assert np.array_equal(today.close, later.close)
 
 
@@ -98,7 +100,9 @@ def wilder_rsi(close: np.ndarray) -> np.ndarray:
     return np.array(found[100:])
 
 
-@pytest.mark.parametrize(("interval", "low", "high"), [("1m", 0.05, 0.16), ("15m", 0.06, 0.25), ("1h", 0.05, 0.25)])
+@pytest.mark.parametrize(
+    ("interval", "low", "high"), [("1m", 0.05, 0.16), ("15m", 0.06, 0.25), ("1h", 0.05, 0.25)]
+)
 def test_strategies_find_oversold_and_overbought_moments(interval: str, low: float, high: float) -> None:
     """A rehearsal in which nothing ever happens rehearses nothing."""
     rsi = np.concatenate(
@@ -110,7 +114,9 @@ def test_strategies_find_oversold_and_overbought_moments(interval: str, low: flo
 
 
 BARS = st.builds(
-    lambda o, c, up, down, minute: Bar(minute * MINUTE_MS, o, max(o, c) + up, max(1, min(o, c) - down), c, 10.0),
+    lambda o, c, up, down, minute: Bar(
+        minute * MINUTE_MS, o, max(o, c) + up, max(1, min(o, c) - down), c, 10.0
+    ),
     st.integers(100, 10_000),
     st.integers(100, 10_000),
     st.integers(0, 500),
@@ -130,7 +136,9 @@ def test_a_forming_candle_never_leaves_the_candle_it_becomes(bar: Bar, after_ms:
 
 
 @given(BARS, st.integers(0, MINUTE_MS - 1), st.integers(0, MINUTE_MS - 1))
-def test_the_way_passes_every_corner_and_ends_at_the_price_of_the_moment(bar: Bar, one: int, two: int) -> None:
+def test_the_way_passes_every_corner_and_ends_at_the_price_of_the_moment(
+    bar: Bar, one: int, two: int
+) -> None:
     """Order matching walks this way: a skipped corner would be a skipped stop."""
     after, until = bar.open_ms + min(one, two), bar.open_ms + max(one, two)
     points = stretch(bar, MINUTE_MS, after, until)
@@ -164,7 +172,12 @@ def test_a_forming_candle_becomes_exactly_the_closed_one(market: Market, interva
     opened = NOW_MS // length * length
     ended = market.forming("BTCUSDT", length, opened + length - 1)
     closed = market.closed("BTCUSDT", length, opened, opened + length).bar(0)
-    assert (ended.open, ended.high, ended.low, ended.close) == (closed.open, closed.high, closed.low, closed.close)
+    assert (ended.open, ended.high, ended.low, ended.close) == (
+        closed.open,
+        closed.high,
+        closed.low,
+        closed.close,
+    )
 
 
 def test_a_window_with_a_start_gives_the_oldest_and_one_without_the_latest(market: Market) -> None:

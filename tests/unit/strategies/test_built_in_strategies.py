@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pytest
 
-from pipeline.domain.signals import Regime, Side, StrategyVerdict, VerdictKind
+from pipeline.domain.signals import NearestMiss, Regime, Side, StrategyVerdict, VerdictKind
 from pipeline.strategies.adaptive_ob import AdaptiveOb, AdaptiveObParams
 from pipeline.strategies.candles import Candles, Floats
 from pipeline.strategies.indicators import adx, atr, atr_fraction, deviation, ema, rank, rsi, sma
@@ -166,15 +166,11 @@ def test_every_no_signal_names_a_condition_with_finite_numbers() -> None:
                 assert math.isfinite(verdict.nearest_miss.threshold)
 
 
-def quiet(bars: Candles) -> None:
-    """Nobody signals, and nobody fails."""
-    for verdict in judged({"1m": bars, "5m": bars, "15m": bars}):
-        assert verdict.kind is VerdictKind.NO_SIGNAL, verdict.error
-
-
 def test_constant_prices_give_no_signal() -> None:
     """TA-Lib calls a market that never moves oversold (RSI 0): a halted symbol must not be bought."""
-    quiet(from_path(np.full(BARS + 1, 100.0)))
+    bars = from_path(np.full(BARS + 1, 100.0))
+    for verdict in judged({"1m": bars, "5m": bars, "15m": bars}):
+        assert verdict.nearest_miss == NearestMiss("ATR above", 0.0, 0.0)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 30, 119])
@@ -222,6 +218,21 @@ def sides(bars: Candles) -> set[Side]:
     flat = from_path(100 + 0.4 * np.sin(np.arange(BARS + 1) * 1.1), np.full((2, BARS), 0.002))
     verdicts = judged({"1m": bars, "5m": flat, "15m": flat})
     return {verdict.signal.side for verdict in verdicts if verdict.signal is not None}
+
+
+@pytest.mark.parametrize(("name", "turn"), [("adaptive_ob", -1), ("adaptive_str", 1)])
+def test_a_stop_too_far_away_is_no_trade(name: str, turn: int) -> None:
+    """After wicks of a crash the ATR asks for a stop a third of the price away: that is no plan."""
+    wave = 100 + 0.4 * np.sin(np.arange(BARS + 1) * 1.1)
+    wave[-9:] = 100 + turn * np.array([0.6, 1.6, 2.6, 3.6, 4.6, 5.6, 6.6, 7.6, 6.2])
+    wicks = np.full((2, BARS), 0.002)
+    wicks[:, -12:-6] = 0.7
+    crash = from_path(wave, wicks)
+    calm = from_path(100 + 0.4 * np.sin(np.arange(BARS + 1) * 1.1), np.full((2, BARS), 0.002))
+    strategy = build([name], {name: {"recent_bars": 10}})
+    verdict = judge(strategy, {"1m": crash, "5m": calm, "15m": calm})[0]
+    assert verdict.nearest_miss is not None
+    assert verdict.nearest_miss.condition == "stop distance below"
 
 
 def test_a_falling_trend_keeps_the_dip_buyer_out() -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.domain.errors import ConfigError
+from pipeline.domain.signals import VerdictKind
 from pipeline.strategies.adaptive_ob import AdaptiveObParams
+from pipeline.strategies.judge import judge
 from pipeline.strategies.registry import BUILT_IN, build, from_folder
+from tests.unit.strategies.markets import random_minutes, windows
 
 GOOD = """
 from pipeline.strategies.interface import Candles, NearestMiss, Params, Strategy, View
@@ -76,6 +79,18 @@ def test_a_strategy_in_a_folder_is_found_by_its_name(tmp_path: Path) -> None:
     found, broken = from_folder(tmp_path)
     assert broken == []
     assert [strategy.name for strategy in build(["patient"], {}, {**BUILT_IN, **found})] == ["patient"]
+
+
+def test_the_example_of_the_guide_works_as_it_stands(tmp_path: Path) -> None:
+    """People begin by copying it."""
+    guide = (Path(__file__).resolve().parents[3] / "docs" / "strategies.md").read_text()
+    example = guide.split("```python\n")[1].split("```")[0]
+    (tmp_path / "buy_the_dip.py").write_text(example)
+    found, broken = from_folder(tmp_path)
+    assert broken == []
+    strategies = build(["buy_the_dip"], {"buy_the_dip": {"depth": 0.001}}, {**BUILT_IN, **found})
+    kinds = {judge(strategies, window)[0].kind for window in windows(random_minutes(3400))}
+    assert kinds == {VerdictKind.SIGNAL, VerdictKind.NO_SIGNAL}
 
 
 @pytest.mark.parametrize(

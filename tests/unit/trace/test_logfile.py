@@ -16,7 +16,7 @@ LINE = b"x" * 99 + b"\n"
 
 @pytest.fixture(autouse=True)
 def _looks_at_every_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In production a writer looks once a second or every 64 KB."""
+    """In production a writer looks once a second or every 16 KB."""
     monkeypatch.setattr(logfile, "LOOK_EVERY_BYTES", 1)
 
 
@@ -80,7 +80,7 @@ def test_a_full_disk_costs_lines_and_nothing_else(tmp_path: Path, monkeypatch: p
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(logfile.os, "write", full)
+        patched.setattr(os, "write", full)
         assert not log.write(LINE)
         assert not log.write(LINE)
 
@@ -95,7 +95,7 @@ def test_half_a_line_does_not_spoil_the_next_one(tmp_path: Path, monkeypatch: py
     real = os.write
 
     with monkeypatch.context() as patched:
-        patched.setattr(logfile.os, "write", lambda descriptor, data: real(descriptor, data[:3]))
+        patched.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:3]))
         assert not log.write(b"second\n")
     log.write(b"third\n")
 
@@ -121,3 +121,24 @@ def test_a_file_that_others_could_read_becomes_private(tmp_path: Path) -> None:
     LogFile(tmp_path / "all.jsonl", max_bytes=1000, keep=2).write(LINE)
 
     assert (tmp_path / "all.jsonl").stat().st_mode & 0o077 == 0
+
+
+def test_a_file_that_somebody_just_rotated_is_not_rotated_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two who find it full at once would push a fresh file out, and the oldest lines with it."""
+    path = tmp_path / "all.jsonl"
+    log = LogFile(path, max_bytes=1000, keep=3)
+    for _ in range(10):
+        log.write(LINE)
+    real = LogFile._rotate
+
+    def too_late(late: LogFile) -> None:
+        path.rename(tmp_path / "all.jsonl.1")
+        path.write_bytes(b"fresh\n")
+        real(late)
+
+    monkeypatch.setattr(LogFile, "_rotate", too_late)
+    log.write(b"mine\n")
+
+    assert files_in(tmp_path) == {"all.jsonl": 11, "all.jsonl.1": 1000}

@@ -105,10 +105,10 @@ def test_nothing_that_is_emitted_can_raise(log: Configure) -> None:
     endless.append(endless)
 
     for value in (Unprintable(), endless, "\ud800", 2**80, float("nan"), {1: 2}, object(), "x" * 200_000):
-        LoggedEvents().emit(EventName.ALERT, value=value, event="own", level=Level.INFO, pid="own")
+        LoggedEvents().emit(EventName.SECURITY, value=value, event="own", level=Level.INFO, pid="own")
 
     records = lines("all.jsonl")
-    assert [record["event"] for record in records] == ["ALERT"] * 8
+    assert [record["event"] for record in records] == ["SECURITY"] * 8
     assert all(isinstance(record["pid"], int) for record in records)
     assert len(json.dumps(records[-1])) < 70_000
 
@@ -120,7 +120,8 @@ def test_secrets_are_hidden_by_the_name_of_their_field(name: str, log: Configure
     """Also when nobody registered their value, and however deep they lie."""
     lines = log()
 
-    LoggedEvents().emit(EventName.ALERT, **{name: "hush-hush"}, nested=[{"inner": {name: "hush-hush"}}])
+    fields: dict[str, object] = {name: "hush-hush", "nested": [{"inner": {name: "hush-hush"}}]}
+    logs.writer().write("info", "SECURITY", fields)
 
     (record,) = lines("all.jsonl")
     assert record[name] == "***"
@@ -136,7 +137,7 @@ def test_secrets_are_hidden_by_their_value_wherever_they_stand(log: Configure) -
     )
     logs.hide("made-later")
 
-    LoggedEvents().emit(EventName.ALERT, text='key with"quote-and-ü, password geheimnis, made-later')
+    LoggedEvents().emit(EventName.SECURITY, text='key with"quote-and-ü, password geheimnis, made-later')
     logging.getLogger("library").error("cannot reach %s", "postgresql://trader:geheimnis@db")
     try:
         raise ValueError("geheimnis")
@@ -164,7 +165,7 @@ def test_a_librarys_mistake_in_a_log_call_is_logged_nevertheless(log: Configure)
     """The standard library would print it to stderr, where nobody looks."""
     lines = log()
 
-    logging.getLogger("library").error("%d of %d", 1)
+    logs.Bridge().emit(logging.LogRecord("library", logging.ERROR, "", 1, "%d of %d", (1,), None))
 
     assert "%d of %d" in lines("all.jsonl")[0]["message"]
 
@@ -202,11 +203,11 @@ def test_the_level_holds_for_events_and_libraries(log: Configure) -> None:
     logging.getLogger("library").info("chatter")
     structlog.get_logger().info("chatter")
     LoggedEvents().emit(EventName.DATA_FETCH, level=Level.WARNING)
-    LoggedEvents().emit(EventName.ALERT)
+    LoggedEvents().emit(EventName.SECURITY)
 
     assert [(line["event"], line["level"]) for line in lines("all.jsonl")] == [
         ("DATA_FETCH", "warning"),
-        ("ALERT", "error"),
+        ("SECURITY", "error"),
     ]
 
 
@@ -244,7 +245,7 @@ def test_configuring_again_writes_each_record_once(log: Configure) -> None:
     lines = log("second")
 
     logging.getLogger("library").warning("once")
-    LoggedEvents().emit(EventName.ALERT)
+    LoggedEvents().emit(EventName.SECURITY)
 
     assert [line["component"] for line in lines("all.jsonl")] == ["second", "second"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.domain.events import EventName
-from pipeline.trace import logfile
 from pipeline.trace.events import LoggedEvents
 from tests.unit.trace.conftest import Configure
 
@@ -18,17 +17,17 @@ def test_lost_lines_are_counted_and_said_later(
 ) -> None:
     """A gap in the log that says that it is one."""
     lines = log("beat")
-    LoggedEvents().emit(EventName.ALERT, number=0)
+    LoggedEvents().emit(EventName.SECURITY, number=0)
 
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(28, os.strerror(28))
 
     with monkeypatch.context() as patched:
-        patched.setattr(logfile.os, "write", full)
+        patched.setattr(os, "write", full)
         for number in range(3):
-            LoggedEvents().emit(EventName.ALERT, number=number)
-    LoggedEvents().emit(EventName.ALERT, number=4)
-    LoggedEvents().emit(EventName.ALERT, number=5)
+            LoggedEvents().emit(EventName.SECURITY, number=number)
+    LoggedEvents().emit(EventName.SECURITY, number=4)
+    LoggedEvents().emit(EventName.SECURITY, number=5)
 
     for name in ("beat.jsonl", "all.jsonl"):
         told = [line for line in lines(name) if line["event"] == "LOG_LINES_LOST"]

@@ -1,0 +1,236 @@
+"""What every exchange behind the ports promises: the fake, and the real adapter against the simulated
+exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
+from pipeline.domain.intents import TimeInForce
+from pipeline.domain.orders import Acknowledged, OrderState, Rejected, Unknown
+from pipeline.domain.signals import Side
+from pipeline.domain.timeframes import SystemClock, Timeframe
+from pipeline.testing import FakeMarketData, FakeVenue, FixedClock
+from tests.integration.exchange_worlds import BTC, Exchange, Rehearsal, adapter
+from tests.support.processes import free_port
+from tests.support.servers import Simulator
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Simulator]:
+    """One simulated exchange; each test has an account of its own on it."""
+    server = Simulator("--seed", "7", "--weight-limit", "1000000")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def rehearsal(shared: Simulator) -> Iterator[Rehearsal]:
+    opened = Rehearsal(shared)
+    yield opened
+    opened.calm()
+
+
+@pytest.fixture(params=["fake", "simulated"])
+def exchange(request: pytest.FixtureRequest) -> Exchange:
+    if request.param == "fake":
+        clock = FixedClock(datetime.now(UTC))
+        market = FakeMarketData(clock)
+        market.rows[BTC, "1h"] = _hours(clock.now())
+        return Exchange(FakeVenue(clock, account="test", best=market.ask), market, clock)
+    real = request.getfixturevalue("rehearsal").adapter()
+    return Exchange(real, real, SystemClock())
+
+
+def _hours(now: datetime) -> list[list[float]]:
+    newest = Timeframe.parse("1h").last_closed_open(now)
+    opens = [newest - timedelta(hours=age) for age in range(9, -1, -1)]
+    return [[at.timestamp() * 1000, 1.0, 2.0, 0.5, 1.5, 10.0] for at in opens]
+
+
+# ------------------------------------------------------------------------------------------- public side
+
+
+def test_instruments_carry_exact_precision(exchange: Exchange) -> None:
+    """Sizing and the governor round by them."""
+    instrument = exchange.instrument
+    assert instrument.symbol == BTC
+    assert instrument.active
+    steps = (instrument.price_tick, instrument.qty_step, instrument.min_qty, instrument.min_notional)
+    assert all(type(step) is Decimal and step > 0 for step in steps)
+
+
+def test_the_quote_is_a_fresh_bid_below_an_ask(exchange: Exchange) -> None:
+    """The price collar compares with it."""
+    quote = exchange.market.quote(BTC)
+    assert 0 < quote.bid <= quote.ask
+    assert abs(exchange.market.now() - quote.occurred_at) < timedelta(seconds=5)
+
+
+def test_the_exchanges_clock_is_aware_and_near(exchange: Exchange) -> None:
+    """Skew is judged by it."""
+    assert exchange.market.now().tzinfo is not None
+    assert abs(exchange.market.now() - exchange.clock.now()) < timedelta(seconds=2)
+
+
+def test_bars_come_oldest_first_from_the_time_asked_for(exchange: Exchange) -> None:
+    """The candle store builds on it."""
+    since = exchange.clock.now() - timedelta(hours=6)
+    rows = exchange.market.bars(BTC, "1h", since, 4)
+    opens = [row[0] for row in rows]
+    assert len(rows) == 4
+    assert opens == sorted(opens)
+    assert opens[0] >= since.timestamp() * 1000
+    assert all(len(row) == 6 and isinstance(row[4], float) for row in rows)
+
+
+def test_an_unknown_symbol_is_named(exchange: Exchange) -> None:
+    """I5."""
+    with pytest.raises(UnknownSymbol):
+        exchange.market.quote("NOPE/USDT:USDT")
+
+
+# ------------------------------------------------------------------------------------------ private side
+
+
+def test_a_crossing_order_is_acknowledged_filled_and_its_trades_add_up(exchange: Exchange) -> None:
+    """The way of nearly every order."""
+    order, answer = exchange.submit()
+    assert isinstance(answer, Acknowledged)
+    report = answer.report
+    assert (report.client_order_id, report.state) == (order.client_order_id, OrderState.FILLED)
+    trades = exchange.venue.trades(replace(order, exchange_order_id=report.exchange_order_id))
+    assert sum(trade.qty for trade in trades) == report.filled_qty == order.qty
+    assert {trade.exchange_order_id for trade in trades} == {report.exchange_order_id}
+    assert all(trade.side is order.side and trade.price <= order.limit_price for trade in trades)
+    assert all(trade.fee > 0 and trade.fee_asset == "USDT" for trade in trades)
+
+
+def test_find_listed_and_trades_since_all_know_a_placed_order(exchange: Exchange) -> None:
+    """The resolver asks all of them."""
+    order, answer = exchange.submit()
+    assert isinstance(answer, Acknowledged)
+    since = order.created_at - timedelta(seconds=5)
+    assert exchange.venue.find(order) == exchange.venue.listed(order, since) == answer.report
+    ids = {trade.exchange_order_id for trade in exchange.venue.trades_since(BTC, since)}
+    assert answer.report.exchange_order_id in ids
+
+
+def test_an_order_that_was_never_sent_is_found_nowhere(exchange: Exchange) -> None:
+    """None means that the exchange said so."""
+    order, _ = exchange.order()
+    assert exchange.venue.find(order) is None
+    assert exchange.venue.listed(order, order.created_at - timedelta(seconds=5)) is None
+
+
+def test_an_order_that_does_not_cross_expires_unfilled(exchange: Exchange) -> None:
+    """Immediate or cancel."""
+    _, answer = exchange.submit(exchange.intent(bps=-300))
+    assert isinstance(answer, Acknowledged)
+    assert (answer.report.state, answer.report.filled_qty) == (OrderState.EXPIRED, Decimal(0))
+    assert answer.report.avg_price is None
+
+
+def test_a_resting_order_can_be_cancelled_and_cancelling_again_is_no_error(exchange: Exchange) -> None:
+    """It may be gone already."""
+    order, answer = exchange.submit(exchange.intent(bps=-300, tif=TimeInForce.GTC))
+    assert isinstance(answer, Acknowledged)
+    assert answer.report.state is OrderState.ACKED
+    exchange.venue.cancel(order)
+    exchange.venue.cancel(order)
+    found = exchange.venue.find(order)
+    assert found is not None
+    assert found.state is OrderState.CANCELED
+
+
+def test_the_id_of_an_open_order_is_not_accepted_again(exchange: Exchange) -> None:
+    """It exists: that is no refusal, and must be asked about."""
+    wanted = exchange.intent(bps=-300, tif=TimeInForce.GTC)
+    order, permit = exchange.order(wanted)
+    assert isinstance(exchange.venue.submit(order, permit), Acknowledged)
+    assert isinstance(exchange.venue.submit(order, permit), Unknown)
+
+
+def test_the_id_of_a_filled_order_is_free_again(exchange: Exchange) -> None:
+    """The exchange's own uniqueness protects nobody: this is why the ledger is the lock."""
+    order, permit = exchange.order()
+    first, second = exchange.venue.submit(order, permit), exchange.venue.submit(order, permit)
+    assert isinstance(first, Acknowledged)
+    assert isinstance(second, Acknowledged)
+    assert first.report.exchange_order_id != second.report.exchange_order_id
+
+
+def test_an_order_signed_too_long_ago_is_refused(exchange: Exchange) -> None:
+    """What a frozen worker sends late."""
+    order, permit = exchange.order()
+    answer = exchange.venue.submit(replace(order, sent_at=order.created_at - timedelta(seconds=20)), permit)
+    assert isinstance(answer, Rejected)
+    assert answer.code == "-1021"
+    assert exchange.venue.find(order) is None
+
+
+def test_an_order_beyond_the_margin_is_refused_with_its_code(exchange: Exchange) -> None:
+    """A definite refusal, not worth repeating."""
+    _, answer = exchange.submit(exchange.intent(qty="30"))
+    assert isinstance(answer, Rejected)
+    assert (answer.code, answer.retryable) == ("-2019", False)
+
+
+def test_holdings_follow_the_fills_and_vanish_when_flat(exchange: Exchange) -> None:
+    """Reconciliation compares with them."""
+    order, _ = exchange.submit()
+    [held] = exchange.venue.holdings()
+    assert (held.symbol, held.qty) == (BTC, order.qty)
+    exchange.submit(exchange.intent(Side.SELL, str(order.qty)))
+    assert list(exchange.venue.holdings()) == []
+
+
+def test_equity_is_told_with_its_time(exchange: Exchange) -> None:
+    """EQUITY_STALE needs the age."""
+    equity = exchange.venue.equity()
+    assert (equity.equity, equity.available) == (Decimal(10_000), Decimal(10_000))
+    assert abs(exchange.clock.now() - equity.occurred_at) < timedelta(seconds=5)
+
+
+# --------------------------------------------------------------------- only with a real server behind it
+
+
+def test_a_wrong_key_is_refused_by_name(shared: Simulator) -> None:
+    """D3: fail closed, and tell the person which setting."""
+    with pytest.raises(ExchangeRefused, match="api_key"):
+        adapter(shared.url, key="nobody").equity()
+    with pytest.raises(ExchangeRefused, match="api_secret"):
+        adapter(shared.url, secret="wrong").equity()
+
+
+def test_an_exchange_that_is_not_there_is_unavailable_and_gets_no_order() -> None:
+    """A connection that cannot be opened carries nothing."""
+    gone = adapter(f"http://127.0.0.1:{free_port()}", timeout_s=1)
+    with pytest.raises(ExchangeUnavailable, match="refused"):
+        gone.instruments()
+
+
+def test_a_rate_limit_carries_its_wait(rehearsal: Rehearsal) -> None:
+    """B5."""
+    real = rehearsal.adapter()
+    real.instruments()
+    rehearsal.fault("http_429", endpoint="/fapi/v1/ticker/bookTicker", retry_after_s=7, count=1)
+    with pytest.raises(ExchangeUnavailable) as caught:
+        real.quote(BTC)
+    assert caught.value.retry_after_s == 7
+
+
+def test_repeated_trades_are_told_once(rehearsal: Rehearsal) -> None:
+    """The exchange may list a trade twice."""
+    real = rehearsal.adapter()
+    order, answer = Exchange(real, real, SystemClock()).submit()
+    assert isinstance(answer, Acknowledged)
+    rehearsal.fault("repeated_fills", count=1)
+    trades = real.trades(replace(order, exchange_order_id=answer.report.exchange_order_id))
+    assert sum(trade.qty for trade in trades) == order.qty

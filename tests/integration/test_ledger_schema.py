@@ -1,0 +1,206 @@
+"""The migrated tables are the ones that the code speaks of, and a ledger that cannot be used says why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, inspect
+
+from pipeline.domain.errors import ConfigError, InvariantBroken, LedgerUnavailable
+from pipeline.ledger.sql import SqlLedger
+from pipeline.ledger.tables import metadata
+from pipeline.ledger.unit import SqlUnit
+from tests.support.processes import free_port
+from tests.support.servers import PostgresServer
+from tests.unit.ledger.ledger_worlds import ETH, a_decision, open_one
+
+Shape = dict[str, set[str]]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlLedger]:
+    """A migrated ledger."""
+    place = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+    ledger = SqlLedger(place if request.param == "sqlite" else request.getfixturevalue("postgres_url"))
+    ledger.migrate()
+    yield ledger
+    ledger.close()
+
+
+def test_the_migrations_make_the_tables_of_the_code(ledger: SqlLedger) -> None:
+    """Whoever changes a table without a migration is stopped here."""
+    with ledger.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_migrations_make_the_constraints_of_the_code(ledger: SqlLedger) -> None:
+    """Alembic's comparison is blind to checks and to the conditions of indexes: they carry the guarantees."""
+    with ledger.engine.connect() as connection:
+        migrated = _shape(connection)
+        for table in reversed(metadata.sorted_tables):
+            table.drop(connection)
+        metadata.create_all(connection)
+        assert _shape(connection) == migrated
+    assert len(migrated) == len(metadata.tables)
+
+
+def _shape(connection: Connection) -> Shape:
+    """Every table with its checks, keys and indexes as the database tells them."""
+    inspector = inspect(connection)
+    return {name: _parts(connection, name) for name in inspector.get_table_names() if name in metadata.tables}
+
+
+def _parts(connection: Connection, table: str) -> set[str]:
+    inspector = inspect(connection)
+    found: list[object] = [
+        *inspector.get_columns(table),
+        *inspector.get_check_constraints(table),
+        *inspector.get_foreign_keys(table),
+        *inspector.get_unique_constraints(table),
+        *inspector.get_indexes(table),
+        inspector.get_pk_constraint(table),
+    ]
+    return {re.sub(r"0x\w+", "", _words(part)) for part in found}
+
+
+def _words(part: object) -> str:
+    """Types and conditions compare by what they say."""
+    if isinstance(part, dict):
+        return str(sorted((key, _words(value)) for key, value in part.items()))
+    return str(part)
+
+
+def test_a_migration_leaves_no_logging_or_output_behind(
+    ledger: SqlLedger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Alembic likes to talk; a command that prints JSON must print nothing else."""
+    ledger.migrate()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_empty_database_is_a_missing_ledger(postgres_url: str) -> None:
+    """Found at the start; nothing is created by looking."""
+    ledger = SqlLedger(postgres_url)
+    with pytest.raises(ConfigError, match="throughline up"):
+        ledger.check_version()
+    with ledger.engine.connect() as connection:
+        assert inspect(connection).get_table_names() == []
+    ledger.close()
+
+
+def test_a_ledger_of_a_newer_program_is_left_alone(ledger: SqlLedger) -> None:
+    """Both ways in refuse it, and name its revision."""
+    decision = open_one(ledger)
+    with ledger.engine.connect() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    for use in (ledger.check_version, ledger.migrate):
+        with pytest.raises(ConfigError, match="9999"):
+            use()
+    with ledger.read() as unit:
+        assert unit.decisions.get(decision.decision_id) == decision
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
+    """Host, port and database help; the password would end up in a log."""
+    port = free_port()
+    ledger = SqlLedger(f"postgresql+psycopg://trader:s3cret@127.0.0.1:{port}/book", busy_timeout_s=1.0)
+    for use, error in (
+        (ledger.check_version, ConfigError),
+        (ledger.migrate, ConfigError),
+        (ledger.begin().__enter__, LedgerUnavailable),
+        (ledger.read().__enter__, LedgerUnavailable),
+    ):
+        with pytest.raises(error) as caught:
+            use()
+        assert f"127.0.0.1:{port}/book" in str(caught.value)
+        assert "s3cret" not in str(caught.value)
+
+
+def test_a_database_that_is_not_there_is_named(postgres_server: PostgresServer) -> None:
+    """A misspelt name is the commonest mistake."""
+    ledger = SqlLedger(postgres_server.url("misspelt"))
+    with pytest.raises(ConfigError, match="misspelt"):
+        ledger.check_version()
+
+
+def test_a_row_that_another_unit_holds_is_unavailable(postgres_url: str) -> None:
+    """Waiting ends after the busy timeout, and nothing was changed."""
+    holder, waiter = SqlLedger(postgres_url), SqlLedger(postgres_url, busy_timeout_s=0.05)
+    holder.migrate()
+    decision = open_one(holder)
+    with holder.begin() as unit:
+        unit.decisions.lock(decision.decision_id)
+        with pytest.raises(LedgerUnavailable, match="locked"), waiter.begin() as other:
+            other.decisions.lock(decision.decision_id)
+    with waiter.begin() as unit:
+        assert unit.decisions.lock(decision.decision_id) == decision
+    holder.close()
+    waiter.close()
+
+
+def test_a_server_that_cut_our_connections_is_used_again_at_once(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """A restart between two units costs nothing: the next one connects anew."""
+    ledger = SqlLedger(postgres_url)
+    ledger.migrate()
+    decision = open_one(ledger)
+    _cut_all(postgres_server)
+    with ledger.read() as unit:
+        assert unit.decisions.get(decision.decision_id) == decision
+    ledger.close()
+
+
+def test_a_connection_cut_inside_a_unit_is_unavailable_and_undone(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """The unit fails as a whole; the next one works."""
+    ledger = SqlLedger(postgres_url)
+    ledger.migrate()
+
+    def open_two(unit: SqlUnit) -> None:
+        unit.decisions.open(a_decision())
+        _cut_all(postgres_server)
+        unit.decisions.open(a_decision(ETH))
+
+    with pytest.raises(LedgerUnavailable), ledger.begin() as unit:
+        open_two(unit)
+    with ledger.read() as unit:
+        assert unit.decisions.counts() == {}
+    ledger.close()
+
+
+def _cut_all(server: PostgresServer) -> None:
+    engine = create_engine(server.url("postgres"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'throughline'"
+        )
+    engine.dispose()
+
+
+def test_durable_units_wait_for_the_disk_on_postgres_too(postgres_url: str) -> None:
+    """And the others do not, for their transaction alone."""
+    ledger = SqlLedger(postgres_url)
+    ledger.migrate()
+    with ledger.engine.connect() as connection:  # the one connection of the pool
+        connection.exec_driver_sql("SET synchronous_commit = on")
+    for durable, level in ((False, "off"), (True, "on"), (False, "off")) * 4:
+        with ledger.begin(durable=durable) as unit:
+            assert unit._connection.exec_driver_sql("SHOW synchronous_commit").scalar() == level
+    ledger.close()
+
+
+def test_a_broken_constraint_is_not_taken_for_an_outage(ledger: SqlLedger) -> None:
+    """Trying again would not help."""
+    decision = open_one(ledger)
+    with pytest.raises(InvariantBroken), ledger.begin() as unit:
+        unit._connection.exec_driver_sql(
+            f"UPDATE decisions SET outcome = 'failed' WHERE decision_id = '{decision.decision_id}'"  # noqa: S608
+        )

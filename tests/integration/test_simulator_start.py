@@ -1,0 +1,82 @@
+"""Starting and stopping the simulated exchange: clear sentences, clean ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.processes import ROOT, child_environment
+from tests.support.servers import Simulator
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    """A start that is expected to fail."""
+    return subprocess.run(
+        [sys.executable, "-m", "simulator", *options],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=ROOT,
+        env=child_environment({}),
+        check=False,
+    )
+
+
+def test_a_busy_port_is_one_sentence_and_exit_code_2() -> None:
+    """The most usual mistake of all."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = run("--port", port)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    assert port in ended.stderr
+    assert "address already in use" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--data", "/nowhere"), "--data /nowhere: no such folder"),
+        (("--symbols", "BTC-EUR"), "--symbols"),
+        (("--speed", "0"), "--speed"),
+        (("--start", "yesterday"), "--start"),
+        (("--journal", "/nowhere/journal"), "--journal /nowhere/journal"),
+        (("--port", "70000"), "--port"),
+        (("--balance", "much"), "--balance"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused_with_its_option(options: tuple[str, ...], names: str) -> None:
+    """Exit code 2, the option, no stack trace."""
+    ended = run("--port", "0", *options)
+    assert ended.returncode == 2
+    assert names in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_gracefully(
+    start_simulator: Callable[..., Simulator], tmp_path: Path, number: signal.Signals
+) -> None:
+    """Exit code 0, the journal complete, one line said."""
+    journal = tmp_path / "journal.jsonl"
+    server = start_simulator("--symbols", "2", "--journal", str(journal))
+    health = requests.get(f"{server.url}/_sim/health", timeout=5).json()
+    assert health["ok"]
+    assert health["symbols"] == ["BTCUSDT", "ETHUSDT"]
+    server.process.send(number)
+    assert server.process.wait() == 0
+    kinds = [json.loads(line)["kind"] for line in journal.read_text().splitlines()]
+    assert kinds
+    assert set(kinds) == {"request"}
+    assert len(server.process.output().splitlines()) == 1

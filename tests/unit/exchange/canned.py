@@ -1,0 +1,167 @@
+"""The real adapter and the real ccxt class over answers that are made up: no socket is opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
+
+from pipeline.domain.decisions import Mode
+from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
+from pipeline.domain.intents import Leg, OrderType, TimeInForce
+from pipeline.domain.orders import Order
+from pipeline.domain.permits import OrderTerms, Permit
+from pipeline.domain.signals import Side
+from pipeline.exchange.ccxt_adapter import CcxtExchange, ExchangeOptions, connect
+from pipeline.exchange.wire import WireOptions
+from pipeline.testing import FixedClock
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KEY, SECRET = "the-api-key", "the-api-secret"
+CLIENT_ID = ClientOrderId("0123456789abcdef0123456789abcdef")
+
+EXCHANGE_INFO = {
+    "symbols": [
+        {
+            "symbol": "BTCUSDT",
+            "pair": "BTCUSDT",
+            "contractType": "PERPETUAL",
+            "deliveryDate": 4133404800000,
+            "status": "TRADING",
+            "baseAsset": "BTC",
+            "quoteAsset": "USDT",
+            "marginAsset": "USDT",
+            "pricePrecision": 2,
+            "quantityPrecision": 3,
+            "baseAssetPrecision": 8,
+            "quotePrecision": 8,
+            "filters": [
+                {"filterType": "PRICE_FILTER", "minPrice": "0.10", "maxPrice": "1000000", "tickSize": "0.10"},
+                {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "1000", "stepSize": "0.001"},
+                {"filterType": "MIN_NOTIONAL", "notional": "100"},
+            ],
+        }
+    ]
+}
+
+Answer = Exception | tuple[int, str] | tuple[int, str, dict[str, str]]
+
+
+class Canned(BaseAdapter):
+    """Answers each path with what was prepared for it, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[requests.PreparedRequest] = []
+        self.answers: dict[str, Answer | Callable[[], Answer]] = {}
+        self.answer("/fapi/v1/exchangeInfo", 200, EXCHANGE_INFO)
+
+    def answer(self, path: str, status: int, body: object, headers: dict[str, str] | None = None) -> None:
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.answers[path] = (status, text, headers or {"Content-Type": "application/json"})
+
+    def fail(self, path: str, error: Exception) -> None:
+        self.answers[path] = error
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self.asked.append(request)
+        prepared = self.answers[urlsplit(str(request.url)).path]
+        told = prepared() if callable(prepared) else prepared
+        if isinstance(told, Exception):
+            raise told
+        return _response(request, *told)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def last(self) -> requests.PreparedRequest:
+        return self.asked[-1]
+
+    def sent(self) -> dict[str, str]:
+        """The parameters of the last request, from its query or its body."""
+        body = self.last.body
+        text = body.decode() if isinstance(body, bytes) else urlsplit(str(self.last.url)).query
+        return {name: values[0] for name, values in parse_qs(text).items()}
+
+
+def _response(
+    request: requests.PreparedRequest, status: int, body: str, headers: dict[str, str] | None = None
+) -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    response.headers.update(headers or {})
+    response.raw = HTTPResponse(BytesIO(body.encode()), preload_content=False)
+    response.request, response.url = request, str(request.url)
+    return response
+
+
+def canned(clock: FixedClock | None = None, **wire: Any) -> tuple[CcxtExchange, Canned]:
+    """The adapter and what it talks to."""
+    options = ExchangeOptions(
+        account="main", mode=Mode.PAPER, wire=WireOptions(api_key=KEY, api_secret=SECRET, **wire)
+    )
+    exchange, answers = connect(options, clock or FixedClock(NOON)), Canned()
+    exchange._wire.ccxt.session.mount("https://", answers)
+    return exchange, answers
+
+
+def an_order(**changes: Any) -> tuple[Order, Permit]:
+    """An order about to be sent, with its permit."""
+    fields: dict[str, Any] = {
+        "client_order_id": CLIENT_ID,
+        "decision_id": DecisionId("dec_20260301_120000_0123456789ab"),
+        "leg": Leg.ENTRY,
+        "attempt": 1,
+        "account": "main",
+        "mode": Mode.PAPER,
+        "permit_id": PermitId("per_1"),
+        "symbol": "BTC/USDT:USDT",
+        "side": Side.BUY,
+        "type": OrderType.LIMIT,
+        "tif": TimeInForce.IOC,
+        "qty": Decimal("0.0100"),
+        "limit_price": Decimal("60090.10"),
+        "reduce_only": False,
+        "decision_price": Decimal("60000"),
+        "created_at": NOON,
+        "sent_at": NOON,
+    }
+    order = Order(**fields | changes)
+    terms = OrderTerms(
+        **{
+            name: getattr(order, name) for name in OrderTerms.__dataclass_fields__
+        }  # the terms are the order's own
+    )
+    permit = Permit(
+        permit_id=PermitId("per_1"),
+        terms=terms,
+        terms_hash=terms.hash(),
+        reserved=terms.notional,
+        limits={},
+        issued_at=NOON,
+        expires_at=NOON,
+        signature="",
+    )
+    return order, permit
+
+
+def told_order(**changes: object) -> dict[str, object]:
+    """An order as Binance describes it."""
+    return {
+        "clientOrderId": CLIENT_ID,
+        "orderId": 8000000001,
+        "symbol": "BTCUSDT",
+        "status": "FILLED",
+        "executedQty": "0.010",
+        "avgPrice": "60000.00",
+        **changes,
+    }
