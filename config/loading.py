@@ -201,6 +201,18 @@ def _check_rules(settings: Settings | None, above: Layer, env: Mapping[str, str]
     if not settings.universe.symbols:
         where = above["universe.symbols"].where
         problems.add(where, "universe.symbols is empty: nothing would be traded", "at least one symbol")
+    _check_time(settings, above, problems)
+
+
+def _check_time(settings: Settings, above: Layer, problems: Problems) -> None:
+    """All strategies together must fit into their stage, or one that hangs would take the others with it."""
+    count, limit_s = len(settings.strategies.enabled), settings.strategies.time_limit_s
+    if count * limit_s >= settings.chain.soft_time_limit_s:
+        problems.add(
+            above["strategies.time_limit_s"].where,
+            f"strategies.time_limit_s is {limit_s:g}: {count * limit_s:g} s for all {count} strategies",
+            f"less than chain.soft_time_limit_s ({settings.chain.soft_time_limit_s:g} s) for all of them",
+        )
 
 
 def require_keys(settings: Settings) -> None:

@@ -67,6 +67,7 @@ class ChainSettings(Section):
     """The rhythm of the chain. A decision may send no order later than `deadline_s` after it was enqueued."""
 
     cadence_s: Annotated[float, Field(ge=1, le=86400)] = 30.0
+    skip_unchanged: bool = True
     deadline_s: Positive = 60.0
     resume_after_s: Positive = 15.0
     max_deliveries: Annotated[int, Field(ge=1, le=20)] = 3
@@ -87,9 +88,11 @@ class ChainSettings(Section):
 class StrategySettings(Section):
     """Which strategies run, with their parameters by name. `folder` holds strategies of your own."""
 
-    enabled: tuple[str, ...] = ("adaptive_ob", "adaptive_str")
+    enabled: tuple[str, ...] = ("adaptive_ob", "adaptive_str", "trend_follow")
     folder: str = ""
     params: dict[str, dict[str, object]] = {}
+    time_limit_s: Positive = 1.0
+    resolution: Literal["highest_score", "priority", "unanimous"] = "highest_score"
     cancel_within_score: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.1")
 
 

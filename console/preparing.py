@@ -35,6 +35,12 @@ def prepare(loaded: Loaded) -> str:
         open_account(settings)
     logs.configure(COMPONENT, settings)
     pipeline = pipeline_of(settings)
+    if not pipeline.strategies:
+        raise ConfigError(
+            "no strategy can be used",
+            where="strategies.enabled",
+            remedy="`throughline strategies list` says why",
+        )
     pipeline.ledger.migrate()
     report = pipeline.universe_report()
     if report.is_empty:

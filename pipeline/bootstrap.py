@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import redis
@@ -46,6 +45,9 @@ from pipeline.stages.running import Runner, StageFunction
 from pipeline.stages.sweeping import Sweeper, SweepOptions
 from pipeline.stages.validate import Validate
 from pipeline.strategies import registry
+from pipeline.strategies.interface import AnyStrategy
+from pipeline.strategies.judge import Patience
+from pipeline.strategies.resolution import Rule
 from pipeline.strategies.sizing import SizingRules
 from pipeline.trace.events import LoggedEvents
 
@@ -170,28 +172,49 @@ class Pipeline:
 
     def _fetch(self) -> Fetch:
         market = self.settings.market
-        return Fetch(self.exchange, self.windows, self.universe, market.timeframes, market.bars, self.events)
+        return Fetch(
+            market=self.exchange,
+            windows=self.windows,
+            universe=self.universe,
+            timeframes=market.timeframes,
+            bars=market.bars,
+            events=self.events,
+            unchanged_for=self._unchanged_for if self.settings.chain.skip_unchanged else None,
+        )
+
+    @property
+    def _unchanged_for(self) -> timedelta:
+        """A window changes when its newest bar does; a message may wait for a cadence besides."""
+        lengths = 1 + self.settings.market.max_lag_bars
+        return self.timeframes[0].length * lengths + timedelta(seconds=self.settings.chain.cadence_s)
 
     def _evaluate(self) -> Evaluate:
         wanted = self.settings.strategies
         return Evaluate(
             market=self.exchange,
             windows=self.windows,
-            strategies=registry.build(wanted.enabled, wanted.params, self.known_strategies()),
+            strategies=self.strategies,
+            patience=Patience(wanted.time_limit_s, self.overrun_errors),
+            rule=Rule(wanted.resolution),
             cancel_within=wanted.cancel_within_score,
             sizing=self.sizing,
             trigger=self.timeframes[0].length,
             events=self.events,
         )
 
-    def known_strategies(self) -> registry.Registry:
-        """The built-in strategies and those of the user's folder. A broken file is named and left out."""
-        if not self.settings.strategies.folder:
-            return registry.BUILT_IN
-        found, broken = registry.from_folder(Path(self.settings.strategies.folder))
+    @cached_property
+    def strategies(self) -> tuple[AnyStrategy, ...]:
+        """The enabled strategies: built in, of installed packages, of the user's folder.
+
+        What is broken is named and left out. Raises: ConfigError.
+        """
+        wanted = self.settings.strategies
+        known, broken = registry.everything(wanted.folder)
         for each in broken:
             self.events.emit(EventName.STRATEGY_BROKEN, file=str(each.file), line=each.line, what=each.what)
-        return {**registry.BUILT_IN, **found}
+        built = registry.build(wanted.enabled, wanted.params, known, broken)
+        registry.enough_bars(built, self.settings.market.bars)
+        return built
 
     def _validate(self) -> Validate:
         return Validate(

@@ -47,6 +47,11 @@ class Origin(StrEnum):
     PYTHON = "python"
     CALL = "call"
 
+    @property
+    def is_manual(self) -> bool:
+        """Whether a person asked, who wants an answer whatever was said before."""
+        return self not in (Origin.BEAT, Origin.FEED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -86,6 +91,14 @@ class Decision:
             "config_hash": self.config_hash,
             "enqueued_at": iso(self.enqueued_at) or "",
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Which decision judged which bars; `bars` is their fingerprint, as `Window.fingerprint` gives it."""
+
+    decision_id: DecisionId
+    bars: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class EndReason(StrEnum):
     SIGNALS_CANCEL = "SIGNALS_CANCEL"
     INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
     STALE_CANDLES = "STALE_CANDLES"
+    UNCHANGED = "UNCHANGED"
     OVERLAP = "OVERLAP"
     SYMBOL_NOT_TRADED = "SYMBOL_NOT_TRADED"
     OUTSIDE_UNIVERSE = "OUTSIDE_UNIVERSE"
@@ -52,11 +53,18 @@ class EndReason(StrEnum):
 
 Reason = EndReason | CheckCode
 
+SAID_BY_THE_BARS = frozenset({EndReason.NO_SIGNAL, EndReason.SIGNALS_CANCEL})
+"""The bars alone decided: judged again, the same bars say the same, unless a strategy had failed."""
+
+ACTED_UPON = frozenset({EndReason.FILLED, EndReason.PARTIALLY_FILLED})
+"""A signal of these bars became a position: the same bars shall not open another."""
+
 OUTCOMES: dict[EndReason, Outcome] = {
     EndReason.NO_SIGNAL: Outcome.NO_SIGNAL,
     EndReason.SIGNALS_CANCEL: Outcome.NO_SIGNAL,
     EndReason.INSUFFICIENT_DATA: Outcome.SKIPPED,
     EndReason.STALE_CANDLES: Outcome.SKIPPED,
+    EndReason.UNCHANGED: Outcome.SKIPPED,
     EndReason.OVERLAP: Outcome.SKIPPED,
     EndReason.SYMBOL_NOT_TRADED: Outcome.SKIPPED,
     EndReason.OUTSIDE_UNIVERSE: Outcome.SKIPPED,

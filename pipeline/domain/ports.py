@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from pipeline.domain.checks import CheckVerdict
-from pipeline.domain.decisions import Decision, Stage, StageRecord
+from pipeline.domain.decisions import Decision, Judgement, Stage, StageRecord
 from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
 from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import Leg
@@ -62,6 +62,16 @@ class Decisions(Protocol):
 
     def end(self, decision_id: DecisionId, reason: Reason, detail: str, at: datetime) -> bool:
         """Set the outcome once. False when it had ended before (nothing changes then)."""
+
+    def last_judgement(
+        self, account: str, symbol: str, config_hash: str, since: datetime
+    ) -> Judgement | None:
+        """The newest judgement that still stands: of a decision enqueued since then, under this configuration.
+
+        It stands when its signal opened a position, or when the bars alone gave no order and no strategy failed.
+        A decision that closed one (turning around takes a second), that was blocked, rejected, expired or failed,
+        and a dry run, leave none.
+        """
 
     def still_open(self, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
         """Open decisions enqueued before that instant, oldest first."""

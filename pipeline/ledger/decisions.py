@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, exists, func, or_, select, update
 
-from pipeline.domain.decisions import Decision
+from pipeline.domain.decisions import Decision, Judgement, Stage
 from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
 from pipeline.domain.ids import DecisionId
-from pipeline.domain.outcomes import Reason, outcome_of
+from pipeline.domain.intents import Leg
+from pipeline.domain.outcomes import ACTED_UPON, SAID_BY_THE_BARS, EndReason, Reason, outcome_of
+from pipeline.domain.signals import VerdictKind
 from pipeline.ledger.repository import Repository, insert_once, matching, reader
 from pipeline.ledger.tables import decisions as table
+from pipeline.ledger.tables import orders, stages, strategy_verdicts
 
 OPEN_ATTEMPTS = 5
 
@@ -38,6 +41,28 @@ _END = (
     update(table)
     .where(table.c.decision_id == bindparam("id"), table.c.ended_at.is_(None))
     .values({column: bindparam(f"new_{column}") for column in ("outcome", "reason", "detail", "ended_at")})
+)
+_STRATEGY_FAILED = exists().where(
+    strategy_verdicts.c.decision_id == table.c.decision_id, strategy_verdicts.c.kind == VerdictKind.FAILED
+)
+_OPENED_SOMETHING = exists().where(orders.c.decision_id == table.c.decision_id, orders.c.leg == Leg.ENTRY)
+_LAST_JUDGEMENT = (
+    select(table.c.decision_id, stages.c.output)
+    .join(stages, (stages.c.decision_id == table.c.decision_id) & (stages.c.stage == Stage.FETCH))
+    .where(
+        table.c.symbol == bindparam("symbol"),
+        table.c.enqueued_at >= bindparam("since"),
+        table.c.account == bindparam("account"),
+        table.c.config_hash == bindparam("config_hash"),
+        table.c.dry_run.is_(False),
+        or_(
+            table.c.reason == EndReason.UNCHANGED,
+            table.c.reason.in_(ACTED_UPON) & _OPENED_SOMETHING,
+            table.c.reason.in_(SAID_BY_THE_BARS) & ~_STRATEGY_FAILED,
+        ),
+    )
+    .order_by(table.c.enqueued_at.desc())
+    .limit(1)
 )
 _STILL_OPEN = (
     select(table)
@@ -95,6 +120,16 @@ class SqlDecisions(Repository):
                 "new_ended_at": at,
             },
         )
+
+    def last_judgement(
+        self, account: str, symbol: str, config_hash: str, since: datetime
+    ) -> Judgement | None:
+        keys = {"account": account, "symbol": symbol, "config_hash": config_hash, "since": since}
+        row = self._first(_LAST_JUDGEMENT, keys)
+        if row is None:
+            return None
+        told = row["output"]
+        return Judgement(DecisionId(told.get("judged_by", row["decision_id"])), str(told.get("bars", "")))
 
     def still_open(self, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
         rows = self._all(_STILL_OPEN, {"before": enqueued_before, "at_most": limit})

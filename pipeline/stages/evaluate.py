@@ -24,8 +24,8 @@ from pipeline.domain.timeframes import CandleRange
 from pipeline.stages.ports import CandleWindows
 from pipeline.stages.running import Conclusion
 from pipeline.strategies.interface import AnyStrategy
-from pipeline.strategies.judge import judge
-from pipeline.strategies.resolution import Resolution, resolve
+from pipeline.strategies.judge import Patience, judge
+from pipeline.strategies.resolution import Resolution, Rule, resolve
 from pipeline.strategies.sizing import AlreadyHeld, SizingRules, TooSmall, Wanted, size
 from pipeline.strategies.window import Window
 
@@ -37,6 +37,8 @@ class Evaluate:
     market: MarketData
     windows: CandleWindows
     strategies: Sequence[AnyStrategy]
+    patience: Patience
+    rule: Rule
     cancel_within: Decimal
     sizing: SizingRules
     trigger: timedelta
@@ -47,7 +49,9 @@ class Evaluate:
         if not window.ok:
             lost = End(EndReason.INSUFFICIENT_DATA, f"the bars that fetch saw are gone: {window.detail}")
             return lambda unit: lost
-        resolution = resolve(judge(self.strategies, window.candles), self.cancel_within)
+        resolution = resolve(
+            judge(self.strategies, window.candles, self.patience), self.cancel_within, self.rule
+        )
         self._tell(resolution)
         wanted = self._wanted(window, resolution.chosen)
         if wanted is None:
@@ -77,7 +81,10 @@ class Evaluate:
         unit.verdicts.add(decision.decision_id, resolution.verdicts)
         equity = unit.equity.latest(decision.account)
         if equity is None:
-            return End(CheckCode.EQUITY_STALE, f"no equity was ever recorded for {decision.account}: nothing can be sized")
+            return End(
+                CheckCode.EQUITY_STALE,
+                f"no equity was ever recorded for {decision.account}: nothing can be sized",
+            )
         held = unit.positions.open_of(decision.account, decision.symbol)
         sized = size(wanted, instrument, equity.equity, held, self.sizing)
         if isinstance(sized, TooSmall):
@@ -104,7 +111,8 @@ class Evaluate:
             level = Level.ERROR if verdict.kind is VerdictKind.FAILED else None
             self.events.emit(EventName.STRATEGY_CHECK, level=level, **_in_words(verdict))
             if verdict.signal is not None:
-                self.events.emit(EventName.SIGNAL_GENERATED, strategy=verdict.strategy, **verdict.signal.as_record())
+                said = {"strategy": verdict.strategy, **verdict.signal.as_record()}
+                self.events.emit(EventName.SIGNAL_GENERATED, level=None, **said)
         if resolution.chosen is None:
             self.events.emit(EventName.NO_SIGNAL, why=resolution.detail)
 
@@ -119,7 +127,11 @@ def _in_words(verdict: StrategyVerdict) -> dict[str, object]:
     }
     if verdict.nearest_miss is not None:
         miss = verdict.nearest_miss
-        said |= {"missed": miss.condition, "value": round(miss.value, 6), "threshold": round(miss.threshold, 6)}
+        said |= {
+            "missed": miss.condition,
+            "value": round(miss.value, 6),
+            "threshold": round(miss.threshold, 6),
+        }
     if verdict.error:
         said["error"] = verdict.error
     return said

@@ -2,26 +2,33 @@
 
 Requires: an open decision.
 Produces: the candle ranges that the later stages read again; the bars themselves stay in the candle store.
+          A scheduled pass over bars that were judged already ends here, naming the decision that did.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
 from pipeline.domain.errors import UnknownSymbol
 from pipeline.domain.events import EventName, Events
+from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.ports import MarketData, Unit
 from pipeline.governor.universe import Universe
-from pipeline.stages.ports import CandleWindows
+from pipeline.stages.ports import CandleWindows, Window
 from pipeline.stages.running import Conclusion
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """The fetch stage, called with a decision."""
+    """The fetch stage, called with a decision.
+
+    `unchanged_for`: how long ago a judgement over the same bars may have been enqueued; longer than the
+    newest bar stays the newest. None judges the same bars again in every pass.
+    """
 
     market: MarketData
     windows: CandleWindows
@@ -29,25 +36,43 @@ class Fetch:
     timeframes: tuple[str, ...]
     bars: int
     events: Events
+    unchanged_for: timedelta | None = None
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
-        finish = self._look(decision)
-        return lambda unit: finish
-
-    def _look(self, decision: Decision) -> StageEnd:
         outside = self._outside(decision.symbol)
         if outside is not None:
-            return outside
+            return lambda unit: outside
         window = self.windows.window(decision.symbol, self.timeframes, self.market.now(), self.bars)
+        self._tell(window)
+        return lambda unit: self._conclude(unit, decision, window)
+
+    def _tell(self, window: Window) -> None:
         self.events.emit(
             EventName.DATA_FETCH,
             timeframes=window.summary,
             sources={each.timeframe: each.source for each in window.ranges},
         )
-        output = {"ranges": [each.as_record() for each in window.ranges]}
-        if window.ok:
+
+    def _conclude(self, unit: Unit, decision: Decision, window: Window) -> StageEnd:
+        output = {"ranges": [each.as_record() for each in window.ranges], "bars": window.fingerprint}
+        if not window.ok:
+            lack = EndReason.STALE_CANDLES if window.only_stale else EndReason.INSUFFICIENT_DATA
+            return End(lack, window.detail, output)
+        judged_by = self._judged_by(unit, decision, window.fingerprint)
+        if judged_by is None:
             return Advance(output)
-        return End(EndReason.STALE_CANDLES if window.only_stale else EndReason.INSUFFICIENT_DATA, window.detail, output)
+        detail = f"{judged_by} judged these bars under this configuration already ({window.summary})"
+        return End(EndReason.UNCHANGED, detail, {**output, "judged_by": judged_by})
+
+    def _judged_by(self, unit: Unit, decision: Decision, bars: str) -> DecisionId | None:
+        """The decision whose judgement over exactly these bars still stands. Who asks by hand is always
+        answered.
+        """
+        if self.unchanged_for is None or decision.origin.is_manual or decision.dry_run:
+            return None
+        since = decision.enqueued_at - self.unchanged_for
+        last = unit.decisions.last_judgement(decision.account, decision.symbol, decision.config_hash, since)
+        return last.decision_id if last is not None and last.bars == bars else None
 
     def _outside(self, symbol: str) -> End | None:
         if symbol in self.universe().symbols:
@@ -59,4 +84,3 @@ class Fetch:
         if not instrument.active:
             return End(EndReason.SYMBOL_NOT_TRADED, f"{symbol} is listed, but not open for trading now")
         return End(EndReason.OUTSIDE_UNIVERSE, f"{symbol} is not in the universe; see `throughline universe`")
-

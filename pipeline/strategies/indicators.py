@@ -45,6 +45,11 @@ def atr(candles: Candles, period: int = 14) -> Floats:
     return ta.ATR(candles.high, candles.low, candles.close, period)
 
 
+def mean_range(candles: Candles, period: int = 14) -> Floats:
+    """The plain mean of the true range, in quote: as the ATR, but older bars cannot change it."""
+    return ta.SMA(ta.TRANGE(candles.high, candles.low, candles.close), period)
+
+
 def atr_fraction(candles: Candles, period: int = 14) -> Floats:
     """Average true range over the close: 0.01 = one per cent."""
     return ta.NATR(candles.high, candles.low, candles.close, period) / 100.0
@@ -68,6 +73,16 @@ def lowest(values: Floats, period: int) -> Floats:
 def highest(values: Floats, period: int) -> Floats:
     """The maximum of the last `period` values."""
     return ta.MAX(values, period)
+
+
+def before(values: Floats) -> Floats:
+    """Each bar's value is that of the bar before it: `before(highest(high, 20))` leaves the bar itself
+    out.
+    """
+    shifted = np.empty_like(values)
+    shifted[:1] = np.nan
+    shifted[1:] = values[:-1]
+    return shifted
 
 
 def last(values: Floats) -> float:

@@ -124,7 +124,7 @@ class Strategy(ABC, Generic[P]):
 
     name: ClassVar[str]
     params_type: ClassVar[type[Params]] = Params
-    warm_up: ClassVar[int] = 120
+    warm_up: ClassVar[int] = 200
 
     def __init__(self, params: P) -> None:
         self.params = params

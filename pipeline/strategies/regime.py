@@ -12,9 +12,7 @@ from pipeline.strategies.candles import Candles
 PERIOD = 14
 HISTORY = 100
 VOLATILE_RANK = 0.90
-SURELY_TRENDING_ADX = 30.0
-MAYBE_TRENDING_ADX = 20.0
-TRENDING_RANK = 0.60
+TRENDING_ADX = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +34,21 @@ def climate(candles: Candles) -> Climate:
     """The climate at the last bar.
 
     Shape:  candles (n,); under 114 bars the regime is `unknown`.
-    Source: ADX and ATR from Wilder (1978), where 20 to 25 is given as the border of a trend. Both are
-            compared with their own last 100 values: a coin that always moves 3 % a bar is not volatile,
-            it is itself.
+    Start-up: the range is a plain mean, which forgets completely, so that its rank is the same however many
+            bars came before; the ADX forgets to a part in a million within 200 bars.
+    Source: ADX and true range from Wilder (1978), where 20 to 25 is given as the border of a trend. The range
+            is compared with its own last 100 values: a coin that always moves 3 % a bar is not volatile, it
+            is itself.
     """
-    directed = indicators.adx(candles, PERIOD)
-    width = indicators.atr_fraction(candles, PERIOD)
-    adx, volatility = indicators.last(directed), indicators.last(indicators.rank(width, HISTORY))
+    directed = indicators.last(indicators.adx(candles, PERIOD))
+    width = indicators.mean_range(candles, PERIOD) / candles.close
+    volatility = indicators.last(indicators.rank(width, HISTORY))
     if math.isnan(volatility):
-        return Climate(Regime.UNKNOWN, adx, indicators.last(width), 0.5)
-    directed_rank = indicators.last(indicators.rank(directed, HISTORY))
-    return Climate(_regime(adx, directed_rank, volatility), adx, indicators.last(width), volatility)
+        return Climate(Regime.UNKNOWN, directed, indicators.last(width), 0.5)
+    return Climate(_regime(directed, volatility), directed, indicators.last(width), volatility)
 
 
-def _regime(adx: float, directed_rank: float, volatility: float) -> Regime:
+def _regime(adx: float, volatility: float) -> Regime:
     if volatility >= VOLATILE_RANK:
         return Regime.VOLATILE
-    if adx >= SURELY_TRENDING_ADX:
-        return Regime.TRENDING
-    # Between the two borders the market's own habit decides: directed for what it usually is?
-    if adx >= MAYBE_TRENDING_ADX and directed_rank >= TRENDING_RANK:
-        return Regime.TRENDING
-    return Regime.RANGING
+    return Regime.TRENDING if adx >= TRENDING_ADX else Regime.RANGING

@@ -1,9 +1,6 @@
 """One decision from many verdicts: the conflict rule.
 
-The highest score wins. When the best purchase and the best sale lie within `cancel_within` of each other,
-neither
-does: two strategies that contradict each other this evenly know nothing. Equal scores on one side go to the
-strategy that was configured first.
+Under every rule the losers stay on record, and equal scores on one side go to the strategy configured first.
 """
 
 from __future__ import annotations
@@ -11,9 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from enum import StrEnum, unique
 
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.signals import Side, Signal, StrategyVerdict
+
+
+@unique
+class Rule(StrEnum):
+    """Who wins among several signals.
+
+    `highest_score`: the highest; when the best purchase and the best sale lie within a bound of each other,
+    neither: two strategies that contradict each other this evenly know nothing. `priority`: the one
+    configured first. `unanimous`: the highest, but only when all signals point the same way.
+    """
+
+    HIGHEST_SCORE = "highest_score"
+    PRIORITY = "priority"
+    UNANIMOUS = "unanimous"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +38,21 @@ class Resolution:
     detail: str
 
 
-def resolve(verdicts: Sequence[StrategyVerdict], cancel_within: Decimal) -> Resolution:
-    """Apply the rule. `cancel_within` is a difference of scores, 0 to 1."""
-    buy, sell = _best(verdicts, Side.BUY), _best(verdicts, Side.SELL)
-    if buy is not None and sell is not None and abs(_score(buy) - _score(sell)) <= cancel_within:
-        return Resolution(
-            tuple(verdicts), None, EndReason.SIGNALS_CANCEL, _cancelled(buy, sell, cancel_within)
-        )
-    wanted = [verdict for verdict in (buy, sell) if verdict is not None]
-    if not wanted:
+def resolve(
+    verdicts: Sequence[StrategyVerdict], cancel_within: Decimal, rule: Rule = Rule.HIGHEST_SCORE
+) -> Resolution:
+    """Apply the rule. `cancel_within` is a difference of scores, 0 to 1; only `highest_score` asks for it."""
+    signals = [verdict for verdict in verdicts if verdict.signal is not None]
+    if not signals:
         return Resolution(tuple(verdicts), None, EndReason.NO_SIGNAL, _nothing(verdicts))
-    return _chosen(verdicts, max(wanted, key=_score))
+    if rule is Rule.PRIORITY:
+        return _chosen(verdicts, signals[0])
+    buy, sell = _best(signals, Side.BUY), _best(signals, Side.SELL)
+    if buy is not None and sell is not None:
+        cancelled = _cancelled(buy, sell, cancel_within, rule)
+        if cancelled:
+            return Resolution(tuple(verdicts), None, EndReason.SIGNALS_CANCEL, cancelled)
+    return _chosen(verdicts, max(signals, key=_score))
 
 
 def _chosen(verdicts: Sequence[StrategyVerdict], winner: StrategyVerdict) -> Resolution:
@@ -55,11 +71,14 @@ def _score(verdict: StrategyVerdict) -> Decimal:
     return Decimal(-1) if signal is None else signal.score
 
 
-def _cancelled(buy: StrategyVerdict, sell: StrategyVerdict, cancel_within: Decimal) -> str:
-    return (
-        f"{buy.strategy} buys with {_score(buy)}, {sell.strategy} sells with {_score(sell)}: "
-        f"within {cancel_within} of each other they cancel"
-    )
+def _cancelled(buy: StrategyVerdict, sell: StrategyVerdict, cancel_within: Decimal, rule: Rule) -> str:
+    """Why opposite signals cancel each other; empty when they do not."""
+    both = f"{buy.strategy} buys with {_score(buy)}, {sell.strategy} sells with {_score(sell)}"
+    if rule is Rule.UNANIMOUS:
+        return f"{both}: they do not agree on the side"
+    if abs(_score(buy) - _score(sell)) <= cancel_within:
+        return f"{both}: within {cancel_within} of each other they cancel"
+    return ""
 
 
 def _nothing(verdicts: Iterable[StrategyVerdict]) -> str:
