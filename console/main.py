@@ -7,7 +7,7 @@ import sys
 import typer
 
 from console import failures
-from console.commands import demo, enqueue, logs, reading, roles, settings, status, switches, up
+from console.commands import demo, enqueue, logs, reading, roles, settings, status, strategies, switches, up
 
 app = typer.Typer(
     name="throughline",
@@ -35,6 +35,7 @@ app.command()(status.status)
 app.command()(logs.logs)
 app.command()(settings.universe)
 app.add_typer(settings.config, name="config")
+app.add_typer(strategies.strategies, name="strategies")
 
 
 def main() -> None:

@@ -17,13 +17,16 @@ from pipeline.domain.signals import NearestMiss, Regime, Signal, StrategyVerdict
 from pipeline.strategies.candles import Candles, Floats
 from pipeline.strategies.history import History, instant
 from pipeline.strategies.interface import AnyStrategy, Frame, View
-from pipeline.strategies.judge import judge
+from pipeline.strategies.judge import Patience, judge
 from pipeline.strategies.regime import Climate, climate
 
 LEVEL_TOLERANCE = 0.001
 """How far stop and target may move with the start-up, as a fraction of the entry."""
 
 SCORE_TOLERANCE = 0.01
+
+HANGS_AFTER_S = 10.0
+"""An answer that takes longer is a failure here as well."""
 
 Answer = Signal | NearestMiss | str
 """What a strategy answered; text for one that raised."""
@@ -43,13 +46,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What came of every close of a history: how many there were, and the signals by regime."""
+    """What came of every close of a history: how many there were, the signals by regime, the first
+    failure.
+    """
 
     closes: int = 0
     signals: Counter[Regime] = field(default_factory=Counter)
+    failed: Difference | None = None
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.closes + other.closes, self.signals + other.signals)
+        return Tally(self.closes + other.closes, self.signals + other.signals, self.failed or other.failed)
 
 
 def looks_ahead(strategy: AnyStrategy, history: History, every: int = 1) -> Difference | None:
@@ -127,7 +133,7 @@ def hangs_on_start_up(
 
 
 def _verdict(strategy: AnyStrategy, history: History, now_ms: int, bars: int) -> StrategyVerdict:
-    return judge([strategy], history.window(now_ms, bars))[0]
+    return judge([strategy], history.window(now_ms, bars), Patience(HANGS_AFTER_S))[0]
 
 
 def _shifted(reference: StrategyVerdict, other: StrategyVerdict) -> tuple[str, str] | None:
@@ -161,10 +167,17 @@ def differs_when_repeated(
 
 
 def tally(strategy: AnyStrategy, history: History, bars: int, every: int = 1) -> Tally:
-    """How often it has a signal, by regime."""
-    closes = history.closes(strategy.warm_up, every)
-    verdicts = [_verdict(strategy, history, now_ms, bars) for now_ms in closes]
-    return Tally(len(verdicts), Counter(each.regime for each in verdicts if each.signal is not None))
+    """How often it has a signal, by regime, and the first bar at which it failed."""
+    signals: Counter[Regime] = Counter()
+    failed: Difference | None = None
+    closes = list(history.closes(strategy.warm_up, every))
+    for now_ms in closes:
+        verdict = _verdict(strategy, history, now_ms, bars)
+        if verdict.signal is not None:
+            signals[verdict.regime] += 1
+        elif verdict.error and failed is None:
+            failed = Difference(history.name, instant(now_ms), _verdict_in_words(verdict))
+    return Tally(len(closes), signals, failed)
 
 
 def said(verdict: StrategyVerdict) -> bytes:

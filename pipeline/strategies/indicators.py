@@ -76,9 +76,7 @@ def highest(values: Floats, period: int) -> Floats:
 
 
 def before(values: Floats) -> Floats:
-    """Each bar's value is that of the bar before it: `before(highest(high, 20))` leaves the bar itself
-    out.
-    """
+    """At each bar the value of the bar before: `before(highest(high, 20))` leaves the bar itself out."""
     shifted = np.empty_like(values)
     shifted[:1] = np.nan
     shifted[1:] = values[:-1]

@@ -28,7 +28,7 @@ BUILT_IN: Registry = MappingProxyType(
 )
 
 ENTRY_POINTS = "throughline.strategies"
-"""The group in which an installed package names its strategies: `my_name = "my_package.module:MyStrategy"`."""
+"""The group in which an installed package names its strategies: `mine = "my_package.module:MyStrategy"`."""
 
 
 @dataclass(frozen=True, slots=True)

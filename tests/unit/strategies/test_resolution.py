@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.signals import NearestMiss, Side, Signal, StrategyVerdict, VerdictKind
-from pipeline.strategies.resolution import resolve
+from pipeline.strategies.resolution import Rule, resolve
 
 WITHIN = Decimal("0.1")
 
@@ -88,3 +88,21 @@ def test_at_most_one_verdict_is_chosen_and_nobody_scored_higher(wanted: list[tup
         assert resolution.chosen.signal.score == max(score for _, score in wanted)
     else:
         assert resolution.reason is not None
+
+
+def test_under_priority_the_first_configured_signal_wins() -> None:
+    """Whoever trusts one strategy more than its score says so by its place."""
+    verdicts = [rests("a"), wants("b", Side.BUY, "0.4"), wants("c", Side.SELL, "0.9")]
+    chosen = resolve(verdicts, WITHIN, Rule.PRIORITY).chosen
+    assert chosen is not None
+    assert chosen.strategy == "b"
+
+
+def test_under_unanimous_opposite_signals_cancel_however_far_apart() -> None:
+    """The most careful rule: nobody trades against a colleague."""
+    opposite = [wants("a", Side.BUY, "0.2"), wants("b", Side.SELL, "0.9")]
+    agreed = [wants("a", Side.BUY, "0.2"), wants("b", Side.BUY, "0.9")]
+    assert resolve(opposite, WITHIN, Rule.UNANIMOUS).reason is EndReason.SIGNALS_CANCEL
+    chosen = resolve(agreed, WITHIN, Rule.UNANIMOUS).chosen
+    assert chosen is not None
+    assert chosen.strategy == "b"

@@ -12,7 +12,15 @@ from pipeline.domain.errors import ConfigError
 from pipeline.domain.signals import VerdictKind
 from pipeline.strategies.adaptive_ob import AdaptiveObParams
 from pipeline.strategies.judge import judge
-from pipeline.strategies.registry import BUILT_IN, build, from_folder
+from pipeline.strategies.registry import (
+    BUILT_IN,
+    ENTRY_POINTS,
+    build,
+    enough_bars,
+    everything,
+    from_folder,
+    from_packages,
+)
 from tests.unit.strategies.markets import random_minutes, windows
 
 GOOD = """
@@ -130,3 +138,63 @@ def test_strategies_load_without_pandas_and_polars() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def installed(folder: Path, name: str, module: str, text: str, point: str) -> None:
+    """What an installed package looks like: a module, and its metadata beside it."""
+    (folder / f"{module}.py").write_text(text)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{ENTRY_POINTS}]\n{point}\n")
+
+
+def test_an_installed_package_brings_its_strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pip install` and its name in the configuration: no other step."""
+    installed(tmp_path, "good-ideas", "good_ideas_1", GOOD, "patient = good_ideas_1:Patient")
+    monkeypatch.syspath_prepend(tmp_path)
+    known, broken = everything()
+    assert broken == []
+    assert [strategy.name for strategy in build(["patient", "adaptive_ob"], {}, known)] == [
+        "patient",
+        "adaptive_ob",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "point", "line", "says"),
+    [
+        ("x = 1\n\nimport nowhere_at_all\n", "a = {module}:Patient", 3, "nowhere_at_all"),
+        ("x = 1\n", "a = {module}:x", 1, "not a class"),
+        (GOOD.replace('"patient"', '"adaptive_ob"'), "a = {module}:Patient", 1, "is taken"),
+    ],
+)
+def test_a_broken_package_is_reported_and_stops_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, point: str, line: int, says: str
+) -> None:
+    """The name of the distribution and the line: its author is somebody else."""
+    module = f"bad_ideas_{abs(hash((text, point)))}"
+    installed(tmp_path, "bad-ideas", module, text, point.format(module=module))
+    monkeypatch.syspath_prepend(tmp_path)
+    found, broken = from_packages()
+    assert found == {}
+    (fault,) = broken
+    assert (fault.file.name, fault.line) == (f"{module}.py", line)
+    assert "bad-ideas" in fault.what
+    assert says in fault.what
+
+
+def test_an_enabled_strategy_in_a_broken_file_is_left_out_and_the_others_run(tmp_path: Path) -> None:
+    """A typo in one file at night must not stop the strategies that were fine."""
+    (tmp_path / "a_broken.py").write_text('name = "sleepless"\nimport no_such_module_anywhere\n')
+    known, broken = everything(str(tmp_path))
+    names = ["sleepless", "adaptive_ob"]
+    assert [strategy.name for strategy in build(names, {}, known, broken)] == ["adaptive_ob"]
+    with pytest.raises(ConfigError, match="never_written"):
+        build(["never_written"], {}, known, broken)
+
+
+def test_fewer_bars_than_a_strategy_wants_is_a_configuration_error() -> None:
+    """It would run, say "no signal" for ever, and nobody would know why."""
+    with pytest.raises(ConfigError, match=r"150 bars are too few for adaptive_ob"):
+        enough_bars(build(["adaptive_ob"], {}), 150)
