@@ -84,7 +84,8 @@ def test_the_chain_works_on_postgresql_as_it_does_on_sqlite(postgres_url: str) -
 
 def test_two_beats_open_each_slot_once() -> None:
     """A1: a second beat on another host doubles nothing, and no decision stays without an outcome."""
-    with chain_processes(CHAIN_CADENCE_S="1", CHAIN_DEADLINE_S="5") as chain:
+    judging_always = {"CHAIN_SKIP_UNCHANGED": "false"}
+    with chain_processes(CHAIN_CADENCE_S="1", CHAIN_DEADLINE_S="5", **judging_always) as chain:
         chain.start_workers()
         chain.start_beat()
         chain.start("beat-2", "", "beat", "--pidfile=")
