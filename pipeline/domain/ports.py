@@ -68,9 +68,9 @@ class Decisions(Protocol):
     ) -> Judgement | None:
         """The newest judgement that still stands: of a decision enqueued since then, under this configuration.
 
-        It stands when its signal opened a position, or when the bars alone gave no order and no strategy failed.
-        A decision that closed one (turning around takes a second), that was blocked, rejected, expired or failed,
-        and a dry run, leave none.
+        It stands when its signal opened a position, or when the bars alone gave no order and no strategy
+        failed. A decision that closed one (turning around takes a second), that was blocked, rejected, expired
+        or failed, and a dry run, leave none.
         """
 
     def still_open(self, enqueued_before: datetime, limit: int) -> Sequence[Decision]:

@@ -4,6 +4,7 @@ different.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -37,11 +38,14 @@ class FakeWindows:
     candles: Candles = field(default_factory=bars)
     problem: str = ""
 
-    def window(self, symbol: str, timeframes: tuple[str, ...], as_of: datetime, bars: int) -> Window:
+    def window(self, symbol: str, timeframes: Sequence[str], as_of: datetime, bars: int) -> Window:
         each = CandleRange(
             "1m", self.candles.opened_at(0), self.candles.opened_at(-1), 3, "store", self.problem
         )
         return Window(symbol, as_of, {"1m": self.candles}, (each,))
+
+    def exact(self, symbol: str, ranges: Sequence[CandleRange]) -> Window:
+        raise NotImplementedError("fetch never asks for it")
 
 
 @dataclass

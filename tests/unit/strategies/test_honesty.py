@@ -12,7 +12,7 @@ from pipeline.market.recordings import histories
 from pipeline.strategies import honesty
 from pipeline.strategies.adaptive_ob import AdaptiveOb, AdaptiveObParams
 from pipeline.strategies.examination import LOOK_AHEAD, RAISES, REPEATS, examine
-from pipeline.strategies.history import History, walk
+from pipeline.strategies.history import History, instant, walk
 from pipeline.strategies.indicators import ema, rsi
 from pipeline.strategies.interface import AnyStrategy, Candles, Floats, NearestMiss, Regime, Signal, View
 from pipeline.strategies.judge import judge
@@ -74,7 +74,7 @@ def test_a_look_ahead_is_found_and_its_first_bar_named(dishonest: type[AdaptiveO
     found = honesty.looks_ahead(dishonest(AdaptiveObParams()), market)
     assert found is not None
     assert "'rsi'" in found.what
-    assert found.closed_at == honesty.instant(next(market.closes(BARS)))
+    assert found.closed_at == instant(next(market.closes(BARS)))
 
 
 def test_an_answer_that_hangs_on_the_start_up_is_found(market: History) -> None:
