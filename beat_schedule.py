@@ -26,7 +26,9 @@ from tasks.services import services
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_SLEEP_S = 1.0
-BEAT_PUBLISH = {"retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}}
+BEAT_PUBLISH = {
+    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+}
 """Beat does not wait a minute for Redis as a stage does: the next slot comes anyway."""
 
 
@@ -61,7 +63,9 @@ class SlotPlan:
     def follow(self, symbols: tuple[str, ...], now: datetime) -> None:
         """Plan for these symbols. Those already planned keep their next slot."""
         planned = dict((symbol, slot) for slot, symbol in self._heap)
-        following = {symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols}
+        following = {
+            symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols
+        }
         self._heap = [(planned.get(symbol, slot), symbol) for symbol, slot in following.items()]
         heapq.heapify(self._heap)
 
@@ -134,7 +138,9 @@ class SlotScheduler(Scheduler):
         if universe.version != self._version:
             self._version = universe.version
             self._plan.follow(tuple(universe.symbols), now)
-            self._here.events.emit(EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols))
+            self._here.events.emit(
+                EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols)
+            )
 
     def _send(self, upkeep: Upkeep, now: datetime) -> None:
         upkeep.sent(now)
@@ -150,4 +156,6 @@ class SlotScheduler(Scheduler):
         try:
             enqueue_pass(request, **BEAT_PUBLISH)
         except (LedgerUnavailable, OperationalError) as error:
-            self._here.events.emit(EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error))
+            self._here.events.emit(
+                EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error)
+            )

@@ -200,7 +200,9 @@ class Positions(Protocol):
     def touched_by(self, decision_id: DecisionId) -> Sequence[Position]:
         """Those that the decision opened or closed."""
 
-    def latest(self, *, symbol: str | None = None, mode: str | None = None, limit: int = 50) -> Sequence[Position]:
+    def latest(
+        self, *, symbol: str | None = None, mode: str | None = None, limit: int = 50
+    ) -> Sequence[Position]:
         """Newest first, open ones before closed ones."""
 
 
@@ -229,7 +231,14 @@ class Switches(Protocol):
 
 class Sessions(Protocol):
     def start(
-        self, *, session_id: str, config_hash: str, account: str, mode: str, snapshot: Mapping[str, object], at: datetime
+        self,
+        *,
+        session_id: str,
+        config_hash: str,
+        account: str,
+        mode: str,
+        snapshot: Mapping[str, object],
+        at: datetime,
     ) -> None:
         """Record one run of the program with its configuration (without secrets)."""
 

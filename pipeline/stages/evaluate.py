@@ -77,7 +77,10 @@ class Evaluate:
         unit.verdicts.add(decision.decision_id, resolution.verdicts)
         equity = unit.equity.latest(decision.account)
         if equity is None:
-            return End(CheckCode.EQUITY_STALE, f"no equity was ever recorded for {decision.account}: nothing can be sized")
+            return End(
+                CheckCode.EQUITY_STALE,
+                f"no equity was ever recorded for {decision.account}: nothing can be sized",
+            )
         held = unit.positions.open_of(decision.account, decision.symbol)
         sized = size(wanted, instrument, equity.equity, held, self.sizing)
         if isinstance(sized, TooSmall):
@@ -104,7 +107,8 @@ class Evaluate:
             level = Level.ERROR if verdict.kind is VerdictKind.FAILED else None
             self.events.emit(EventName.STRATEGY_CHECK, level=level, **_in_words(verdict))
             if verdict.signal is not None:
-                self.events.emit(EventName.SIGNAL_GENERATED, strategy=verdict.strategy, **verdict.signal.as_record())
+                signal = verdict.signal.as_record()
+                self.events.emit(EventName.SIGNAL_GENERATED, level=None, strategy=verdict.strategy, **signal)
         if resolution.chosen is None:
             self.events.emit(EventName.NO_SIGNAL, why=resolution.detail)
 
@@ -119,7 +123,11 @@ def _in_words(verdict: StrategyVerdict) -> dict[str, object]:
     }
     if verdict.nearest_miss is not None:
         miss = verdict.nearest_miss
-        said |= {"missed": miss.condition, "value": round(miss.value, 6), "threshold": round(miss.threshold, 6)}
+        said |= {
+            "missed": miss.condition,
+            "value": round(miss.value, 6),
+            "threshold": round(miss.threshold, 6),
+        }
     if verdict.error:
         said["error"] = verdict.error
     return said

@@ -13,7 +13,7 @@ from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRec
 from pipeline.domain.errors import UnknownSymbol
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.outcomes import EndReason
-from pipeline.domain.ports import MarketData, Unit
+from pipeline.domain.ports import MarketData
 from pipeline.governor.universe import Universe
 from pipeline.stages.ports import CandleWindows
 from pipeline.stages.running import Conclusion
@@ -47,7 +47,11 @@ class Fetch:
         output = {"ranges": [each.as_record() for each in window.ranges]}
         if window.ok:
             return Advance(output)
-        return End(EndReason.STALE_CANDLES if window.only_stale else EndReason.INSUFFICIENT_DATA, window.detail, output)
+        return End(
+            EndReason.STALE_CANDLES if window.only_stale else EndReason.INSUFFICIENT_DATA,
+            window.detail,
+            output,
+        )
 
     def _outside(self, symbol: str) -> End | None:
         if symbol in self.universe().symbols:
@@ -59,4 +63,3 @@ class Fetch:
         if not instrument.active:
             return End(EndReason.SYMBOL_NOT_TRADED, f"{symbol} is listed, but not open for trading now")
         return End(EndReason.OUTSIDE_UNIVERSE, f"{symbol} is not in the universe; see `throughline universe`")
-

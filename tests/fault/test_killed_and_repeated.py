@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def _reached(chain: ChainProcesses, path: str, method: str, symbol: str) -> bool
 
 def test_a_child_killed_while_it_evaluates_is_replaced_and_the_decision_goes_on(tmp_path: Path) -> None:
     """The strategy waits for a file, so that the kill hits it in the middle."""
-    params = '{"waits_for_file": {"folder": "%s"}}' % tmp_path
+    params = json.dumps({"waits_for_file": {"folder": str(tmp_path)}})
     with chain_processes(STRATEGIES_ENABLED="waits_for_file", STRATEGIES_PARAMS=params) as chain:
         chain.start_workers()
         decision_id = chain.enqueue("BTCUSDT")
@@ -99,7 +100,9 @@ def test_a_message_that_keeps_killing_its_worker_ends_its_decision_as_failed() -
 @pytest.mark.parametrize("stage", list(Stage))
 def test_every_message_may_come_twice(chain: ChainProcesses, stage: Stage) -> None:
     """After a cut connection Celery repeats messages in normal operation."""
-    symbol = {"fetch": "XRPUSDT", "evaluate": "ADAUSDT", "validate": "DOGEUSDT", "execute": "BNBUSDT"}[stage.value]
+    symbol = {"fetch": "XRPUSDT", "evaluate": "ADAUSDT", "validate": "DOGEUSDT", "execute": "BNBUSDT"}[
+        stage.value
+    ]
     decision = chain.ended(chain.enqueue(symbol))
     lines = len(_repeats(chain, decision))
     with Celery("repeater", broker=chain.redis.url) as celery:
@@ -131,7 +134,9 @@ def test_redis_emptied_in_mid_flight_costs_time_but_no_decision(attempt: int) ->
         eventually(lambda: sum(chain.counts().values()) >= attempt * 2, 20, "decisions in flight")
         chain.redis.flush()
         after_flush = sum(chain.counts().values())
-        eventually(lambda: sum(chain.counts().values()) >= after_flush + 10, 30, "the chain to go on by itself")
+        eventually(
+            lambda: sum(chain.counts().values()) >= after_flush + 10, 30, "the chain to go on by itself"
+        )
         eventually(lambda: chain.counts().get("executed", 0) >= 5, 40, "orders after the flush")
         chain.processes["beat"].stop()
         chain.start_worker("upkeep", "upkeep")

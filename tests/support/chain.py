@@ -81,16 +81,22 @@ class ChainProcesses:
         """Let it trade, with an equity to size by."""
         with self.pipeline.ledger.begin() as unit:
             unit.switches.set_trading_state(
-                self.pipeline.account, TradingState.ACTIVE, by="test", reason="rehearsal", at=SystemClock().now()
+                self.pipeline.account,
+                TradingState.ACTIVE,
+                by="test",
+                reason="rehearsal",
+                at=SystemClock().now(),
             )
         self.pipeline.refresh_equity()
 
     # -- processes --------------------------------------------------------------------------------------------
 
-    def start_worker(self, name: str, queues: str | None = None, concurrency: int = 1, **env: str) -> Started:
+    def start_worker(
+        self, name: str, queues: str = "", concurrency: int = 1, env: Mapping[str, str] | None = None
+    ) -> Started:
         """A Celery worker in a process of its own; ready when this returns."""
         flags = ["-n", f"{name}@%h", "-Q", queues or WORKERS[name], "-c", str(concurrency), "-E"]
-        return self.start(name, "ready.", "worker", *flags, "--without-gossip", "--without-mingle", **env)
+        return self.start(name, "ready.", "worker", *flags, "--without-gossip", "--without-mingle", env=env)
 
     def start_workers(self) -> None:
         for name in WORKERS:
@@ -99,12 +105,15 @@ class ChainProcesses:
     def start_beat(self) -> Started:
         return self.start("beat", "", "beat", "--pidfile=")
 
-    def start(self, name: str, ready: str, *arguments: str, **env: str) -> Started:
+    def start(self, name: str, ready: str, *arguments: str, env: Mapping[str, str] | None = None) -> Started:
+        """One of Celery's own commands; waits until it has said `ready`, if that is given."""
         command = [sys.executable, "-m", "celery", "-A", "tasks", *arguments]
-        process = Started(name, command, self.home / f"{name}.out", env={**self.env, **env})
+        process = Started(name, command, self.home / f"{name}.out", env={**self.env, **(env or {})})
         self.processes[name] = process
         if ready:
-            eventually(lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}")
+            eventually(
+                lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}"
+            )
         return process
 
     def _is_ready(self, name: str) -> bool:
@@ -125,7 +134,9 @@ class ChainProcesses:
     def run(self, *arguments: str, code: int | None = 0) -> Started:
         """A `throughline` command; waits for it and checks its exit code unless `code` is None."""
         command = [sys.executable, "-m", "console.main", *arguments]
-        process = Started(arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env)
+        process = Started(
+            arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env
+        )
         returned = process.wait(60)
         if code is not None and returned != code:
             raise AssertionError(f"{' '.join(arguments)} exited {returned}, not {code}:\n{process.output()}")
@@ -194,8 +205,14 @@ class ChainProcesses:
 
     def log_lines(self, name: str = "") -> list[str]:
         """All log lines of one process' output and log files, or of the combined file."""
-        files = [self.home / f"{name}.out", *self.home.glob(f"logs/*{name}*")] if name else [self.home / "logs/all.jsonl"]
-        return [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
+        files = (
+            [self.home / f"{name}.out", *self.home.glob(f"logs/*{name}*")]
+            if name
+            else [self.home / "logs/all.jsonl"]
+        )
+        return [
+            line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()
+        ]
 
     def tail(self) -> str:
         """The ends of all outputs, for a failing test's message."""
