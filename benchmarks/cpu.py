@@ -21,7 +21,9 @@ class Spent:
     def without(self, idle: Spent) -> Spent:
         """What is left when what the processes spend anyway in that time is taken off."""
         part = self.wall_s / idle.wall_s
-        return Spent({role: max(0.0, cpu - idle.cpu[role] * part) for role, cpu in self.cpu.items()}, self.wall_s)
+        return Spent(
+            {role: max(0.0, cpu - idle.cpu[role] * part) for role, cpu in self.cpu.items()}, self.wall_s
+        )
 
 
 def total(roots: Sequence[int]) -> float:

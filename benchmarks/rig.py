@@ -25,7 +25,16 @@ from tests.support.processes import ROOT, Started, child_environment, temporary_
 from tests.support.servers import PostgresServer, RedisServer, Simulator
 
 STRATEGIES = ROOT / "tests" / "support" / "strategies"
-SIMULATOR = ("--seed", "7", "--balance", "100000000", "--weight-limit", "100000000", "--order-limit-10s", "1000000")
+SIMULATOR = (
+    "--seed",
+    "7",
+    "--balance",
+    "100000000",
+    "--weight-limit",
+    "100000000",
+    "--order-limit-10s",
+    "1000000",
+)
 LOOK_AGAIN_S = 0.02
 PATIENCE_S = 120.0
 
@@ -42,7 +51,9 @@ SETTINGS = {
     "GOVERNOR_MAX_POSITIONS": "10000",
     "GOVERNOR_MAX_EXPOSURE_USDT": "1000000000",
     "GOVERNOR_DUPLICATE_WITHIN_S": "0.001",
-    "GOVERNOR_SIGNAL_MAX_AGE_BARS": "2",
+    # The decision price is the close of a bar that may be 29 minutes old: bounds that every symbol stays within.
+    "EXECUTION_SLIPPAGE_BPS": "500",
+    "GOVERNOR_PRICE_COLLAR_BPS": "2000",
 }
 
 
@@ -68,7 +79,8 @@ class Opener:
 
     def ask(self, do: str, **details: object) -> list[str]:
         """Run one command and wait until everything is published."""
-        assert self._popen.stdin is not None and self._popen.stdout is not None  # noqa: S101 - for the type checker
+        assert self._popen.stdin is not None  # noqa: S101 - for the type checker
+        assert self._popen.stdout is not None  # noqa: S101 - the same
         self._popen.stdin.write(json.dumps({"do": do, **details}) + "\n")
         self._popen.stdin.flush()
         line = self._popen.stdout.readline()
@@ -112,13 +124,19 @@ class Rig:
     def _prepared(self) -> Pipeline:
         """The pipeline as this process sees it, its ledger created and armed, its universe all that is listed."""
         ensure_home(self.home)
-        listed = build(load(env={**self.env, "THROUGHLINE_UNIVERSE_SYMBOLS": "BTCUSDT"})).exchange.instruments()
+        listed = build(
+            load(env={**self.env, "THROUGHLINE_UNIVERSE_SYMBOLS": "BTCUSDT"})
+        ).exchange.instruments()
         self.env["THROUGHLINE_UNIVERSE_SYMBOLS"] = ",".join(sorted(listed.by_symbol))
         pipeline = build(load(env=self.env))
         pipeline.ledger.migrate()
         with pipeline.ledger.begin() as unit:
             unit.switches.set_trading_state(
-                pipeline.account, TradingState.ACTIVE, by="benchmark", reason="benchmark", at=pipeline.clock.now()
+                pipeline.account,
+                TradingState.ACTIVE,
+                by="benchmark",
+                reason="benchmark",
+                at=pipeline.clock.now(),
             )
         pipeline.refresh_equity()
         return pipeline
@@ -137,7 +155,10 @@ class Rig:
 
     def start_noop_workers(self) -> None:
         """The same two for the empty chains."""
-        for name, queues, children in (("noop-market", noop.MARKET_QUEUES, 2), ("noop-orders", noop.ORDERS_QUEUES, 1)):
+        for name, queues, children in (
+            ("noop-market", noop.MARKET_QUEUES, 2),
+            ("noop-orders", noop.ORDERS_QUEUES, 1),
+        ):
             command = roles.worker(queues, concurrency=children, name=name)
             self._start(name, tuple("benchmarks.noop" if part == "tasks" else part for part in command))
 
@@ -192,7 +213,9 @@ class Rig:
 
     def _open_decisions(self) -> int:
         with self.pipeline.ledger.engine.connect() as connection:
-            count: int = connection.exec_driver_sql("SELECT count(*) FROM decisions WHERE ended_at IS NULL").scalar_one()
+            count: int = connection.exec_driver_sql(
+                "SELECT count(*) FROM decisions WHERE ended_at IS NULL"
+            ).scalar_one()
         return count
 
     def _await(self, done: Callable[[], bool], what: str) -> None:

@@ -1,4 +1,4 @@
-"""What happens when a worker or one of its children starts, and when a message expires unstarted."""
+"""What happens when a worker, one of its children or beat starts, and when they end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from celery.signals import (
     beat_init,
     celeryd_init,
     setup_logging,
-    task_revoked,
     worker_process_init,
     worker_ready,
     worker_shutdown,
@@ -18,8 +17,6 @@ from celery.signals import (
 
 from pipeline.domain.errors import ConfigError, LedgerUnavailable, ThroughlineError
 from pipeline.domain.events import EventName
-from pipeline.domain.ids import DecisionId
-from pipeline.domain.outcomes import EndReason
 from tasks.policies import ORDER_QUEUES
 from tasks.services import component, configure_logging, services
 
@@ -82,21 +79,3 @@ def warm_up(**_: object) -> None:
         services().warm_up()
     except ThroughlineError as error:
         log.warning("not ready yet: %s", error)
-
-
-@task_revoked.connect
-def name_expired(request: Any = None, expired: bool = False, **_: object) -> None:
-    """Celery drops an expired message without a word; the decision ends here, and says so.
-
-    The sweeper does the same for messages that expire where no worker looks.
-    """
-    if not expired or request is None:
-        return
-    decision_id = request.request_dict.get("decision_id")
-    if decision_id:
-        detail = f"its {request.name} message waited in the queue until {request.expires}: no worker was free"
-        services().runner.fail(DecisionId(decision_id), _expiry_reason(request.name), detail)
-
-
-def _expiry_reason(task: str) -> EndReason:
-    return EndReason.NOT_STARTED if task == "tasks.fetch" else EndReason.DEADLINE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import psutil
+from celery import Celery
 
 from config.loading import load
 from pipeline.bootstrap import Pipeline, build
@@ -163,6 +164,17 @@ class ChainProcesses:
             return None if found.is_open else found
 
         return eventually(look, timeout, f"{decision_id} to end; {self.tail()}")
+
+    def wait_with_upkeep(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
+        """Wait for a condition where no beat runs: this asks for the upkeep that beat would ask for."""
+        with Celery("upkeep", broker=self.redis.url) as celery:
+
+            def kept_up() -> bool:
+                for task in ("tasks.sweep", "tasks.resolve"):
+                    celery.send_task(task, queue="upkeep", expires=5)
+                return condition()
+
+            eventually(kept_up, timeout, f"{what}; {self.tail()}")
 
     def trace(self, decision_id: str) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.run("trace", decision_id, "--json").output())
