@@ -64,7 +64,9 @@ class SlotPlan:
         cadence: then the clock has been set back since, and waiting for it would be silence.
         """
         planned = {symbol: slot for slot, symbol in self._heap if slot <= now + self.cadence}
-        following = {symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols}
+        following = {
+            symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols
+        }
         self._heap = [(planned.get(symbol, slot), symbol) for symbol, slot in following.items()]
         heapq.heapify(self._heap)
 
@@ -151,27 +153,28 @@ class SlotScheduler(Scheduler):
         if universe.version != self._version:
             self._version = universe.version
             self._plan.follow(tuple(universe.symbols), now)
-            self._emit(EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols))
+            self._here.events.emit(
+                EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols)
+            )
 
     def _tell_once(self, problem: str) -> None:
         if problem != self._told:
             self._told = problem
-            self._emit(EventName.UNIVERSE, problem=problem, symbols=0)
+            self._here.events.emit(EventName.UNIVERSE, problem=problem, symbols=0)
 
     def _send(self, upkeep: Upkeep, now: datetime) -> None:
         upkeep.sent(now)
         try:
             self.app.send_task(upkeep.task, expires=upkeep.every.total_seconds(), **BEAT_PUBLISH)
         except OperationalError as error:
-            self._emit(EventName.PUBLISH_FAILED, task=upkeep.task, error=str(error))
+            self._here.events.emit(EventName.PUBLISH_FAILED, task=upkeep.task, error=str(error))
 
     def _fire(self, due: DueSlot) -> None:
         if due.missed:
-            self._emit(EventName.SLOT_MISSED, symbol=due.symbol, missed=due.missed)
+            self._here.events.emit(EventName.SLOT_MISSED, symbol=due.symbol, missed=due.missed)
         try:
             enqueue_pass(PassRequest(symbol=due.symbol, slot=due.slot, origin=Origin.BEAT), **BEAT_PUBLISH)
         except Exception as error:  # noqa: BLE001 - one symbol's trouble must not silence the others
-            self._emit(EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error))
-
-    def _emit(self, name: EventName, **fields: object) -> None:
-        self._here.events.emit(name, **fields)
+            self._here.events.emit(
+                EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error)
+            )

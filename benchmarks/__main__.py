@@ -51,7 +51,7 @@ def _run(wanted: argparse.Namespace, console: Console, server: PostgresServer | 
         profiling.show(KINDS[wanted.profile], console, server)
         return
     plan = QUICK if wanted.quick else FULL
-    results = running.run(wanted.only or running.PARTS, plan, _say(), server)
+    results = running.Run(wanted.only or running.PARTS, plan, _say(), server).results()
     if wanted.json:
         print(json.dumps(report.as_record(results), indent=2))
     else:

@@ -15,6 +15,7 @@ from pipeline.domain.outcomes import Outcome
 
 IDLE_S = 3.0
 SETTLE_S = 0.6  # the last messages are acknowledged and the last task events sent after the ledger is done
+WARMING_PASSES = 20
 
 EXCHANGE = "exchange"
 DECISION_ROLES = ("market", "orders", "opener", "redis", "postgres")
@@ -34,7 +35,7 @@ class Plan:
 
 
 FULL = Plan(symbols=300, block=150, rounds=5, singles=200, flow=1200, flows=3)
-QUICK = Plan(symbols=80, block=60, rounds=3, singles=40, flow=300, flows=1)
+QUICK = Plan(symbols=60, block=50, rounds=3, singles=30, flow=240, flows=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,16 @@ def suitable(rig: Rig, kind: Kind) -> list[str]:
     rig.flatten()
     rig.run_chains(rig.symbols[:20], kind.length)
     return found
+
+
+def warmed(rig: Rig, symbols: Sequence[str], workers: int) -> None:
+    """Let decisions run until each of the workers has done some: it has its instruments and strategies now."""
+    seen: set[str] = set()
+    for _ in range(WARMING_PASSES):
+        seen |= rig.worked(rig.decide(symbols[:40]))
+        if len(seen) >= workers:
+            return
+    raise RuntimeError(f"only {sorted(seen)} of {workers} workers ever did anything")
 
 
 # ------------------------------------------------------------------------------------------------------ CPU

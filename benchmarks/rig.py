@@ -234,6 +234,11 @@ class Rig:
             found = [unit.decisions.get(each) for each in ids]
         return [decision for decision in found if decision is not None]
 
+    def worked(self, ids: Sequence[DecisionId]) -> set[str]:
+        """The workers that ran a stage of these decisions."""
+        with self.pipeline.ledger.read() as unit:
+            return {record.worker for each in ids for record in unit.stages.of(each)}
+
     def flatten(self) -> None:
         """Close every position in the ledger: a block starts with none, and the next one may buy the same again."""
         now = self.pipeline.clock.now()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from benchmarks.measures import KINDS, Cost, Kind, Latency, Plan, cost, latency, suitable, throughput
+from benchmarks.measures import KINDS, Cost, Kind, Latency, Plan, cost, latency, suitable, throughput, warmed
 from benchmarks.rig import Rig, machine, rig
 from pipeline.domain.outcomes import Outcome
 from tests.support.servers import PostgresServer
@@ -46,31 +46,37 @@ class Results:
         return began // SHORTEST_BAR_S != (began + self.took_s) // SHORTEST_BAR_S
 
 
-def run(parts: Collection[str], plan: Plan, say: Say, postgres: PostgresServer | None = None) -> Results:
-    """Measure these parts. Raises: RuntimeError with the processes' last words when something does not end."""
-    results = Results("postgres" if postgres else "sqlite")
-    began = time.monotonic()
-    for kind in KINDS.values():
-        wanted = {kind.name, THROUGHPUT} if kind.outcome is Outcome.NO_SIGNAL else {kind.name}
-        if wanted & set(parts):
-            _run_kind(kind, wanted & set(parts), plan, say, results, postgres)
-    results.took_s = time.monotonic() - began
-    return results
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run over some of the PARTS. `say` is told how far it is."""
 
+    parts: Collection[str]
+    plan: Plan
+    say: Say
+    postgres: PostgresServer | None = None
 
-def _run_kind(
-    kind: Kind, parts: set[str], plan: Plan, say: Say, results: Results, postgres: PostgresServer | None
-) -> None:
-    say(f"{kind.name}: starting Redis, the simulated exchange and workers")
-    with rig(symbols=plan.symbols, strategies=kind.strategies, postgres=postgres) as made:
-        made.start_workers()
-        made.start_noop_workers()
-        say(f"{kind.name}: a first pass over {plan.symbols} symbols loads their candles")
-        symbols = suitable(made, kind)
-        if kind.name in parts:
-            results.kinds[kind.name] = _measured(made, kind, symbols, plan, say)
-        if THROUGHPUT in parts:
-            results.throughput = _throughputs(made, symbols, plan, say)
+    def results(self) -> Results:
+        """Raises: RuntimeError with the processes' last words when something does not end."""
+        found = Results("postgres" if self.postgres else "sqlite")
+        began = time.monotonic()
+        for kind in KINDS.values():
+            wanted = {kind.name, THROUGHPUT} if kind.outcome is Outcome.NO_SIGNAL else {kind.name}
+            if wanted & set(self.parts):
+                self._measure(kind, wanted & set(self.parts), found)
+        found.took_s = time.monotonic() - began
+        return found
+
+    def _measure(self, kind: Kind, parts: set[str], found: Results) -> None:
+        self.say(f"{kind.name}: starting Redis, the simulated exchange and workers")
+        with rig(symbols=self.plan.symbols, strategies=kind.strategies, postgres=self.postgres) as made:
+            made.start_workers()
+            made.start_noop_workers()
+            self.say(f"{kind.name}: a first pass over {self.plan.symbols} symbols loads their candles")
+            symbols = suitable(made, kind)
+            if kind.name in parts:
+                found.kinds[kind.name] = _measured(made, kind, symbols, self.plan, self.say)
+            if THROUGHPUT in parts:
+                found.throughput = _throughputs(made, symbols, self.plan, self.say)
 
 
 def _measured(made: Rig, kind: Kind, symbols: Sequence[str], plan: Plan, say: Say) -> Measured:
@@ -84,5 +90,5 @@ def _throughputs(made: Rig, symbols: Sequence[str], plan: Plan, say: Say) -> dic
     found = {"prefork": throughput(made, symbols, plan, say)}
     made.stop_workers()
     made.start_workers(solo=True)
-    made.decide(symbols)  # they start, and each learns the exchange's instruments
+    warmed(made, symbols, workers=2)
     return {**found, "solo": throughput(made, symbols, plan, say)}

@@ -51,6 +51,9 @@ from pipeline.trace.events import LoggedEvents
 
 Answer = TypeVar("Answer")
 
+SPARE_BARS = 20
+"""How many bars more than a window needs are stored: a later stage finds the same bars when newer ones have come."""
+
 SENDER_SLACK_S = 2.0
 """How much longer than a request may take its sender is believed to be alive."""
 
@@ -210,8 +213,11 @@ class Pipeline:
 
     @cached_property
     def windows(self) -> CandleSource:
-        lag = self.settings.market.max_lag_bars
-        return CandleSource(CandleStore(self.redis), self.exchange, max_lag_bars=lag)
+        market = self.settings.market
+        store = CandleStore(self.redis, prefix=f"tl:candles:{self.settings.mode}-{self.settings.exchange.id}")
+        return CandleSource(
+            store, self.exchange, keep=market.bars + SPARE_BARS, max_lag_bars=market.max_lag_bars
+        )
 
     @cached_property
     def sizing(self) -> SizingRules:

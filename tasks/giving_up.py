@@ -33,7 +33,8 @@ def name_expired(request: Any = None, expired: bool = False, **_: object) -> Non
 @task_failure.connect
 def name_killed(sender: Task | None = None, exception: object = None, **_: object) -> None:
     """The child that ran the stage did not stop at its soft time limit and was killed at the hard one."""
-    if sender is None or not isinstance(exception, TimeLimitExceeded) or (stage := stage_of(sender.name)) is None:
+    stage = stage_of(sender.name) if sender is not None else None
+    if stage is None or sender is None or not isinstance(exception, TimeLimitExceeded):
         return
     limit_s = sender.app.conf.task_time_limit
     overran = f"{stage} did not stop by itself and was killed after {limit_s:g} s (chain.hard_time_limit_s)"

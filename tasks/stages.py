@@ -82,5 +82,4 @@ def _attempt(request: Context, decision_id: DecisionId, stage: Stage) -> int:
     if not (request.delivery_info or {}).get("redelivered"):
         return headers.attempt(request)
     with services().ledger.begin() as unit:
-        deliveries = unit.stages.count_delivery(decision_id, stage, SystemClock().now())
-    return deliveries
+        return unit.stages.count_delivery(decision_id, stage, SystemClock().now())

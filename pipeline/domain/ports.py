@@ -76,7 +76,7 @@ class Decisions(Protocol):
         since: datetime | None = None,
         limit: int = 50,
     ) -> Sequence[Decision]:
-        """Newest first."""
+        """Newest first. `outcome` may be `open` as well: those that have none yet."""
 
     def counts(self, since: datetime | None = None) -> Mapping[str, int]:
         """How many decisions by outcome; open ones under `open`."""
@@ -201,7 +201,12 @@ class Positions(Protocol):
         """Those that the decision opened or closed."""
 
     def latest(
-        self, *, symbol: str | None = None, mode: str | None = None, limit: int = 50
+        self,
+        *,
+        account: str | None = None,
+        symbol: str | None = None,
+        mode: str | None = None,
+        limit: int = 50,
     ) -> Sequence[Position]:
         """Newest first, open ones before closed ones."""
 

@@ -40,9 +40,9 @@ SHARED = pytest.mark.xdist_group("up")
 PORTS = {name.removeprefix("THROUGHLINE_"): value for name, value in FREE_PORTS.items()}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def up() -> Iterator[Up]:
-    """One for all tests of this module that only look or that it survives."""
+    """One for all tests of this module that only look or that it survives; others run in between."""
     running = Up(temporary_folder("up") / "home")
     yield running
     running.process.stop(timeout=60)
