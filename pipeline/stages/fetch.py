@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
-from pipeline.domain.errors import UnknownSymbol
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.ports import MarketData
@@ -31,7 +31,10 @@ class Fetch:
     events: Events
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
-        finish = self._look(decision)
+        try:
+            finish = self._look(decision)
+        except (ExchangeUnavailable, ExchangeRefused) as error:
+            finish = End(EndReason.INSUFFICIENT_DATA, f"the exchange cannot be asked: {error}")
         return lambda unit: finish
 
     def _look(self, decision: Decision) -> StageEnd:
