@@ -1,7 +1,7 @@
 # Everything a person does with Throughline from a clone. `make` alone lists it.
 #
 # Nothing has to be there but make and Python 3.11, 3.12 or 3.13; the rest comes into .venv. THROUGHLINE_* variables reach the
-# commands, so `THROUGHLINE_DEMO_SYMBOLS=5 make demo` and `make demo THROUGHLINE_DEMO_SYMBOLS=5` are the same.
+# commands, so `THROUGHLINE_SECONDS=30 make demo` and `make demo THROUGHLINE_SECONDS=30` are the same.
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-runtime demo up test check static format bench faults lock clean

@@ -7,7 +7,6 @@ ledger lets each be opened once: a second beat, or a restarted one, doubles noth
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +16,6 @@ from kombu.exceptions import OperationalError
 
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Origin
-from pipeline.domain.errors import LedgerUnavailable, Transient
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import digest
 from pipeline.stages.opening import PassRequest
@@ -26,7 +24,9 @@ from tasks.services import services
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_SLEEP_S = 1.0
-BEAT_PUBLISH = {"retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}}
+BEAT_PUBLISH = {
+    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+}
 """Beat does not wait a minute for Redis as a stage does: the next slot comes anyway."""
 
 
@@ -57,21 +57,30 @@ class SlotPlan:
 
     cadence: timedelta
     _heap: list[tuple[datetime, str]] = field(default_factory=list)
+    _looked_at: datetime = EPOCH
 
     def follow(self, symbols: tuple[str, ...], now: datetime) -> None:
-        """Plan for these symbols. Those already planned keep their next slot."""
-        planned = dict((symbol, slot) for slot, symbol in self._heap)
-        following = {symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols}
+        """Plan for these symbols. Those already planned keep their next slot, unless it is further away than a
+        cadence: then the clock has been set back since, and waiting for it would be silence.
+        """
+        planned = {symbol: slot for slot, symbol in self._heap if slot <= now + self.cadence}
+        following = {
+            symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols
+        }
         self._heap = [(planned.get(symbol, slot), symbol) for symbol, slot in following.items()]
         heapq.heapify(self._heap)
 
-    def due(self, now: datetime) -> Iterator[DueSlot]:
-        """Every slot to be fired now, oldest first; each symbol once."""
-        while self._heap and self._heap[0][0] <= now:
-            planned, symbol = heapq.heappop(self._heap)
-            slot = slot_at_or_before(symbol, self.cadence, now)
-            heapq.heappush(self._heap, (slot + self.cadence, symbol))
-            yield DueSlot(symbol, slot, missed=(slot - planned) // self.cadence)
+    def next_due(self, now: datetime) -> DueSlot | None:
+        """The slot of the symbol that has waited longest; None when nothing is due. Each is given once."""
+        if now < self._looked_at:
+            self.follow(tuple(symbol for _, symbol in self._heap), now)
+        self._looked_at = now
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        planned, symbol = self._heap[0]
+        slot = slot_at_or_before(symbol, self.cadence, now)
+        heapq.heapreplace(self._heap, (slot + self.cadence, symbol))
+        return DueSlot(symbol, slot, missed=(slot - planned) // self.cadence)
 
     def wait_s(self, now: datetime) -> float:
         """Seconds until the next slot, never negative; infinite when nothing is planned."""
@@ -87,7 +96,8 @@ class Upkeep:
     next_at: datetime = EPOCH
 
     def is_due(self, now: datetime) -> bool:
-        return self.next_at <= now
+        """Also when it is due further away than `every`: then the clock has been set back."""
+        return not now < self.next_at <= now + self.every
 
     def sent(self, now: datetime) -> None:
         self.next_at = now + self.every
@@ -103,7 +113,7 @@ class SlotScheduler(Scheduler):
         self.schedule: dict[str, Any] = {}
         chain = self._here.settings.chain
         self._plan = SlotPlan(timedelta(seconds=chain.cadence_s))
-        self._version = ""
+        self._version, self._told = "", ""
         self._upkeep = [
             Upkeep("tasks.sweep", timedelta(seconds=chain.sweep_every_s)),
             Upkeep("tasks.resolve", timedelta(seconds=chain.resolve_every_s)),
@@ -121,20 +131,36 @@ class SlotScheduler(Scheduler):
         for upkeep in self._upkeep:
             if upkeep.is_due(now):
                 self._send(upkeep, now)
-        for due in self._plan.due(now):
-            self._fire(due)
+        self._fire_due(until=now + timedelta(seconds=LONGEST_SLEEP_S))
         return min(LONGEST_SLEEP_S, self._plan.wait_s(self._here.clock.now()))
+
+    def _fire_due(self, until: datetime) -> None:
+        """Not for longer than until then, so that the upkeep does not wait behind a slow ledger or an absent Redis."""
+        now = self._here.clock.now()
+        while (due := self._plan.next_due(now)) is not None:
+            self._fire(due)
+            now = self._here.clock.now()
+            if now >= until:
+                return
 
     def _follow_universe(self, now: datetime) -> None:
         try:
             universe = self._here.universe()
-        except Transient as error:
-            self._here.events.emit(EventName.UNIVERSE, problem=str(error), symbols=0)
+        except Exception as error:  # noqa: BLE001 - the symbols that are planned go on
+            self._tell_once(str(error))
             return
+        self._told = ""
         if universe.version != self._version:
             self._version = universe.version
             self._plan.follow(tuple(universe.symbols), now)
-            self._here.events.emit(EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols))
+            self._here.events.emit(
+                EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols)
+            )
+
+    def _tell_once(self, problem: str) -> None:
+        if problem != self._told:
+            self._told = problem
+            self._here.events.emit(EventName.UNIVERSE, problem=problem, symbols=0)
 
     def _send(self, upkeep: Upkeep, now: datetime) -> None:
         upkeep.sent(now)
@@ -146,8 +172,9 @@ class SlotScheduler(Scheduler):
     def _fire(self, due: DueSlot) -> None:
         if due.missed:
             self._here.events.emit(EventName.SLOT_MISSED, symbol=due.symbol, missed=due.missed)
-        request = PassRequest(symbol=due.symbol, slot=due.slot, origin=Origin.BEAT)
         try:
-            enqueue_pass(request, **BEAT_PUBLISH)
-        except (LedgerUnavailable, OperationalError) as error:
-            self._here.events.emit(EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error))
+            enqueue_pass(PassRequest(symbol=due.symbol, slot=due.slot, origin=Origin.BEAT), **BEAT_PUBLISH)
+        except Exception as error:  # noqa: BLE001 - one symbol's trouble must not silence the others
+            self._here.events.emit(
+                EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error)
+            )

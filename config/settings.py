@@ -168,7 +168,7 @@ class WorkerSettings(Section):
     """Pool children on this host: `market` for fetch and evaluate, `orders` for the rest of the chain."""
 
     market_processes: Annotated[int, Field(ge=1, le=64)] = 2
-    orders_processes: Annotated[int, Field(ge=1, le=64)] = 1
+    orders_processes: Annotated[int, Field(ge=1, le=64)] = 2
 
 
 class LoggingSettings(Section):

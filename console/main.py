@@ -7,7 +7,19 @@ import sys
 import typer
 
 from console import failures
-from console.commands import demo, enqueue, logs, reading, roles, settings, status, strategies, switches, up
+from console.commands import (
+    demo,
+    enqueue,
+    logs,
+    migrating,
+    reading,
+    roles,
+    settings,
+    status,
+    strategies,
+    switches,
+    up,
+)
 
 app = typer.Typer(
     name="throughline",
@@ -24,6 +36,7 @@ app.command()(roles.sim)
 app.command()(roles.worker)
 app.command()(roles.beat)
 app.command()(roles.flower)
+app.command()(migrating.migrate)
 app.command()(enqueue.enqueue)
 app.add_typer(switches.kill, name="kill")
 app.command()(switches.trading)

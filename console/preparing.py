@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import redis
 import requests
 
 from config.home import Home
@@ -22,6 +23,8 @@ from pipeline.trace import logs, runs
 if TYPE_CHECKING:
     from pipeline.bootstrap import Pipeline
 
+CANDLES = "tl:candles:*"
+
 _BY = "up"
 
 
@@ -33,6 +36,8 @@ def prepare(loaded: Loaded) -> str:
     settings = loaded.settings
     if has_fresh_keys(loaded) and not embeds_simulator(settings):
         open_account(settings)
+    if embeds_simulator(settings):
+        forget_candles(settings.redis_url)
     logs.configure(COMPONENT, settings)
     pipeline = pipeline_of(settings)
     if not pipeline.strategies:
@@ -51,6 +56,13 @@ def prepare(loaded: Loaded) -> str:
         )
     state = _record(pipeline, overrides(loaded))
     return f"{report.summary}; trading is {state}"
+
+
+def forget_candles(redis_url: str) -> None:
+    """Each start of the embedded exchange has a past of its own: bars that the last one told would not fit to it."""
+    with redis.Redis.from_url(redis_url) as client:
+        for key in client.scan_iter(match=CANDLES, count=1000):
+            client.unlink(key)
 
 
 def open_account(settings: Settings) -> None:

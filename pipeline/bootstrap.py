@@ -40,7 +40,7 @@ from pipeline.market.store import CandleStore
 from pipeline.stages.evaluate import Evaluate
 from pipeline.stages.execute import Execute
 from pipeline.stages.fetch import Fetch
-from pipeline.stages.opening import Opened, OpeningTerms, PassRequest, open_decision
+from pipeline.stages.opening import Opened, Opener, OpeningTerms, PassRequest
 from pipeline.stages.running import Runner, StageFunction
 from pipeline.stages.sweeping import Sweeper, SweepOptions
 from pipeline.stages.validate import Validate
@@ -52,6 +52,9 @@ from pipeline.strategies.sizing import SizingRules
 from pipeline.trace.events import LoggedEvents
 
 Answer = TypeVar("Answer")
+
+SPARE_BARS = 20
+"""How many bars more than a window needs are stored: a later stage finds the same bars when newer ones have come."""
 
 SENDER_SLACK_S = 2.0
 """How much longer than a request may take its sender is believed to be alive."""
@@ -129,7 +132,7 @@ class Pipeline:
 
     def open(self, request: PassRequest) -> Opened:
         """Write the decision of a request to the ledger. Raises: LedgerUnavailable."""
-        return open_decision(request, self._terms, self.ledger, self.clock, self.events, self._universe_version())
+        return self._opener.open(request, self._universe_version())
 
     def _universe_version(self) -> str:
         try:
@@ -138,15 +141,16 @@ class Pipeline:
             return ""
 
     @cached_property
-    def _terms(self) -> OpeningTerms:
+    def _opener(self) -> Opener:
         chain = self.settings.chain
-        return OpeningTerms(
+        terms = OpeningTerms(
             account=self.account,
             mode=self.settings.mode,
             config_hash=self.config_hash,
             cadence=timedelta(seconds=chain.cadence_s),
             deadline=timedelta(seconds=chain.deadline_s),
         )
+        return Opener(terms, self.ledger, self.clock, self.events)
 
     @cached_property
     def runner(self) -> Runner:
@@ -232,8 +236,11 @@ class Pipeline:
 
     @cached_property
     def windows(self) -> CandleSource:
-        lag = self.settings.market.max_lag_bars
-        return CandleSource(CandleStore(self.redis), self.exchange, max_lag_bars=lag)
+        market = self.settings.market
+        store = CandleStore(self.redis, prefix=f"tl:candles:{self.settings.mode}-{self.settings.exchange.id}")
+        return CandleSource(
+            store, self.exchange, keep=market.bars + SPARE_BARS, max_lag_bars=market.max_lag_bars
+        )
 
     @cached_property
     def sizing(self) -> SizingRules:
@@ -349,6 +356,7 @@ def exchange_options(settings: Settings) -> ExchangeOptions:
             base_url=settings.simulator_url if settings.mode is Mode.PAPER else "",
             timeout_s=exchange.timeout_s,
             receive_window_ms=exchange.receive_window_ms,
+            demo=settings.mode is Mode.TESTNET,
         ),
     )
 

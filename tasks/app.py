@@ -9,9 +9,13 @@ from celery import Celery
 
 from config.loading import load
 from pipeline.domain.errors import ConfigError
+from tasks.batching import BatchedEvents
 from tasks.settings import celery_settings
 
-app = Celery("throughline", include=["tasks.headers", "tasks.lifecycle", "tasks.stages", "tasks.upkeep"])
+HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up")
+TASKS = ("tasks.stages", "tasks.upkeep")
+
+app = Celery("throughline", include=[*HANDLERS, *TASKS])
 
 
 def _settings() -> dict[str, Any]:
@@ -23,3 +27,4 @@ def _settings() -> dict[str, Any]:
 
 
 app.add_defaults(_settings)
+app.steps["consumer"].add(BatchedEvents)

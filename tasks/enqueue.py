@@ -14,7 +14,6 @@ from pipeline.stages.opening import Opening, PassRequest
 from tasks.publishing import publish
 from tasks.services import services
 
-
 LONGEST_SYMBOL = 64
 
 

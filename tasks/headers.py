@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,28 +11,34 @@ from celery.app.task import Context
 from celery.signals import before_task_publish
 
 from pipeline.domain.timeframes import SystemClock, from_iso, iso
+from pipeline.trace import sentry
 
 NAMES = ("decision_id", "symbol", "slot", "mode", "config_hash", "enqueued_at")
 PUBLISHED_AT = "published_at"
 ATTEMPT = "attempt"
+OF_ONE_STAGE = (*NAMES, ATTEMPT)
+"""What a message keeps over its retries. A stage's attempts are its own: the next stage does not inherit them."""
 
 
 @before_task_publish.connect
 def carry(headers: dict[str, Any] | None = None, **_: object) -> None:
     """Copy the running task's decision onto what it publishes, and stamp the time.
 
-    Written in both places: Sentry's integration replaces the message's headers by the nested ones.
+    Written in both places: Sentry's integration replaces the message's headers by the nested ones, and a retry
+    starts from the nested ones.
     """
     if headers is None:
         return
-    nested = headers.setdefault("headers", None) or {}
+    nested = dict(headers.get("headers") or {})
     carried = {**_running(), **_present(headers), **_present(nested), PUBLISHED_AT: iso(SystemClock().now())}
-    headers.update(carried)
-    headers["headers"] = {**nested, **carried}
+    for place in (nested, headers):
+        place.update(carried)
+        _join_trace(place)
+    headers["headers"] = nested
 
 
-def _present(headers: dict[str, Any]) -> dict[str, Any]:
-    return {name: headers[name] for name in NAMES if headers.get(name)}
+def _present(headers: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: headers[name] for name in OF_ONE_STAGE if headers.get(name)}
 
 
 def _running() -> dict[str, Any]:
@@ -42,9 +49,16 @@ def _running() -> dict[str, Any]:
     return {name: value for name in NAMES if (value := read(task.request, name))}
 
 
+def _join_trace(headers: dict[str, Any]) -> None:
+    """The decision's own trace in place of the publisher's, who may publish many decisions or know no Sentry."""
+    if decision_id := headers.get("decision_id"):
+        headers.update(sentry.trace_headers(decision_id))
+        headers.pop("baggage", None)  # it describes the publisher's trace
+
+
 def read(request: Context, name: str) -> str | None:
     """A header of a received message, wherever it was put."""
-    value = getattr(request, name, None) or (request.headers or {}).get(name)
+    value = _header(request, name)
     return value if isinstance(value, str) else None
 
 
@@ -59,5 +73,14 @@ def published_at(request: Context) -> datetime | None:
 
 def attempt(request: Context) -> int:
     """The number of this delivery as its publisher counts them, and Celery's retries on top."""
-    told = (request.headers or {}).get(ATTEMPT)
-    return (told if isinstance(told, int) and told > 0 else 1) + (request.retries or 0)
+    return max(1, _count(_header(request, ATTEMPT))) + _count(request.retries)
+
+
+def _header(request: Context, name: str) -> object:
+    nested = request.headers
+    return getattr(request, name, None) or (nested.get(name) if isinstance(nested, dict) else None)
+
+
+def _count(told: object) -> int:
+    """Anybody may write a header: what is no count counts nothing."""
+    return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else 0

@@ -1,17 +1,24 @@
-"""What happens when a worker or one of its children starts, and when a message expires unstarted."""
+"""What happens when a worker, one of its children or beat starts, and when they end."""
 
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
-from celery.signals import celeryd_init, setup_logging, task_revoked, worker_process_init
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    setup_logging,
+    worker_process_init,
+    worker_ready,
+    worker_shutdown,
+)
 
-from pipeline.domain.errors import ThroughlineError
-from pipeline.domain.ids import DecisionId
-from pipeline.domain.outcomes import EndReason
+from pipeline.domain.errors import ConfigError, LedgerUnavailable, ThroughlineError
+from pipeline.domain.events import EventName
 from tasks.policies import ORDER_QUEUES
-from tasks.services import configure_logging, services
+from tasks.services import component, configure_logging, services
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +37,36 @@ def _names(queues: object) -> set[str]:
     return {str(name) for name in queues} if isinstance(queues, (list, tuple, set)) else set()
 
 
+@celeryd_init.connect
+@beat_init.connect
+def refuse_a_wrong_ledger(**_: object) -> None:
+    """A ledger of another version is never touched: the process ends with the reason, before it takes a message.
+
+    A ledger that cannot be reached is another matter: it may come back, and until then nothing is lost.
+    """
+    try:
+        services().ledger.check_version()
+    except ConfigError as error:
+        sys.stderr.write(f"throughline cannot start: {error}\n")
+        raise SystemExit(2) from error
+    except LedgerUnavailable as error:
+        log.warning("the ledger does not answer yet: %s", error)
+
+
+@worker_ready.connect
+@beat_init.connect
+def say_hello(**_: object) -> None:
+    here = services()
+    here.events.emit(
+        EventName.PROCESS_START, role=component(), config_hash=here.config_hash, account=here.account
+    )
+
+
+@worker_shutdown.connect
+def say_goodbye(**_: object) -> None:
+    services().events.emit(EventName.PROCESS_END, role=component())
+
+
 @setup_logging.connect
 def _logging(**_: object) -> None:
     configure_logging()
@@ -42,21 +79,3 @@ def warm_up(**_: object) -> None:
         services().warm_up()
     except ThroughlineError as error:
         log.warning("not ready yet: %s", error)
-
-
-@task_revoked.connect
-def name_expired(request: Any = None, expired: bool = False, **_: object) -> None:
-    """Celery drops an expired message without a word; the decision ends here, and says so.
-
-    The sweeper does the same for messages that expire where no worker looks.
-    """
-    if not expired or request is None:
-        return
-    decision_id = request.request_dict.get("decision_id")
-    if decision_id:
-        detail = f"its {request.name} message waited in the queue until {request.expires}: no worker was free"
-        services().runner.fail(DecisionId(decision_id), _expiry_reason(request.name), detail)
-
-
-def _expiry_reason(task: str) -> EndReason:
-    return EndReason.NOT_STARTED if task == "tasks.fetch" else EndReason.DEADLINE

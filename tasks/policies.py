@@ -41,6 +41,11 @@ def task_name(stage: Stage) -> str:
     return f"tasks.{stage.value}"
 
 
+def stage_of(task: str) -> Stage | None:
+    """The stage that a task runs; None for upkeep and for what is none of ours."""
+    return next((stage for stage in Stage if task_name(stage) == task), None)
+
+
 def publish_options(stage: Stage, decision: Decision) -> dict[str, Any]:
     """Celery's options for a stage's message, but for its headers."""
     policy = POLICIES[task_name(stage)]

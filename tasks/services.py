@@ -26,7 +26,6 @@ def services() -> Pipeline:
     """The pipeline of this process. Raises: ConfigError."""
     pid = os.getpid()
     if pid not in _built:
-        _built.clear()
         _built[pid] = build(load(), overrun_errors=(SoftTimeLimitExceeded,))
     return _built[pid]
 

@@ -49,7 +49,9 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
     decision_id = DecisionId(headers.read(task.request, "decision_id") or "")
     with decision_scope(task.request, stage):
         try:
-            handoff = services().runner.run(stage, decision_id, _delivery(task.request, decision_id, stage), symbol)
+            handoff = services().runner.run(
+                stage, decision_id, _delivery(task.request, decision_id, stage), symbol
+            )
         except Transient as error:
             raise task.retry(exc=error, countdown=backoff_s(task)) from error
         except UnknownDecision as error:
@@ -80,5 +82,4 @@ def _attempt(request: Context, decision_id: DecisionId, stage: Stage) -> int:
     if not (request.delivery_info or {}).get("redelivered"):
         return headers.attempt(request)
     with services().ledger.begin() as unit:
-        deliveries = unit.stages.count_delivery(decision_id, stage, SystemClock().now())
-    return deliveries
+        return unit.stages.count_delivery(decision_id, stage, SystemClock().now())

@@ -42,7 +42,7 @@ def trace(
 def decisions(
     *,
     symbol: Symbol = None,
-    outcome: Annotated[str | None, typer.Option(help="Only this outcome.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only this outcome, or `open`.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
     mode: AnyMode = None,
     since: Annotated[str | None, typer.Option(help="10m, 2h, 1d, or a time in ISO 8601.")] = None,
@@ -54,7 +54,7 @@ def decisions(
     with book.ledger.read() as unit:
         found = unit.decisions.latest(
             symbol=_symbol(book, symbol),
-            outcome=choice(outcome, [*Outcome], "outcome"),
+            outcome=choice(outcome, [*Outcome, "open"], "outcome"),
             reason=choice(reason, [*EndReason, *CheckCode], "reason"),
             mode=choice(mode, list(Mode), "mode"),
             since=instant(since),
@@ -84,13 +84,24 @@ def orders(
 
 
 def positions(
-    *, symbol: Symbol = None, mode: AnyMode = None, limit: Limit = 50, as_json: AsJson = False
+    *,
+    symbol: Symbol = None,
+    mode: AnyMode = None,
+    all_accounts: Annotated[
+        bool, typer.Option("--all", help="Earlier runs' paper accounts as well.")
+    ] = False,
+    limit: Limit = 50,
+    as_json: AsJson = False,
 ) -> None:
-    """Positions, open ones first, then the newest."""
+    """Positions of the newest run's account, open ones first, then the newest."""
     book = opened()
     with book.ledger.read() as unit:
+        session = None if all_accounts else unit.sessions.latest()
         found = unit.positions.latest(
-            symbol=_symbol(book, symbol), mode=choice(mode, list(Mode), "mode"), limit=limit
+            account=None if session is None else str(session["account"]),
+            symbol=_symbol(book, symbol),
+            mode=choice(mode, list(Mode), "mode"),
+            limit=limit,
         )
     _show([position_record(each) for each in found], _POSITIONS, as_json=as_json)
 

@@ -103,7 +103,7 @@ class Remote:
                 connection.request("POST", "/RPC2", body, {"Content-Type": "text/xml"})
                 answer = connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException) as error:
-            raise SupervisorGone(f"the supervisor of this host's processes does not answer: {error}") from error
+            raise SupervisorGone(f"the supervisor of this host does not answer: {error}") from error
         return xmlrpc.client.loads(answer)[0][0]
 
 

@@ -67,6 +67,7 @@ class EventName(StrEnum):
 
     # processes and their configuration
     PROCESS_START = "PROCESS_START"
+    PROCESS_END = "PROCESS_END"
     CONFIG_HASH = "CONFIG_HASH"
     CONFIG_DIFF = "CONFIG_DIFF"
     CONFIG_OVERRIDES = "CONFIG_OVERRIDES"

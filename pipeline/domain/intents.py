@@ -42,7 +42,7 @@ class Intent:
 
     `decision_price` is the close that the signal was judged on; slippage is measured against it.
     `limit_price` bounds what may be paid: the decision price moved by the slippage allowed. `min_notional` is what
-    the exchange asked for when the intent was sized.
+    the exchange asked for when the intent was sized, None where it asks for nothing.
     """
 
     symbol: str

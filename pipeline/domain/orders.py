@@ -65,12 +65,14 @@ STEPS: frozenset[tuple[OrderState, OrderState]] = frozenset(
         (S.ACKED, S.FILLED),
         (S.ACKED, S.CANCELED),
         (S.ACKED, S.EXPIRED),
+        (S.PARTIALLY_FILLED, S.PARTIALLY_FILLED),  # a resting order fills bit by bit
         (S.PARTIALLY_FILLED, S.FILLED),
         (S.PARTIALLY_FILLED, S.CANCELED),
         (S.PARTIALLY_FILLED, S.EXPIRED),
         (S.CANCELED, S.FILLED),  # the fill was already on its way
         (S.EXPIRED, S.FILLED),
         (S.NOT_PLACED, S.ACKED),  # the exchange surprises us after all proof: kept, and escalated
+        (S.NOT_PLACED, S.PARTIALLY_FILLED),
         (S.NOT_PLACED, S.FILLED),
     }
 )

@@ -48,6 +48,7 @@ class EndReason(StrEnum):
     TIME_LIMIT = "TIME_LIMIT"
     KEEPS_DYING = "KEEPS_DYING"
     PUBLISH_FAILED = "PUBLISH_FAILED"
+    UNAVAILABLE = "UNAVAILABLE"
     NOT_PLACED = "NOT_PLACED"
 
 
@@ -84,6 +85,7 @@ OUTCOMES: dict[EndReason, Outcome] = {
     EndReason.TIME_LIMIT: Outcome.FAILED,
     EndReason.KEEPS_DYING: Outcome.FAILED,
     EndReason.PUBLISH_FAILED: Outcome.FAILED,
+    EndReason.UNAVAILABLE: Outcome.FAILED,
     EndReason.NOT_PLACED: Outcome.FAILED,
 }
 

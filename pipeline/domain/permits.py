@@ -10,6 +10,7 @@ from enum import StrEnum, unique
 
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.decisions import Mode
+from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.ids import DecisionId, PermitId, digest
 from pipeline.domain.intents import Intent, Leg, OrderType, TimeInForce
 from pipeline.domain.signals import Side
@@ -60,8 +61,14 @@ class OrderTerms:
 
 
 def normal(number: Decimal) -> str:
-    """One spelling for each number: no exponent, no trailing zeros."""
-    return format(number.normalize(), "f")
+    """One spelling for each number: no exponent, no trailing zeros, and never rounded.
+
+    Raises: InvariantBroken for NaN and infinity: there is no such order. A float has no `is_finite` and fails too.
+    """
+    if not number.is_finite():
+        raise InvariantBroken(f"{number!r} is no quantity and no price")
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @unique

@@ -86,7 +86,7 @@ class Decisions(Protocol):
         since: datetime | None = None,
         limit: int = 50,
     ) -> Sequence[Decision]:
-        """Newest first."""
+        """Newest first. `outcome` may be `open` as well: those that have none yet."""
 
     def counts(self, since: datetime | None = None) -> Mapping[str, int]:
         """How many decisions by outcome; open ones under `open`."""
@@ -210,7 +210,14 @@ class Positions(Protocol):
     def touched_by(self, decision_id: DecisionId) -> Sequence[Position]:
         """Those that the decision opened or closed."""
 
-    def latest(self, *, symbol: str | None = None, mode: str | None = None, limit: int = 50) -> Sequence[Position]:
+    def latest(
+        self,
+        *,
+        account: str | None = None,
+        symbol: str | None = None,
+        mode: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[Position]:
         """Newest first, open ones before closed ones."""
 
 
@@ -239,7 +246,14 @@ class Switches(Protocol):
 
 class Sessions(Protocol):
     def start(
-        self, *, session_id: str, config_hash: str, account: str, mode: str, snapshot: Mapping[str, object], at: datetime
+        self,
+        *,
+        session_id: str,
+        config_hash: str,
+        account: str,
+        mode: str,
+        snapshot: Mapping[str, object],
+        at: datetime,
     ) -> None:
         """Record one run of the program with its configuration (without secrets)."""
 

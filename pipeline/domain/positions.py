@@ -80,9 +80,7 @@ def _increased(position: Position, fill: Fill) -> Position:
 def _reduced(position: Position, fill: Fill, qty: Decimal, fee: Decimal) -> Position:
     gained = (fill.price - position.entry_price) * qty * position.side.sign
     left = position.qty - qty
-    after = replace(
-        position, qty=left, realised_pnl=position.realised_pnl + gained, fees=position.fees + fee
-    )
+    after = replace(position, qty=left, realised_pnl=position.realised_pnl + gained, fees=position.fees + fee)
     if left > 0:
         return after
     return replace(after, closed_by=fill.decision_id, closed_at=fill.occurred_at)

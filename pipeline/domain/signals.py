@@ -66,7 +66,10 @@ class Signal:
         low, high = sorted((self.stop_loss, self.take_profit))
         _require(low < self.entry < high, f"entry {self.entry} is not between stop and target")
         loses_below = self.stop_loss < self.entry
-        _require(loses_below == (self.side is Side.BUY), f"stop {self.stop_loss} is on the wrong side of a {self.side}")
+        _require(
+            loses_below == (self.side is Side.BUY),
+            f"stop {self.stop_loss} is on the wrong side of a {self.side}",
+        )
 
     @classmethod
     def from_floats(

@@ -71,7 +71,9 @@ class CcxtExchange:
 
     @property
     def name(self) -> str:
-        return self._options.wire.exchange_id
+        """The exchange's name in fills. Trades of a simulated or test exchange have numbers of their own."""
+        exchange, mode = self._options.wire.exchange_id, self._options.mode
+        return exchange if mode is Mode.LIVE else f"{exchange}-{mode}"
 
     # ----------------------------------------------------------------------------------- the public side
 

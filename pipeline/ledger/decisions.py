@@ -19,6 +19,9 @@ from pipeline.ledger.tables import orders, stages, strategy_verdicts
 
 OPEN_ATTEMPTS = 5
 
+OPEN = "open"
+"""What stands for the outcome of a decision that has none yet."""
+
 _values = reader(Decision)
 
 _INSERT = insert_once(table)
@@ -145,7 +148,12 @@ class SqlDecisions(Repository):
         since: datetime | None = None,
         limit: int = 50,
     ) -> Sequence[Decision]:
-        statement = matching(table, symbol=symbol, outcome=outcome, reason=reason, mode=mode)
+        is_open = outcome == OPEN
+        statement = matching(
+            table, symbol=symbol, outcome=None if is_open else outcome, reason=reason, mode=mode
+        )
+        if is_open:
+            statement = statement.where(table.c.ended_at.is_(None))
         if since is not None:
             statement = statement.where(table.c.enqueued_at >= since)
         newest = statement.order_by(table.c.enqueued_at.desc(), table.c.decision_id).limit(limit)
@@ -156,4 +164,4 @@ class SqlDecisions(Repository):
         if since is not None:
             statement = statement.where(table.c.enqueued_at >= since)
         rows = self._all(statement, {})
-        return {row["outcome"].value if row["outcome"] else "open": row["many"] for row in rows}
+        return {row["outcome"].value if row["outcome"] else OPEN: row["many"] for row in rows}

@@ -46,7 +46,7 @@ POSTGRES_TROUBLES = {
     "28": Trouble("the user or password was refused", "Check them in the ledger's URL."),
     "3D": Trouble("there is no such database", "Create it, or name another one in the ledger's URL."),
     "42501": Trouble("the user may not do that", "Grant the user its rights on the database and schema."),
-    "42P01": Trouble("its tables are missing", "Create them with `throughline up`."),
+    "42P01": Trouble("its tables are missing", "Create them with `throughline migrate`."),
     "40": Trouble("it was undone to let another process pass", "It is safe to try again."),
     "53100": Trouble("the server's disk is full", "Make room there; nothing was half written."),
     "53": Trouble("the server has no room for another connection", "Raise its limit of connections."),

@@ -62,9 +62,14 @@ class SqlPositions(Repository):
         return [Position(**row) for row in self._all(_TOUCHED, {"id": decision_id})]
 
     def latest(
-        self, *, symbol: str | None = None, mode: str | None = None, limit: int = 50
+        self,
+        *,
+        account: str | None = None,
+        symbol: str | None = None,
+        mode: str | None = None,
+        limit: int = 50,
     ) -> Sequence[Position]:
-        newest = matching(table, symbol=symbol, mode=mode).order_by(
+        newest = matching(table, account=account, symbol=symbol, mode=mode).order_by(
             table.c.closed_at.is_not(None), table.c.opened_at.desc(), table.c.position_id
         )
         return [Position(**row) for row in self._all(newest.limit(limit), {})]

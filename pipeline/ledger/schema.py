@@ -57,7 +57,7 @@ def check_version(engine: Engine) -> None:
         raise ConfigError(
             f"the ledger has revision {revision}, this program needs {HEAD}.",
             where=place(engine.url),
-            remedy="Stop whatever uses it, then start with `throughline up`, which brings it up to date.",
+            remedy="Stop whatever uses it, then run `throughline migrate`, or start with `throughline up`.",
         )
 
 
@@ -85,7 +85,9 @@ def _file(engine: Engine) -> Path | None:
 
 def _missing(engine: Engine) -> ConfigError:
     return ConfigError(
-        "there is no ledger here yet.", where=place(engine.url), remedy="`throughline up` creates it."
+        "there is no ledger here yet.",
+        where=place(engine.url),
+        remedy="`throughline up` creates it, or `throughline migrate`.",
     )
 
 

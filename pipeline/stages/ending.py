@@ -16,7 +16,9 @@ def ended(decision: Decision, reason: Reason, detail: str, at: datetime) -> Deci
     return replace(decision, outcome=outcome_of(reason), reason=reason, detail=detail, ended_at=at)
 
 
-def end_if_settled(unit: Unit, decision: Decision, reason: Reason, detail: str, at: datetime) -> Decision | None:
+def end_if_settled(
+    unit: Unit, decision: Decision, reason: Reason, detail: str, at: datetime
+) -> Decision | None:
     """End a locked decision unless one of its orders is unsettled: those belong to the resolver.
 
     A permit that was never used is released, so that its reservation does not outlive the decision.

@@ -7,7 +7,7 @@ Produces: every strategy's verdict; from the chosen one an intent, sized but not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -37,12 +37,12 @@ class Evaluate:
     market: MarketData
     windows: CandleWindows
     strategies: Sequence[AnyStrategy]
-    patience: Patience
-    rule: Rule
     cancel_within: Decimal
     sizing: SizingRules
     trigger: timedelta
     events: Events
+    patience: Patience = field(default_factory=Patience)
+    rule: Rule = Rule.HIGHEST_SCORE
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
         window = self.windows.exact(decision.symbol, read_ranges(before))
@@ -111,8 +111,8 @@ class Evaluate:
             level = Level.ERROR if verdict.kind is VerdictKind.FAILED else None
             self.events.emit(EventName.STRATEGY_CHECK, level=level, **_in_words(verdict))
             if verdict.signal is not None:
-                said = {"strategy": verdict.strategy, **verdict.signal.as_record()}
-                self.events.emit(EventName.SIGNAL_GENERATED, level=None, **said)
+                signal = verdict.signal.as_record()
+                self.events.emit(EventName.SIGNAL_GENERATED, level=None, strategy=verdict.strategy, **signal)
         if resolution.chosen is None:
             self.events.emit(EventName.NO_SIGNAL, why=resolution.detail)
 

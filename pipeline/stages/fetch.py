@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
-from pipeline.domain.errors import UnknownSymbol
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
@@ -39,12 +39,20 @@ class Fetch:
     unchanged_for: timedelta | None = None
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
-        outside = self._outside(decision.symbol)
-        if outside is not None:
-            return lambda unit: outside
-        window = self.windows.window(decision.symbol, self.timeframes, self.market.now(), self.bars)
-        self._tell(window)
+        try:
+            seen = self._outside(decision.symbol) or self._window(decision.symbol)
+        except (ExchangeUnavailable, ExchangeRefused) as error:
+            seen = End(EndReason.INSUFFICIENT_DATA, f"the exchange cannot be asked: {error}")
+        if isinstance(seen, End):
+            end = seen
+            return lambda unit: end
+        window = seen
         return lambda unit: self._conclude(unit, decision, window)
+
+    def _window(self, symbol: str) -> Window:
+        window = self.windows.window(symbol, self.timeframes, self.market.now(), self.bars)
+        self._tell(window)
+        return window
 
     def _tell(self, window: Window) -> None:
         self.events.emit(
@@ -65,9 +73,7 @@ class Fetch:
         return End(EndReason.UNCHANGED, detail, {**output, "judged_by": judged_by})
 
     def _judged_by(self, unit: Unit, decision: Decision, bars: str) -> DecisionId | None:
-        """The decision whose judgement over exactly these bars still stands. Who asks by hand is always
-        answered.
-        """
+        """The decision whose judgement over exactly these bars stands. Who asks by hand is always answered."""
         if self.unchanged_for is None or decision.origin.is_manual or decision.dry_run:
             return None
         since = decision.enqueued_at - self.unchanged_for

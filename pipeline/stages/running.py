@@ -16,7 +16,16 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline.domain.decisions import Advance, Decision, Delivery, End, Stage, StageEnd, StageRecord, StageResult
+from pipeline.domain.decisions import (
+    Advance,
+    Decision,
+    Delivery,
+    End,
+    Stage,
+    StageEnd,
+    StageRecord,
+    StageResult,
+)
 from pipeline.domain.errors import Transient, UnknownDecision
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import DecisionId
@@ -53,7 +62,9 @@ class Runner:
     max_deliveries: int
     overrun_errors: tuple[type[Exception], ...] = field(default=())
 
-    def run(self, stage: Stage, decision_id: DecisionId, delivery: Delivery, symbol: str | None = None) -> Handoff | None:
+    def run(
+        self, stage: Stage, decision_id: DecisionId, delivery: Delivery, symbol: str | None = None
+    ) -> Handoff | None:
         """Run one stage. Returns the hand-off to be made now, or None when nothing travels on.
 
         Raises: UnknownDecision when the ledger has no such decision, or it is about another symbol;
@@ -82,14 +93,18 @@ class Runner:
         if gone is not None:
             emit_end(self.events, gone)
 
-    def _known(self, decision_id: DecisionId, symbol: str | None) -> tuple[Decision, dict[Stage, StageRecord]]:
+    def _known(
+        self, decision_id: DecisionId, symbol: str | None
+    ) -> tuple[Decision, dict[Stage, StageRecord]]:
         with self.ledger.read() as unit:
             decision = unit.decisions.get(decision_id)
             records = {record.stage: record for record in unit.stages.of(decision_id)}
         if decision is None:
             raise UnknownDecision(f"the ledger has no decision {decision_id}; its message is dropped")
         if symbol is not None and symbol != decision.symbol:
-            raise UnknownDecision(f"{decision_id} is about {decision.symbol}, not {symbol}; its message is dropped")
+            raise UnknownDecision(
+                f"{decision_id} is about {decision.symbol}, not {symbol}; its message is dropped"
+            )
         return decision, records
 
     def _hand_on_again(
@@ -131,7 +146,7 @@ class Runner:
         except self.overrun_errors as error:
             self.fail(decision.decision_id, EndReason.TIME_LIMIT, f"{stage} took too long: {error!r}")
             return None
-        except Exception:  # what a stage raises must end its decision, with the trace
+        except Exception:  # noqa: BLE001 - whatever a stage raises must end its decision, with the trace
             self.fail(decision.decision_id, EndReason.STAGE_RAISED, f"{stage}: {traceback.format_exc()}")
             return None
         after = stage.next

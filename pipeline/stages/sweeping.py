@@ -68,20 +68,24 @@ class Standing:
 
 def next_step(standing: Standing, now: datetime, options: SweepOptions) -> Step:
     """What is to be done about one open decision. Pure."""
-    stage, decision = standing.next_stage, standing.decision
     if any(not order.state.is_final for order in standing.orders):
         return Leave()  # the resolver learns its fate
-    if stage is Stage.FETCH:
-        return _unstarted(decision, now, options)
-    quiet_for = now - standing.heard_at
-    if stage is None or quiet_for < options.resume_after:
+    if standing.next_stage is Stage.FETCH:
+        return _unstarted(standing.decision, now, options)
+    if standing.next_stage is None or now - standing.heard_at < options.resume_after:
         return Leave()
     if standing.orders:
         return Resume(Stage.EXECUTE)  # sends nothing new: it reports what became of the order
-    if now >= decision.deadline_at:
-        return Close(EndReason.DEADLINE, f"{stage} was not done by {decision.deadline_at:%H:%M:%S}; nothing was sent")
+    return _silent(standing, standing.next_stage, now, options)
+
+
+def _silent(standing: Standing, stage: Stage, now: datetime, options: SweepOptions) -> Step:
+    deadline = standing.decision.deadline_at
+    if now >= deadline:
+        return Close(EndReason.DEADLINE, f"{stage} was not done by {deadline:%H:%M:%S}; nothing was sent")
     if standing.deliveries >= options.max_deliveries:
-        return Close(EndReason.KEEPS_DYING, f"{stage} was delivered {standing.deliveries} times without a result")
+        told = f"{stage} was delivered {standing.deliveries} times without a result"
+        return Close(EndReason.KEEPS_DYING, told)
     return Resume(stage)
 
 
@@ -151,7 +155,9 @@ def _standing(unit: Unit, decision: Decision) -> Standing:
     return Standing(
         decision=decision,
         next_stage=stage,
-        heard_at=max([decision.enqueued_at, *_finished(records), *([last_delivery] if last_delivery else [])]),
+        heard_at=max(
+            [decision.enqueued_at, *_finished(records), *([last_delivery] if last_delivery else [])]
+        ),
         deliveries=unit.stages.deliveries(decision.decision_id, stage) if stage else 1,
         orders=unit.orders.of(decision.decision_id),
     )

@@ -108,7 +108,9 @@ class Validate:
         name = EventName.BUY_BLOCKED if intent.side is Side.BUY else EventName.SELL_BLOCKED
         self.events.emit(name, side=intent.side.value, codes=codes, value=first.value, limit=first.limit)
         others = f"; also {', '.join(codes[1:])}" if len(codes) > 1 else ""
-        return End(denied.reason, f"{first.code}: {first.value}, limit {first.limit}. {first.detail}{others}".strip())
+        return End(
+            denied.reason, f"{first.code}: {first.value}, limit {first.limit}. {first.detail}{others}".strip()
+        )
 
     def _permitted(self, unit: Unit, intent: Intent, permit: Permit) -> Advance:
         unit.permits.add(permit)

@@ -159,5 +159,5 @@ def _intent(
         strategy=wanted.strategy,
         score=signal.score,
         reason=signal.reason,
-        min_notional=instrument.min_notional,
+        min_notional=instrument.min_notional or None,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -18,6 +20,8 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.xdist_group("fault")
 
 SLOW_S = 2.0
+BOOK = "/fapi/v1/ticker/bookTicker"
+ORDER = "/fapi/v1/order"
 
 
 @pytest.fixture(scope="module")
@@ -43,28 +47,29 @@ def audit(chain: ChainProcesses, decision_id: DecisionId) -> None:
 
 
 @pytest.mark.parametrize(
-    ("symbol", "worker", "path", "method"),
+    ("symbol", "worker", "path", "fault", "outcome"),
     [
-        ("BTCUSDT", "market", "/fapi/v1/klines", "GET"),
-        ("ETHUSDT", "orders", "/fapi/v1/ticker/bookTicker", "GET"),
-        ("SOLUSDT", "orders", "/fapi/v1/order", "POST"),
+        ("BTCUSDT", "market", "/fapi/v1/klines", {"kind": "latency", "seconds": SLOW_S}, Outcome.EXECUTED),
+        ("ETHUSDT", "orders", BOOK, {"kind": "latency", "seconds": SLOW_S}, Outcome.EXECUTED),
+        ("SOLUSDT", "orders", ORDER, {"kind": "timeout_after"}, Outcome.EXECUTED),
+        ("LINKUSDT", "orders", ORDER, {"kind": "timeout_before"}, Outcome.FAILED),
     ],
-    ids=["fetch", "validate", "execute"],
+    ids=["fetch", "validate", "execute, order accepted", "execute, order lost"],
 )
 def test_a_child_killed_in_a_stage_costs_time_but_no_decision(
-    chain: ChainProcesses, symbol: str, worker: str, path: str, method: str
+    chain: ChainProcesses, symbol: str, worker: str, path: str, fault: dict[str, Any], outcome: Outcome
 ) -> None:
-    """The message comes back; what was sent is asked about, never sent again."""
-    chain.fault("latency", endpoint=path, method=method, symbol=symbol, seconds=SLOW_S, count=1)
+    """The message comes back; what was sent is asked about, never sent again: it was accepted, or it never was."""
+    chain.fault(**fault, endpoint=path, symbol=symbol, count=1)
     decision_id = chain.enqueue(symbol)
-    eventually(lambda: _reached(chain, path, method, symbol), 15, f"{worker} to ask for {path}")
+    eventually(lambda: _reached(chain, path, symbol), 15, f"{worker} to ask for {path}")
     chain.child_of(worker).kill()
-    decision = chain.ended(decision_id, timeout=40)
-    assert decision.outcome is Outcome.EXECUTED
+    chain.wait_with_upkeep(lambda: not chain.decision(decision_id).is_open, 40, "the decision to end")
+    assert chain.decision(decision_id).outcome is outcome
     audit(chain, decision_id)
 
 
-def _reached(chain: ChainProcesses, path: str, method: str, symbol: str) -> bool:
+def _reached(chain: ChainProcesses, path: str, symbol: str) -> bool:
     """Whether a request is being held up there: faults are in the journal before the answer is."""
     return any(
         entry["kind"] == "fault" and entry.get("path") == path and entry.get("symbol") == symbol
@@ -74,7 +79,7 @@ def _reached(chain: ChainProcesses, path: str, method: str, symbol: str) -> bool
 
 def test_a_child_killed_while_it_evaluates_is_replaced_and_the_decision_goes_on(tmp_path: Path) -> None:
     """The strategy waits for a file, so that the kill hits it in the middle."""
-    params = '{"waits_for_file": {"folder": "%s"}}' % tmp_path
+    params = json.dumps({"waits_for_file": {"folder": str(tmp_path)}})
     with chain_processes(STRATEGIES_ENABLED="waits_for_file", STRATEGIES_PARAMS=params) as chain:
         chain.start_workers()
         decision_id = chain.enqueue("BTCUSDT")
@@ -99,7 +104,9 @@ def test_a_message_that_keeps_killing_its_worker_ends_its_decision_as_failed() -
 @pytest.mark.parametrize("stage", list(Stage))
 def test_every_message_may_come_twice(chain: ChainProcesses, stage: Stage) -> None:
     """After a cut connection Celery repeats messages in normal operation."""
-    symbol = {"fetch": "XRPUSDT", "evaluate": "ADAUSDT", "validate": "DOGEUSDT", "execute": "BNBUSDT"}[stage.value]
+    symbol = {"fetch": "XRPUSDT", "evaluate": "ADAUSDT", "validate": "DOGEUSDT", "execute": "BNBUSDT"}[
+        stage.value
+    ]
     decision = chain.ended(chain.enqueue(symbol))
     lines = len(_repeats(chain, decision))
     with Celery("repeater", broker=chain.redis.url) as celery:
@@ -131,25 +138,14 @@ def test_redis_emptied_in_mid_flight_costs_time_but_no_decision(attempt: int) ->
         eventually(lambda: sum(chain.counts().values()) >= attempt * 2, 20, "decisions in flight")
         chain.redis.flush()
         after_flush = sum(chain.counts().values())
-        eventually(lambda: sum(chain.counts().values()) >= after_flush + 10, 30, "the chain to go on by itself")
+        eventually(
+            lambda: sum(chain.counts().values()) >= after_flush + 10, 30, "the chain to go on by itself"
+        )
         eventually(lambda: chain.counts().get("executed", 0) >= 5, 40, "orders after the flush")
         chain.processes["beat"].stop()
-        chain.start_worker("upkeep", "upkeep")
-        _sweep_until(chain, lambda: chain.counts().get("open", 0) == 0)
+        chain.wait_with_upkeep(lambda: chain.counts().get("open", 0) == 0, 40, "every decision to end")
         with chain.pipeline.ledger.read() as unit:
             decisions = unit.decisions.latest(limit=1000)
         assert all(each.outcome is not None and each.reason is not None for each in decisions)
         for each in decisions:
             audit(chain, each.decision_id)
-
-
-def _sweep_until(chain: ChainProcesses, condition: Callable[[], bool]) -> None:
-    """Beat is stopped, so the test asks for the upkeep itself."""
-    with Celery("upkeep", broker=chain.redis.url) as celery:
-
-        def swept() -> bool:
-            celery.send_task("tasks.sweep", queue="upkeep")
-            celery.send_task("tasks.resolve", queue="upkeep")
-            return condition()
-
-        eventually(swept, 40, "every decision to end")

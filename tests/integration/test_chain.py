@@ -8,6 +8,7 @@ import pytest
 from celery import Celery
 
 from pipeline.domain.decisions import Origin, Stage
+from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason, Outcome
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.waiting import eventually
@@ -77,7 +78,14 @@ def test_a_second_signal_the_same_way_adds_nothing_and_says_so(chain: ChainProce
 def test_grep_for_the_id_tells_the_story_in_order(chain: ChainProcesses) -> None:
     """A9: the combined log has every step of the decision, with its id, in every process."""
     decision = chain.ended(chain.enqueue("ADAUSDT"))
-    steps = ["DATA_FETCH", "STRATEGY_CHECK", "SIGNAL_GENERATED", "SIGNAL_VALIDATED", "ORDER_CONTEXT", "ORDER_PLACED"]
+    steps = [
+        "DATA_FETCH",
+        "STRATEGY_CHECK",
+        "SIGNAL_GENERATED",
+        "SIGNAL_VALIDATED",
+        "ORDER_CONTEXT",
+        "ORDER_PLACED",
+    ]
     steps += ["BUY_FILLED", "POSITION_OPENED", "DECISION_END"]
     lines = eventually(lambda: _lines(chain, decision.decision_id, "DECISION_END"), what="the last line")
     found = [step for line in lines for step in steps if f'"{step}"' in line]
@@ -89,7 +97,9 @@ def _lines(chain: ChainProcesses, decision_id: str, wanted: str) -> list[str]:
     return lines if any(wanted in line for line in lines) else []
 
 
-def test_a_bare_call_through_celery_gets_its_decision_there(chain: ChainProcesses, celery_client: Celery) -> None:
+def test_a_bare_call_through_celery_gets_its_decision_there(
+    chain: ChainProcesses, celery_client: Celery
+) -> None:
     """A7: `celery call tasks.fetch` without headers takes the same path and the same checks."""
     celery_client.send_task("tasks.fetch", args=["DOGEUSDT"], queue="fetch")
     (found,) = eventually(lambda: _decisions(chain, "DOGE/USDT:USDT"), what="a decision of the bare call")
@@ -107,7 +117,7 @@ def test_a_bare_call_for_a_symbol_that_does_not_exist_ends_with_its_name(
     assert "DOGE/USDT:USDT" in decision.detail
 
 
-def _decisions(chain: ChainProcesses, symbol: str) -> list[str]:
+def _decisions(chain: ChainProcesses, symbol: str) -> list[DecisionId]:
     with chain.pipeline.ledger.read() as unit:
         return [decision.decision_id for decision in unit.decisions.latest(symbol=symbol)]
 
@@ -118,7 +128,9 @@ def test_a_stage_called_by_hand_without_a_decision_does_nothing(
 ) -> None:
     """D2: execution has no other entrance."""
     before, placed = chain.counts(), chain.placed()
-    celery_client.send_task(task, args=["BTCUSDT"], task_id=f"by-hand-{task}", queue=task.removeprefix("tasks."))
+    celery_client.send_task(
+        task, args=["BTCUSDT"], task_id=f"by-hand-{task}", queue=task.removeprefix("tasks.")
+    )
     eventually(lambda: [line for line in chain.log_lines() if f"by-hand-{task}" in line], what="its refusal")
     assert chain.counts() == before
     assert chain.placed() == placed

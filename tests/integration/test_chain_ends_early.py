@@ -63,8 +63,8 @@ def test_a_wrong_api_key_blocks_every_order_and_says_why() -> None:
     """D3: without equity nothing can be sized or permitted; the reason is in the decision, the cause in the log."""
     with chain_processes(STRATEGIES_ENABLED="always_buys", GOVERNOR_EQUITY_MAX_AGE_S="0.5") as chain:
         wrong = {"THROUGHLINE_EXCHANGE_API_KEY": "nobody", "THROUGHLINE_EXCHANGE_API_SECRET": "nothing"}
-        chain.start_worker("market", **wrong)
-        chain.start_worker("orders", **wrong)
+        chain.start_worker("market", env=wrong)
+        chain.start_worker("orders", env=wrong)
         decision = chain.ended(chain.enqueue("BTCUSDT"))
         assert (decision.outcome, decision.reason) == (Outcome.BLOCKED, CheckCode.EQUITY_STALE)
         assert chain.placed() == []

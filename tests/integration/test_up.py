@@ -11,20 +11,24 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
 from config.home import ensure_home
 from config.settings import Settings
 from console.output import console
+from console.preparing import forget_candles
 from console.supervise.host import supervised
 from console.supervise.programs import Program, Role
 from console.supervise.progress import Progress
 from console.supervise.waiting import Interrupts
 from pipeline.domain.errors import ConfigError
+from pipeline.market.store import CandleStore
 from tests.integration.up_worlds import (
     FREE_PORTS,
     Up,
     all_gone,
     command_line,
+    end_tree,
     names_of_living,
     pid_in,
     throughline,
@@ -36,9 +40,9 @@ SHARED = pytest.mark.xdist_group("up")
 PORTS = {name.removeprefix("THROUGHLINE_"): value for name, value in FREE_PORTS.items()}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def up() -> Iterator[Up]:
-    """One for all tests of this module that only look or that it survives."""
+    """One for all tests of this module that only look or that it survives; others run in between."""
     running = Up(temporary_folder("up") / "home")
     yield running
     running.process.stop(timeout=60)
@@ -128,7 +132,10 @@ def test_a_killed_up_leaves_no_process_behind(home: Path) -> None:
     up = Up(home, FLOWER_ENABLED="false")
     family = up.family()
     up.process.kill()
-    all_gone(family)
+    try:
+        all_gone(family)
+    finally:
+        end_tree(family)
 
 
 # ---------------------------------------------------------------------------------------- before it starts
@@ -182,6 +189,17 @@ def test_a_simulated_exchange_that_does_not_answer_is_a_sentence(home: Path) -> 
     assert "127.0.0.1:1" in said
     assert not (home / "session.yaml").exists()
     assert not [each for each in psutil.process_iter() if str(home) in command_line(each)]
+
+
+def test_bars_of_an_earlier_simulated_exchange_are_forgotten(redis_url: str) -> None:
+    """Mixed with the new one's they would be prices that never were; queues and locks stay."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        store = CandleStore(client)
+        client.mset(
+            {store.key("BTC/USDT:USDT", "1m"): "bars", store.key("ETH/USDT:USDT", "4h"): "bars", "fetch": "m"}
+        )
+        forget_candles(redis_url)
+        assert client.keys("*") == ["fetch"]
 
 
 def test_a_program_that_ends_at_its_start_is_named_with_its_last_words(home: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,13 @@ class Up:
 def all_gone(processes: list[psutil.Process], timeout: float = 40.0) -> None:
     """Fails the test when one of them is still there."""
     eventually(lambda: not names_of_living(processes), timeout, "every process of the run to be gone")
+
+
+def end_tree(processes: list[psutil.Process]) -> None:
+    """For a test that failed: its orphans must not outlive it."""
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def names_of_living(processes: list[psutil.Process]) -> list[str]:

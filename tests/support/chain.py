@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import psutil
+from celery import Celery
 
 from config.loading import load
 from pipeline.bootstrap import Pipeline, build
@@ -81,16 +82,22 @@ class ChainProcesses:
         """Let it trade, with an equity to size by."""
         with self.pipeline.ledger.begin() as unit:
             unit.switches.set_trading_state(
-                self.pipeline.account, TradingState.ACTIVE, by="test", reason="rehearsal", at=SystemClock().now()
+                self.pipeline.account,
+                TradingState.ACTIVE,
+                by="test",
+                reason="rehearsal",
+                at=SystemClock().now(),
             )
         self.pipeline.refresh_equity()
 
     # -- processes --------------------------------------------------------------------------------------------
 
-    def start_worker(self, name: str, queues: str | None = None, concurrency: int = 1, **env: str) -> Started:
+    def start_worker(
+        self, name: str, queues: str = "", concurrency: int = 1, env: Mapping[str, str] | None = None
+    ) -> Started:
         """A Celery worker in a process of its own; ready when this returns."""
         flags = ["-n", f"{name}@%h", "-Q", queues or WORKERS[name], "-c", str(concurrency), "-E"]
-        return self.start(name, "ready.", "worker", *flags, "--without-gossip", "--without-mingle", **env)
+        return self.start(name, "ready.", "worker", *flags, "--without-gossip", "--without-mingle", env=env)
 
     def start_workers(self) -> None:
         for name in WORKERS:
@@ -99,12 +106,15 @@ class ChainProcesses:
     def start_beat(self) -> Started:
         return self.start("beat", "", "beat", "--pidfile=")
 
-    def start(self, name: str, ready: str, *arguments: str, **env: str) -> Started:
+    def start(self, name: str, ready: str, *arguments: str, env: Mapping[str, str] | None = None) -> Started:
+        """One of Celery's own commands; waits until it has said `ready`, if that is given."""
         command = [sys.executable, "-m", "celery", "-A", "tasks", *arguments]
-        process = Started(name, command, self.home / f"{name}.out", env={**self.env, **env})
+        process = Started(name, command, self.home / f"{name}.out", env={**self.env, **(env or {})})
         self.processes[name] = process
         if ready:
-            eventually(lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}")
+            eventually(
+                lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}"
+            )
         return process
 
     def _is_ready(self, name: str) -> bool:
@@ -125,7 +135,9 @@ class ChainProcesses:
     def run(self, *arguments: str, code: int | None = 0) -> Started:
         """A `throughline` command; waits for it and checks its exit code unless `code` is None."""
         command = [sys.executable, "-m", "console.main", *arguments]
-        process = Started(arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env)
+        process = Started(
+            arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env
+        )
         returned = process.wait(60)
         if code is not None and returned != code:
             raise AssertionError(f"{' '.join(arguments)} exited {returned}, not {code}:\n{process.output()}")
@@ -152,6 +164,17 @@ class ChainProcesses:
             return None if found.is_open else found
 
         return eventually(look, timeout, f"{decision_id} to end; {self.tail()}")
+
+    def wait_with_upkeep(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
+        """Wait for a condition where no beat runs: this asks for the upkeep that beat would ask for."""
+        with Celery("upkeep", broker=self.redis.url) as celery:
+
+            def kept_up() -> bool:
+                for task in ("tasks.sweep", "tasks.resolve"):
+                    celery.send_task(task, queue="upkeep", expires=5)
+                return condition()
+
+            eventually(kept_up, timeout, f"{what}; {self.tail()}")
 
     def trace(self, decision_id: str) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.run("trace", decision_id, "--json").output())
@@ -194,8 +217,14 @@ class ChainProcesses:
 
     def log_lines(self, name: str = "") -> list[str]:
         """All log lines of one process' output and log files, or of the combined file."""
-        files = [self.home / f"{name}.out", *self.home.glob(f"logs/*{name}*")] if name else [self.home / "logs/all.jsonl"]
-        return [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
+        files = (
+            [self.home / f"{name}.out", *self.home.glob(f"logs/*{name}*")]
+            if name
+            else [self.home / "logs/all.jsonl"]
+        )
+        return [
+            line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()
+        ]
 
     def tail(self) -> str:
         """The ends of all outputs, for a failing test's message."""

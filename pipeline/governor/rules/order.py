@@ -59,11 +59,6 @@ def _is_level(value: object) -> bool:
     return value is None or _is_amount(value)
 
 
-def _is_minimum(value: object) -> bool:
-    """None or 0 where the exchange asks for nothing."""
-    return value is None or (isinstance(value, Decimal) and value.is_finite() and value >= 0)
-
-
 def _is_score(value: object) -> bool:
     return isinstance(value, Decimal) and value.is_finite() and 0 <= value <= 1
 
@@ -100,7 +95,7 @@ _INTENT_FIELDS: tuple[Field, ...] = (
     ("priced_at", _is_moment, "a time with its zone"),
     ("stop_loss", _is_level, "a price"),
     ("take_profit", _is_level, "a price"),
-    ("min_notional", _is_minimum, "an amount, or none"),
+    ("min_notional", _is_level, "an amount"),
     ("strategy", is_name, "a strategy"),
     ("score", _is_score, "from 0 to 1"),
     ("reason", _one_of(str), "a text"),

@@ -30,7 +30,9 @@ def test_every_decision_id_has_the_documented_form(symbol: str, slot: datetime, 
 
 
 @given(one=st.tuples(names, slots, st.text(max_size=8)), other=st.tuples(names, slots, st.text(max_size=8)))
-def test_different_passes_have_different_ids(one: tuple[str, datetime, str], other: tuple[str, datetime, str]) -> None:
+def test_different_passes_have_different_ids(
+    one: tuple[str, datetime, str], other: tuple[str, datetime, str]
+) -> None:
     """48 bits keep apart what symbol, slot and nonce keep apart."""
     same = (one[0], one[1], one[2]) == (other[0], other[1], other[2])
     assert (ids.decision_id(*one) == ids.decision_id(*other)) == same
@@ -58,4 +60,6 @@ def test_a_client_order_id_fits_every_exchange_and_changes_with_each_part() -> N
 
 def test_task_ids_begin_with_the_decision_so_that_flower_finds_all_four() -> None:
     decision = ids.decision_id("X", NOON)
-    assert [ids.task_id(decision, stage) for stage in Stage] == [f"{decision}.{stage.value}" for stage in Stage]
+    assert [ids.task_id(decision, stage) for stage in Stage] == [
+        f"{decision}.{stage.value}" for stage in Stage
+    ]

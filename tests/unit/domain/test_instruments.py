@@ -32,7 +32,9 @@ def instrument(base: str = "BTC", step: Decimal = Decimal("0.001")) -> Instrumen
 KNOWN = Instruments.of([instrument("BTC"), instrument("ETH"), instrument("1000PEPE")])
 
 
-@pytest.mark.parametrize("name", ["BTC/USDT:USDT", "BTCUSDT", "btcusdt", "BTC/USDT", " btc/usdt ", "btc-usdt"])
+@pytest.mark.parametrize(
+    "name", ["BTC/USDT:USDT", "BTCUSDT", "btcusdt", "BTC/USDT", " btc/usdt ", "btc-usdt"]
+)
 def test_any_usual_spelling_finds_the_instrument(name: str) -> None:
     assert KNOWN.find(name).symbol == "BTC/USDT:USDT"
 

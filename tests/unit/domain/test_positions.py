@@ -17,9 +17,6 @@ from pipeline.domain.signals import Side
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 amounts = st.decimals("0.001", "1000", places=3)
-fills = st.builds(
-    lambda side, qty, price: fill(side, qty, price), st.sampled_from(Side), amounts, amounts
-)
 
 
 def fill(side: Side, qty: Decimal | str, price: Decimal | str, decision: str = "dec_a") -> Fill:
@@ -39,6 +36,9 @@ def fill(side: Side, qty: Decimal | str, price: Decimal | str, decision: str = "
         occurred_at=NOON,
         recorded_at=NOON,
     )
+
+
+fills = st.builds(fill, st.sampled_from(Side), amounts, amounts)
 
 
 def booked(*told: Fill) -> list[Position]:

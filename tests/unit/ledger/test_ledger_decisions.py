@@ -123,6 +123,16 @@ def test_lock_finds_what_get_finds(ledger: SqlLedger) -> None:
         assert unit.decisions.lock(a_decision(ETH).decision_id) is None
 
 
+def test_the_newest_open_decisions_can_be_asked_for(ledger: SqlLedger) -> None:
+    """An operator looks for what has not ended before anything else."""
+    waiting, done = open_one(ledger), open_one(ledger, ETH)
+    with ledger.begin() as unit:
+        unit.decisions.end(done.decision_id, EndReason.NO_SIGNAL, "", done.enqueued_at)
+    with ledger.read() as unit:
+        assert [each.decision_id for each in unit.decisions.latest(outcome="open")] == [waiting.decision_id]
+        assert [each.decision_id for each in unit.decisions.latest(outcome="no_signal")] == [done.decision_id]
+
+
 def test_the_sweeper_sees_old_open_decisions_oldest_first(ledger: SqlLedger) -> None:
     """What is young is still on its way; what has ended needs nothing."""
     late = open_one(ledger, "LATE", NOW + 20 * SECOND)

@@ -11,10 +11,19 @@ import pytest
 
 from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
 from pipeline.domain.outcomes import EndReason
+from pipeline.domain.ports import Ledger, Unit
 from pipeline.domain.switches import TradingState
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
 from tests.unit.ledger.ledger_worlds import ACCOUNT, BTC, ETH, NOW, a_decision, a_stage, open_one
+
+
+def test_it_is_the_ledger_that_the_pipeline_asks_for() -> None:
+    """The type checker compares every method with the port's."""
+    ledger: Ledger = memory_ledger()
+    with ledger.begin() as unit:
+        asked: Unit = unit
+        assert asked.decisions.counts() == {}
 
 
 class Accident(Exception):

@@ -12,6 +12,7 @@ from pipeline.domain.errors import ConfigError
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.schema import HEAD, MIGRATIONS, REVISIONS
 from pipeline.ledger.sql import SqlLedger
+from pipeline.ledger.tables import metadata
 from tests.unit.ledger.ledger_worlds import open_one
 
 
@@ -55,6 +56,12 @@ def test_every_migration_is_known_by_its_revision() -> None:
     files = sorted((MIGRATIONS / "versions").glob("*.py"))
     assert tuple(file.name.split("_")[0] for file in files) == REVISIONS
     assert REVISIONS[-1] == HEAD
+
+
+def test_the_docs_name_every_table() -> None:
+    """A table that nobody explains is one that nobody finds."""
+    docs = (MIGRATIONS.parents[2] / "docs" / "ledger.md").read_text()
+    assert [name for name in metadata.tables if f"| `{name}` |" not in docs] == []
 
 
 def test_a_missing_ledger_is_named_and_not_created(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ def runner(world: StageWorld, fetch: StageFunction, evaluate: StageFunction | No
     return Runner(world.ledger, world.clock, world.events, stages, 3, (TooSlow,))
 
 
-def run(world: StageWorld, runs: Runner, decision: Decision, stage: Stage = Stage.FETCH, attempt: int = 1) -> Handoff | None:
+def run(
+    world: StageWorld, runs: Runner, decision: Decision, stage: Stage = Stage.FETCH, attempt: int = 1
+) -> Handoff | None:
     return runs.run(stage, decision.decision_id, world.delivery(decision, stage, attempt), decision.symbol)
 
 
@@ -166,7 +168,11 @@ def test_what_a_stage_writes_is_rolled_back_when_its_conclusion_raises() -> None
     def half_done(decision: Decision, before: StageRecord | None) -> Conclusion:
         def conclude(unit: Unit) -> StageEnd:
             unit.switches.set_trading_state(
-                decision.account, unit.switches.trading_state(decision.account), by="x", reason="x", at=world.clock.now()
+                decision.account,
+                unit.switches.trading_state(decision.account),
+                by="x",
+                reason="x",
+                at=world.clock.now(),
             )
             raise RuntimeError("after the first write")
 

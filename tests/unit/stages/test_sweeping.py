@@ -144,7 +144,11 @@ def test_a_decision_whose_order_is_settled_is_resumed_to_report_it_even_after_it
     swept = Swept()
     decision = swept.world.open().decision
     standing = Standing(
-        decision=decision, next_stage=Stage.EXECUTE, heard_at=NOON, deliveries=9, orders=[an_order(decision, OrderState.FILLED)]
+        decision=decision,
+        next_stage=Stage.EXECUTE,
+        heard_at=NOON,
+        deliveries=9,
+        orders=[an_order(decision, OrderState.FILLED)],
     )
     assert next_step(standing, NOON + timedelta(hours=1), OPTIONS) == Resume(Stage.EXECUTE)
 

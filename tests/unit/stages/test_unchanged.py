@@ -15,7 +15,7 @@ from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.domain.timeframes import CandleRange
 from pipeline.governor.universe import Universe
 from pipeline.stages.fetch import Fetch
-from pipeline.stages.opening import PassRequest, open_decision
+from pipeline.stages.opening import Opener, PassRequest
 from pipeline.stages.running import Handoff, Runner
 from pipeline.strategies.candles import Candles
 from pipeline.strategies.window import Window
@@ -62,7 +62,8 @@ class Fetched:
         """The next pass, fetched: its decision as it stands now, and what is to be published."""
         now = self.world.clock.turn(CADENCE)
         request = PassRequest(symbol=BTC, slot=now, origin=origin, nonce=origin.value, dry_run=dry_run)
-        opened = open_decision(request, terms(), self.world.ledger, self.world.clock, self.world.events, "u1")
+        opener = Opener(terms(), self.world.ledger, self.world.clock, self.world.events)
+        opened = opener.open(request, "u1")
         delivery = self.world.delivery(opened.decision, Stage.FETCH)
         handoff = self.runner().run(Stage.FETCH, opened.decision.decision_id, delivery)
         return self.world.decision(opened), handoff

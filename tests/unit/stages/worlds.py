@@ -13,7 +13,7 @@ from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.signals import Side
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
-from pipeline.stages.opening import Opened, OpeningTerms, PassRequest, open_decision
+from pipeline.stages.opening import Opened, Opener, OpeningTerms, PassRequest
 from pipeline.testing import FixedClock
 from pipeline.trace.events import RecordedEvents
 
@@ -39,9 +39,11 @@ class StageWorld:
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOON))
     events: RecordedEvents = field(default_factory=RecordedEvents)
 
-    def open(self, symbol: str = BTC, slot: datetime = NOON, *, nonce: str = "", dry_run: bool = False) -> Opened:
+    def open(
+        self, symbol: str = BTC, slot: datetime = NOON, *, nonce: str = "", dry_run: bool = False
+    ) -> Opened:
         request = PassRequest(symbol=symbol, slot=slot, origin=Origin.BEAT, nonce=nonce, dry_run=dry_run)
-        return open_decision(request, terms(), self.ledger, self.clock, self.events, "u1")
+        return Opener(terms(), self.ledger, self.clock, self.events).open(request, "u1")
 
     def decision(self, opened: Opened) -> Decision:
         with self.ledger.read() as unit:

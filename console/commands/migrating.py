@@ -1,0 +1,19 @@
+"""`throughline migrate`: the ledger made, or brought to this version, where no `up` does it."""
+
+from __future__ import annotations
+
+from config.home import ensure_home
+from config.loading import load
+from console.output import console
+from pipeline.ledger.schema import HEAD
+from pipeline.ledger.sql import SqlLedger
+
+
+def migrate() -> None:
+    """Create the ledger, or bring it to this version. `up` does it by itself; single roles on several hosts do not."""
+    settings = load()
+    ensure_home(settings.home)
+    ledger = SqlLedger(settings.ledger_url, busy_timeout_s=settings.ledger.busy_timeout_s)
+    ledger.migrate()
+    ledger.close()
+    console().print(f"the ledger is at revision {HEAD}")
