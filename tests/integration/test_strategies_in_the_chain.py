@@ -95,7 +95,7 @@ def test_a_strategy_that_hangs_has_failed_and_the_others_trade(chain: ChainProce
 
 
 def test_a_call_that_never_returns_costs_its_process_and_the_decision_ends(folder: Path) -> None:
-    """Compiled code cannot be interrupted: the hard limit ends the process, the sweeper the decision."""
+    """Compiled code cannot be interrupted: the hard limit ends the process, and with it the decision."""
     told = {
         "STRATEGIES_FOLDER": str(folder),
         "STRATEGIES_ENABLED": "never_returns",
@@ -107,9 +107,9 @@ def test_a_call_that_never_returns_costs_its_process_and_the_decision_ends(folde
     }
     with chain_processes(**told) as chain:
         chain.start_workers()
-        chain.start_beat()
         decision = chain.ended(chain.enqueue("BTCUSDT"), timeout=45)
-        assert decision.reason in (EndReason.KEEPS_DYING, EndReason.DEADLINE)
+        assert (decision.outcome, decision.reason) == (Outcome.FAILED, EndReason.TIME_LIMIT)
+        assert "hard_time_limit" in decision.detail
         assert chain.placed() == []
 
 
