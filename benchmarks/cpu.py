@@ -50,5 +50,13 @@ def spent(roles: Mapping[str, Sequence[int]], work: Callable[[], object]) -> Spe
     return Spent({role: after[role] - before[role] for role in roles}, wall_s)
 
 
+def busy() -> float:
+    """CPU seconds that the whole machine has worked so far."""
+    times = psutil.cpu_times()
+    return (
+        times.user + times.nice + times.system + getattr(times, "irq", 0.0) + getattr(times, "softirq", 0.0)
+    )
+
+
 def _totals(roles: Mapping[str, Sequence[int]]) -> dict[str, float]:
     return {role: total(pids) for role, pids in roles.items()}

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from benchmarks import cpu
 from benchmarks.rig import Rig
 from pipeline.domain.decisions import Decision
+from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import Outcome
 
 IDLE_S = 3.0
 SETTLE_S = 0.6  # the last messages are acknowledged and the last task events sent after the ledger is done
 WARMING_PASSES = 20
+FEWEST = 30
 
 EXCHANGE = "exchange"
 DECISION_ROLES = ("market", "orders", "opener", "redis", "postgres")
@@ -32,10 +34,11 @@ class Plan:
     singles: int
     flow: int
     flows: int
+    pools: Sequence[str]
 
 
-FULL = Plan(symbols=300, block=150, rounds=5, singles=200, flow=1200, flows=3)
-QUICK = Plan(symbols=60, block=50, rounds=3, singles=30, flow=240, flows=1)
+FULL = Plan(symbols=300, block=150, rounds=5, singles=200, flow=1200, flows=3, pools=("prefork", "solo"))
+QUICK = Plan(symbols=60, block=50, rounds=3, singles=30, flow=240, flows=1, pools=("prefork",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,16 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """CPU milliseconds of one decision and of one empty chain, by role; medians over the rounds."""
+    """CPU milliseconds of one decision and of one empty chain, by role; medians over the rounds.
+
+    `others`: how many decisions ended otherwise than they should, by reason; a few do no harm.
+    """
 
     decision: Mapping[str, float]
     chain: Mapping[str, float]
     exchange: float
     ratio: float
-    others: int
+    others: Mapping[str, int]
 
     @property
     def decision_ms(self) -> float:
@@ -121,7 +127,7 @@ def warmed(rig: Rig, symbols: Sequence[str], workers: int) -> None:
 def cost(rig: Rig, kind: Kind, symbols: Sequence[str], plan: Plan, say: Callable[[str], None]) -> Cost:
     """Rounds of a block of empty chains and a block of decisions, less what the processes spend idling."""
     idle = cpu.spent(rig.roles, lambda: time.sleep(IDLE_S))
-    block = list(symbols[: max(10, round(plan.block * kind.share))])
+    block = list(symbols[: max(FEWEST, round(plan.block * kind.share))])
     ended: list[Decision] = []
     chains, decisions = [], []
     for number in range(plan.rounds):
@@ -129,7 +135,8 @@ def cost(rig: Rig, kind: Kind, symbols: Sequence[str], plan: Plan, say: Callable
         decisions.append(_block(rig, idle, len(block), lambda: ended.extend(rig.ended(rig.decide(block)))))
         rig.flatten()
         say(f"{kind.name}: CPU, round {number + 1} of {plan.rounds}")
-    return _compared(chains, decisions, others=sum(each.outcome is not kind.outcome for each in ended))
+    others = Counter(str(each.reason) for each in ended if each.outcome is not kind.outcome)
+    return _compared(chains, decisions, others)
 
 
 def _block(rig: Rig, idle: cpu.Spent, count: int, work: Callable[[], object]) -> dict[str, float]:
@@ -144,7 +151,7 @@ def _block(rig: Rig, idle: cpu.Spent, count: int, work: Callable[[], object]) ->
 
 
 def _compared(
-    chains: Sequence[dict[str, float]], decisions: Sequence[dict[str, float]], *, others: int
+    chains: Sequence[dict[str, float]], decisions: Sequence[dict[str, float]], others: Mapping[str, int]
 ) -> Cost:
     chain_totals = [_total(each, CHAIN_ROLES) for each in chains]
     totals = [_total(each, DECISION_ROLES) for each in decisions]
@@ -171,7 +178,7 @@ def _medians(rounds: Sequence[Mapping[str, float]], roles: Sequence[str]) -> dic
 def latency(rig: Rig, kind: Kind, symbols: Sequence[str], plan: Plan) -> tuple[Latency, Latency]:
     """Of decisions and of empty chains, one at a time, taking turns."""
     mine, empty = [], []
-    for number in range(max(10, round(plan.singles * kind.share))):
+    for number in range(max(FEWEST, round(plan.singles * kind.share))):
         symbol = symbols[number % len(symbols)]
         empty += rig.run_chains([symbol], kind.length)
         mine += [_took_ms(decision) for decision in rig.ended(rig.decide([symbol]))]
@@ -184,17 +191,35 @@ def _took_ms(decision: Decision) -> float:
     return (decision.ended_at - decision.enqueued_at).total_seconds() * 1000
 
 
-def throughput(rig: Rig, symbols: Sequence[str], plan: Plan, say: Callable[[str], None]) -> float:
-    """Decisions a second, end to end: from the first that is opened to the end of the last."""
-    each = []
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Decisions a second, end to end; CPU milliseconds of each; how many cores other programs used meanwhile."""
+
+    per_s: float
+    cpu_ms: float
+    others_cores: float
+
+
+def throughput(rig: Rig, symbols: Sequence[str], plan: Plan, say: Callable[[str], None]) -> Flow:
+    """The median of several flows of decisions, from the first that is opened to the end of the last."""
+    flows = []
     for number in range(plan.flows):
-        each.append(_flow(rig, symbols, plan.flow))
-        say(f"throughput, round {number + 1} of {plan.flows}: {each[-1]:.0f} decisions/s")
-    return statistics.median(each)
+        flows.append(_flow(rig, symbols, plan.flow))
+        say(f"throughput, round {number + 1} of {plan.flows}: {flows[-1].per_s:.0f} decisions/s")
+    return sorted(flows, key=lambda flow: flow.per_s)[len(flows) // 2]
 
 
-def _flow(rig: Rig, symbols: Sequence[str], count: int) -> float:
-    decisions = rig.ended(rig.flow(symbols, count))
+def _flow(rig: Rig, symbols: Sequence[str], count: int) -> Flow:
+    ids: list[DecisionId] = []
+    busy, own = cpu.busy(), time.process_time()
+    used = cpu.spent(rig.roles, lambda: ids.extend(rig.flow(symbols, count)))
+    others = cpu.busy() - busy - sum(used.cpu.values()) - (time.process_time() - own)
+    pipeline = sum(seconds for role, seconds in used.cpu.items() if role != EXCHANGE)
+    took_s = _span_s(rig.ended(ids))
+    return Flow(count / took_s, pipeline * 1000 / count, max(0.0, others / used.wall_s))
+
+
+def _span_s(decisions: Sequence[Decision]) -> float:
     first = min(decision.enqueued_at for decision in decisions)
     last = max(decision.ended_at for decision in decisions if decision.ended_at)
-    return len(decisions) / (last - first).total_seconds()
+    return (last - first).total_seconds()

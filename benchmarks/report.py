@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -12,7 +14,7 @@ from benchmarks.running import Measured, Results
 from pipeline.domain.timeframes import iso
 
 AIMS = {"no_signal_cpu_ms": 5.0, "executed_ratio": 2.0, "throughput_per_s": 200.0}
-TITLES = {"no_signal": "no signal (2 stages)", "executed": "executed (4 stages)"}
+TITLES = {"no_signal": "no signal, 2 stages", "executed": "executed, 4 stages"}
 POOLS = {"prefork": "prefork, 2 children", "solo": "2 solo workers"}
 
 
@@ -26,7 +28,7 @@ def as_record(results: Results) -> dict[str, object]:
         "bar_closed": results.bar_closed,
         "aims": AIMS,
         **{name: _kind_record(measured) for name, measured in results.kinds.items()},
-        "throughput_per_s": _rounded(results.throughput),
+        "throughput": {pool: _rounded(asdict(flow)) for pool, flow in results.throughput.items()},
     }
 
 
@@ -38,7 +40,7 @@ def _kind_record(measured: Measured) -> dict[str, object]:
         "exchange_cpu_ms": round(measured.cost.exchange, 2),
         "latency_ms": _latency_record(measured.latency),
         "noop_latency_ms": _latency_record(measured.chain_latency),
-        "other_outcomes": measured.cost.others,
+        "other_outcomes": dict(measured.cost.others),
     }
 
 
@@ -57,25 +59,23 @@ def show(results: Results, console: Console) -> None:
         console.print(_roles(results))
     if results.throughput:
         console.print(_throughput(results))
+    for name, measured in results.kinds.items():
+        if measured.cost.others:
+            console.print(f"Of the {name} decisions, some ended otherwise: {dict(measured.cost.others)}")
     if results.bar_closed:
         console.print("A bar closed during the run: some decisions asked the exchange for it.")
 
 
 def _costs(results: Results) -> Table:
+    """A decision and its empty chain in two lines."""
     table = Table(title=f"a decision beside a chain of empty Celery tasks, ledger on {results.ledger}")
-    for heading in ("decision", "CPU ms", "empty chain", "ratio", "aim", "latency ms, p99", "empty chain"):
-        table.add_column(heading, justify="left" if heading == "decision" else "right")
+    for heading in ("", "CPU ms", "ratio", "aim", "latency ms", "p99"):
+        table.add_column(heading, justify="right" if heading else "left")
     for name, measured in results.kinds.items():
         spent = measured.cost
-        table.add_row(
-            TITLES[name],
-            f"{spent.decision_ms:.2f}",
-            f"{spent.chain_ms:.2f}",
-            f"{spent.ratio:.2f}",
-            _aim(name),
-            _times(measured.latency),
-            _times(measured.chain_latency),
-        )
+        ratio = f"{spent.ratio:.2f}"
+        table.add_row(TITLES[name], f"{spent.decision_ms:.2f}", ratio, _aim(name), *_times(measured.latency))
+        table.add_row("  empty chain", f"{spent.chain_ms:.2f}", "", "", *_times(measured.chain_latency))
     return table
 
 
@@ -85,8 +85,8 @@ def _aim(name: str) -> str:
     return f"ratio < {AIMS['executed_ratio']:g}"
 
 
-def _times(latency: Latency) -> str:
-    return f"{latency.median:.1f}, {latency.p99:.1f}"
+def _times(latency: Latency) -> tuple[str, str]:
+    return f"{latency.median:.1f}", f"{latency.p99:.1f}"
 
 
 def _roles(results: Results) -> Table:
@@ -111,10 +111,18 @@ def _cell(values: Mapping[str, float], role: str) -> str:
 
 
 def _throughput(results: Results) -> Table:
+    """`CPU allows`: how many the CPU of one would allow if no other program ran."""
     table = Table(title="decisions without signal, end to end, opening and publishing included")
-    table.add_column("market worker")
-    table.add_column("decisions/s", justify="right")
-    table.add_column("aim", justify="right")
-    for pool, per_s in results.throughput.items():
-        table.add_row(POOLS[pool], f"{per_s:.0f}", f"> {AIMS['throughput_per_s']:g}")
+    for heading in ("market worker", "decisions/s", "aim", "CPU ms each", "CPU allows", "cores others used"):
+        table.add_column(heading, justify="left" if heading == "market worker" else "right")
+    cores = psutil.cpu_count() or 1
+    for pool, flow in results.throughput.items():
+        table.add_row(
+            POOLS[pool],
+            f"{flow.per_s:.0f}",
+            f"> {AIMS['throughput_per_s']:g}",
+            f"{flow.cpu_ms:.2f}",
+            f"{cores * 1000 / flow.cpu_ms:.0f}",
+            f"{flow.others_cores:.2f}",
+        )
     return table

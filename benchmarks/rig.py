@@ -46,6 +46,8 @@ SETTINGS = {
     "MARKET_TIMEFRAMES": "30m,1h,4h",
     "CHAIN_CADENCE_S": "600",
     "CHAIN_DEADLINE_S": "600",
+    # Every pass judges, although its bars are those of the pass before.
+    "CHAIN_SKIP_UNCHANGED": "false",
     # Beat does not run: the equity is refreshed before each block.
     "GOVERNOR_EQUITY_MAX_AGE_S": "3600",
     "GOVERNOR_MAX_POSITIONS": "10000",

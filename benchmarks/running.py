@@ -7,7 +7,19 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from benchmarks.measures import KINDS, Cost, Kind, Latency, Plan, cost, latency, suitable, throughput, warmed
+from benchmarks.measures import (
+    KINDS,
+    Cost,
+    Flow,
+    Kind,
+    Latency,
+    Plan,
+    cost,
+    latency,
+    suitable,
+    throughput,
+    warmed,
+)
 from benchmarks.rig import Rig, machine, rig
 from pipeline.domain.outcomes import Outcome
 from tests.support.servers import PostgresServer
@@ -36,7 +48,7 @@ class Results:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     machine: dict[str, object] = field(default_factory=machine)
     kinds: dict[str, Measured] = field(default_factory=dict)
-    throughput: dict[str, float] = field(default_factory=dict)
+    throughput: dict[str, Flow] = field(default_factory=dict)
     took_s: float = 0.0
 
     @property
@@ -85,10 +97,13 @@ def _measured(made: Rig, kind: Kind, symbols: Sequence[str], plan: Plan, say: Sa
     return Measured(spent, *latency(made, kind, symbols, plan))
 
 
-def _throughputs(made: Rig, symbols: Sequence[str], plan: Plan, say: Say) -> dict[str, float]:
-    """With the pool of `throughline up`, and with two solo workers in its place."""
-    found = {"prefork": throughput(made, symbols, plan, say)}
-    made.stop_workers()
-    made.start_workers(solo=True)
-    warmed(made, symbols, workers=2)
-    return {**found, "solo": throughput(made, symbols, plan, say)}
+def _throughputs(made: Rig, symbols: Sequence[str], plan: Plan, say: Say) -> dict[str, Flow]:
+    """With the pool of `throughline up`, which runs already; then with two solo workers in its place."""
+    found = {}
+    for pool in plan.pools:
+        if pool == "solo":
+            made.stop_workers()
+            made.start_workers(solo=True)
+            warmed(made, symbols, workers=2)
+        found[pool] = throughput(made, symbols, plan, say)
+    return found

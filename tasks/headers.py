@@ -57,9 +57,9 @@ def _join_trace(headers: dict[str, Any]) -> None:
 
 
 def read(request: Context, name: str) -> str | None:
-    """A header of a received message, wherever it was put."""
+    """A header of a received message, wherever it was put. None when there is none, or no text in it."""
     value = _header(request, name)
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value else None
 
 
 def published_at(request: Context) -> datetime | None:
@@ -83,4 +83,4 @@ def _header(request: Context, name: str) -> object:
 
 def _count(told: object) -> int:
     """Anybody may write a header: what is no count counts nothing."""
-    return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else 0
+    return told if isinstance(told, int) and told > 0 else 0

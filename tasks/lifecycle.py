@@ -33,8 +33,8 @@ def close_remote_control(conf: Any = None, options: dict[str, Any] | None = None
 
 def _names(queues: object) -> set[str]:
     if isinstance(queues, str):
-        return set(queues.split(","))
-    return {str(name) for name in queues} if isinstance(queues, (list, tuple, set)) else set()
+        queues = queues.split(",")
+    return {str(name).strip() for name in queues if name} if isinstance(queues, (list, tuple, set)) else set()
 
 
 @celeryd_init.connect

@@ -35,6 +35,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_default_queue": UPKEEP_QUEUE,
         "task_create_missing_queues": False,
         "task_routes": {name: {"queue": policy.queue} for name, policy in POLICIES.items()},
+        # Rubbish in a queue is dropped: Celery's own consumer dies of some of it, and the next worker does too.
+        "worker_consumer": "tasks.consuming:CarefulConsumer",
         # Delivery: a message is done when its stage is, and comes back when its worker dies.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,

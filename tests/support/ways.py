@@ -24,21 +24,29 @@ from tasks.app import app
 from tasks.publishing import publish
 
 SEEN = "ways:seen"
-SLOT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-LONGEST_NAME = "1000000MOGWHATEVER/USDT:USDT"
+FAR = datetime(2126, 1, 1, tzinfo=UTC)
 
-DECISION = Decision(
-    decision_id=ids.decision_id(LONGEST_NAME, SLOT),
-    symbol=LONGEST_NAME,
-    slot=SLOT,
-    origin=Origin.BEAT,
-    account="testnet-" + "a" * 24,
-    mode=Mode.TESTNET,
-    config_hash="0123456789ab",
-    enqueued_at=SLOT,
-    expires_at=datetime(2126, 1, 1, tzinfo=UTC),
-    deadline_at=datetime(2126, 1, 1, tzinfo=UTC),
-)
+
+def a_decision(symbol: str) -> Decision:
+    """A decision that no ledger knows."""
+    slot = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    return Decision(
+        decision_id=ids.decision_id(symbol, slot),
+        symbol=symbol,
+        slot=slot,
+        origin=Origin.BEAT,
+        account="testnet-main",
+        mode=Mode.TESTNET,
+        config_hash="0123456789ab",
+        enqueued_at=slot,
+        expires_at=FAR,
+        deadline_at=FAR,
+    )
+
+
+DECISION = a_decision("BTC/USDT:USDT")
+LONGEST = a_decision("1000000MOGWHATEVER/USDT:USDT-271231-100000-C")
+"""Whose messages are as large as they get: `publish_stages` sends them."""
 
 
 def record(task: Task, way: str) -> None:
@@ -49,13 +57,10 @@ def record(task: Task, way: str) -> None:
         "way": way,
         "task_id": request.id,
         "root_id": request.root_id,
-        "retries": request.retries,
+        "attempt": headers.attempt(request),
         "redelivered": bool(request.delivery_info.get("redelivered")),
         "headers": {name: getattr(request, name, None) for name in headers.NAMES},
         "nested": {name: nested.get(name) for name in headers.NAMES},
-        "attempt": headers.attempt(request),
-        "published_at": headers.read(request, headers.PUBLISHED_AT),
-        "sentry_trace": nested.get("sentry-trace"),
         "pid": os.getpid(),
     }
     with redis.Redis.from_url(app.conf.broker_url) as client:
@@ -72,22 +77,24 @@ def fails() -> None:
     raise ValueError("on purpose")
 
 
-@app.task(bind=True, name="ways.retry", max_retries=1)
-def retried(self: Task, way: str) -> None:
+@app.task(bind=True, name="ways.retries", max_retries=1)
+def retries(self: Task, way: str) -> None:
+    """Seen twice: the second time as its own retry."""
     record(self, way)
     if self.request.retries == 0:
         raise self.retry(countdown=0)
 
 
-@app.task(bind=True, name="ways.redelivery")
-def dies_once(self: Task, way: str) -> None:
+@app.task(bind=True, name="ways.dies")
+def dies(self: Task, way: str) -> None:
+    """Seen twice: the first time its process is killed."""
     record(self, way)
     if not self.request.delivery_info.get("redelivered"):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@app.task(bind=True, name="ways.replace")
-def replaced(self: Task, way: str) -> None:
+@app.task(bind=True, name="ways.replaces")
+def replaces(self: Task, way: str) -> None:
     raise self.replace(seen.si(way))
 
 
@@ -102,13 +109,13 @@ PUBLISHING: Mapping[str, Callable[[], Any]] = {
 }
 
 
-@app.task(bind=True, name="ways.publish")
-def publishes(self: Task, way: str) -> None:
+@app.task(name="ways.publishes")
+def publishes(way: str) -> None:
     PUBLISHING[way]()
 
 
-@app.task(name="ways.stages")
+@app.task(name="ways.publishes_stages")
 def publishes_stages(attempt: int) -> None:
     """The pipeline's own hand-offs, to queues that this worker does not consume."""
     for stage in Stage:
-        publish(stage, DECISION, attempt=attempt)
+        publish(stage, LONGEST, attempt=attempt)

@@ -1,0 +1,98 @@
+"""The worker's reader of messages: what is no task message is dropped by name.
+
+Celery refuses pickles and unknown tasks by itself. But a message of its own form with rubbish inside ends the worker,
+goes back to its queue, and ends the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import NoneType
+from typing import Any
+
+from celery.worker.consumer import Consumer
+from kombu.message import Message
+
+from pipeline.domain.events import EventName
+from tasks.services import services
+
+log = logging.getLogger(__name__)
+
+SHAPE: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "task": str,
+    "root_id": (str, NoneType),
+    "parent_id": (str, NoneType),
+    "group": (str, NoneType),
+    "shadow": (str, NoneType),
+    "eta": (str, NoneType),
+    "expires": (str, NoneType),
+    "retries": (int, NoneType),
+    "timelimit": (list, NoneType),
+    "argsrepr": (str, NoneType),
+    "kwargsrepr": (str, NoneType),
+    "headers": (dict, NoneType),
+    "stamps": (dict, NoneType),
+    "stamped_headers": (list, NoneType),
+}
+"""The headers that Celery's message protocol 2 gives a meaning."""
+
+
+class CarefulConsumer(Consumer):
+    """Celery's own, but for what it does with rubbish."""
+
+    connection_errors: tuple[type[Exception], ...]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Text in a queue that is no envelope at all is gone from it when reading it fails: connecting anew is enough.
+        self.connection_errors = (*self.connection_errors, ValueError, TypeError)
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Message], None]:
+        """What is called with each message."""
+        handle: Callable[[Message], object] = super().create_task_handler(*args, **options)
+
+        def look_first(message: Message) -> None:
+            problem = problem_of(message)
+            if problem is None:
+                handle(message)
+            else:
+                self._drop(message, problem)
+
+        return look_first
+
+    def _drop(self, message: Message, problem: str) -> None:
+        message.reject_log_error(log, self.connection_errors)  # type: ignore[no-untyped-call]  # kombu has no types
+        queue = (message.delivery_info or {}).get("routing_key")
+        told = f"a message that is no task was dropped: {problem}"
+        services().events.emit(EventName.SECURITY, what=told, queue=queue)
+
+
+def problem_of(message: Message) -> str | None:
+    """Why a message is none that a worker can run; None when it looks like one."""
+    headers = message.headers
+    if not isinstance(headers, dict):
+        return "it has no headers"
+    for name, kinds in SHAPE.items():
+        if not isinstance(headers.get(name), kinds):
+            return f"its header {name} is {headers.get(name)!r:.80}"
+    return _problem_of_limits(headers.get("timelimit")) or _problem_of_body(message)
+
+
+def _problem_of_limits(limits: list[object] | None) -> str | None:
+    if limits is None or (
+        len(limits) == 2 and all(isinstance(each, (int, float, NoneType)) for each in limits)
+    ):
+        return None
+    return f"its header timelimit is {limits!r:.80}"
+
+
+def _problem_of_body(message: Message) -> str | None:
+    try:
+        body = message.payload
+    except Exception as error:  # noqa: BLE001 - whatever reading it raises, it cannot be run
+        return f"its body cannot be read: {error!r:.200}"
+    if isinstance(body, list) and [type(part) for part in body] == [list, dict, dict]:
+        return None
+    return "its body holds no arguments"
