@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Origin
-from pipeline.domain.errors import LedgerUnavailable, Transient
+from pipeline.domain.errors import ExchangeRefused, LedgerUnavailable, Transient
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import digest
 from pipeline.stages.opening import PassRequest
@@ -26,7 +26,9 @@ from tasks.services import services
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_SLEEP_S = 1.0
-BEAT_PUBLISH = {"retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}}
+BEAT_PUBLISH = {
+    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+}
 """Beat does not wait a minute for Redis as a stage does: the next slot comes anyway."""
 
 
@@ -61,7 +63,9 @@ class SlotPlan:
     def follow(self, symbols: tuple[str, ...], now: datetime) -> None:
         """Plan for these symbols. Those already planned keep their next slot."""
         planned = dict((symbol, slot) for slot, symbol in self._heap)
-        following = {symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols}
+        following = {
+            symbol: slot_at_or_before(symbol, self.cadence, now) + self.cadence for symbol in symbols
+        }
         self._heap = [(planned.get(symbol, slot), symbol) for symbol, slot in following.items()]
         heapq.heapify(self._heap)
 
@@ -108,6 +112,9 @@ class SlotScheduler(Scheduler):
             Upkeep("tasks.sweep", timedelta(seconds=chain.sweep_every_s)),
             Upkeep("tasks.resolve", timedelta(seconds=chain.resolve_every_s)),
             Upkeep("tasks.refresh_equity", timedelta(seconds=chain.equity_every_s)),
+            Upkeep("tasks.reconcile", timedelta(seconds=chain.reconcile_every_s)),
+            Upkeep("tasks.guard", timedelta(seconds=chain.guard_every_s)),
+            Upkeep("tasks.check_universe", timedelta(seconds=self._here.settings.universe.check_every_s)),
         ]
 
     @property
@@ -128,13 +135,15 @@ class SlotScheduler(Scheduler):
     def _follow_universe(self, now: datetime) -> None:
         try:
             universe = self._here.universe()
-        except Transient as error:
+        except (Transient, ExchangeRefused) as error:
             self._here.events.emit(EventName.UNIVERSE, problem=str(error), symbols=0)
             return
         if universe.version != self._version:
             self._version = universe.version
             self._plan.follow(tuple(universe.symbols), now)
-            self._here.events.emit(EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols))
+            self._here.events.emit(
+                EventName.UNIVERSE, version=universe.version, symbols=len(universe.symbols)
+            )
 
     def _send(self, upkeep: Upkeep, now: datetime) -> None:
         upkeep.sent(now)
@@ -150,4 +159,6 @@ class SlotScheduler(Scheduler):
         try:
             enqueue_pass(request, **BEAT_PUBLISH)
         except (LedgerUnavailable, OperationalError) as error:
-            self._here.events.emit(EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error))
+            self._here.events.emit(
+                EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error)
+            )

@@ -14,6 +14,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     """What Celery is told, made from our own settings."""
     return {
         "broker_url": settings.redis_url,
+        # Messages that none of ours published end neither the worker nor in silence.
+        "broker_transport": "tasks.transport:Transport",
+        "worker_consumer": "tasks.consumer:Consumer",
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
             "visibility_timeout": settings.chain.visibility_timeout_s,

@@ -49,7 +49,10 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
     decision_id = DecisionId(headers.read(task.request, "decision_id") or "")
     with decision_scope(task.request, stage):
         try:
-            handoff = services().runner.run(stage, decision_id, _delivery(task.request, decision_id, stage), symbol)
+            services().take_part()
+            handoff = services().runner.run(
+                stage, decision_id, _delivery(task.request, decision_id, stage), symbol
+            )
         except Transient as error:
             raise task.retry(exc=error, countdown=backoff_s(task)) from error
         except UnknownDecision as error:

@@ -16,7 +16,16 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipeline.domain.decisions import Advance, Decision, Delivery, End, Stage, StageEnd, StageRecord, StageResult
+from pipeline.domain.decisions import (
+    Advance,
+    Decision,
+    Delivery,
+    End,
+    Stage,
+    StageEnd,
+    StageRecord,
+    StageResult,
+)
 from pipeline.domain.errors import Transient, UnknownDecision
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import DecisionId
@@ -53,7 +62,9 @@ class Runner:
     max_deliveries: int
     overrun_errors: tuple[type[Exception], ...] = field(default=())
 
-    def run(self, stage: Stage, decision_id: DecisionId, delivery: Delivery, symbol: str | None = None) -> Handoff | None:
+    def run(
+        self, stage: Stage, decision_id: DecisionId, delivery: Delivery, symbol: str | None = None
+    ) -> Handoff | None:
         """Run one stage. Returns the hand-off to be made now, or None when nothing travels on.
 
         Raises: UnknownDecision when the ledger has no such decision, or it is about another symbol;
@@ -62,6 +73,7 @@ class Runner:
         decision, records = self._known(decision_id, symbol)
         done = records.get(stage)
         if done is not None or not decision.is_open:
+            self._mind_replay(decision, stage, delivery)
             return self._hand_on_again(decision, stage, records)
         before = _before(stage, records)
         if before is None and stage is not Stage.FETCH:
@@ -82,14 +94,18 @@ class Runner:
         if gone is not None:
             emit_end(self.events, gone)
 
-    def _known(self, decision_id: DecisionId, symbol: str | None) -> tuple[Decision, dict[Stage, StageRecord]]:
+    def _known(
+        self, decision_id: DecisionId, symbol: str | None
+    ) -> tuple[Decision, dict[Stage, StageRecord]]:
         with self.ledger.read() as unit:
             decision = unit.decisions.get(decision_id)
             records = {record.stage: record for record in unit.stages.of(decision_id)}
         if decision is None:
             raise UnknownDecision(f"the ledger has no decision {decision_id}; its message is dropped")
         if symbol is not None and symbol != decision.symbol:
-            raise UnknownDecision(f"{decision_id} is about {decision.symbol}, not {symbol}; its message is dropped")
+            raise UnknownDecision(
+                f"{decision_id} is about {decision.symbol}, not {symbol}; its message is dropped"
+            )
         return decision, records
 
     def _hand_on_again(
@@ -101,6 +117,17 @@ class Runner:
             EventName.STAGE_REPEATED, decision_id=decision.decision_id, stage=stage.value, handed_on=wanted
         )
         return Handoff(after, decision) if wanted and after is not None else None
+
+    def _mind_replay(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
+        """What the broker delivers again, and what upkeep publishes again, says so: this was somebody else."""
+        if stage is Stage.EXECUTE and delivery.attempt == 1:
+            self.events.emit(
+                EventName.SECURITY,
+                decision_id=decision.decision_id,
+                stage=stage.value,
+                task_id=delivery.task_id,
+                what="an execute message came twice as if it were the first; nothing was sent",
+            )
 
     def _refuse_out_of_turn(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
         """A message for a stage whose turn has not come was made by hand, or by somebody who means harm."""

@@ -65,6 +65,8 @@ class ChainProcesses:
             "EXCHANGE_RECEIVE_WINDOW_MS": "1000",
             "EXECUTION_NOT_PLACED_MARGIN_S": "2",
             "GOVERNOR_MAX_POSITIONS": "50",
+            "GOVERNOR_RECONCILED_MAX_AGE_S": "600",
+            "GOVERNOR_MAX_CLOCK_SKEW_S": "5",
             "GOVERNOR_EQUITY_MAX_AGE_S": "600",  # without beat nothing refreshes it
         }
         ledger = {"LEDGER_URL": self.ledger_url} if self.ledger_url else {}
@@ -81,9 +83,14 @@ class ChainProcesses:
         """Let it trade, with an equity to size by."""
         with self.pipeline.ledger.begin() as unit:
             unit.switches.set_trading_state(
-                self.pipeline.account, TradingState.ACTIVE, by="test", reason="rehearsal", at=SystemClock().now()
+                self.pipeline.account,
+                TradingState.ACTIVE,
+                by="test",
+                reason="rehearsal",
+                at=SystemClock().now(),
             )
         self.pipeline.refresh_equity()
+        self.pipeline.safeguarding.reconcile()
 
     # -- processes --------------------------------------------------------------------------------------------
 
@@ -104,7 +111,9 @@ class ChainProcesses:
         process = Started(name, command, self.home / f"{name}.out", env={**self.env, **env})
         self.processes[name] = process
         if ready:
-            eventually(lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}")
+            eventually(
+                lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}"
+            )
         return process
 
     def _is_ready(self, name: str) -> bool:
@@ -125,7 +134,9 @@ class ChainProcesses:
     def run(self, *arguments: str, code: int | None = 0) -> Started:
         """A `throughline` command; waits for it and checks its exit code unless `code` is None."""
         command = [sys.executable, "-m", "console.main", *arguments]
-        process = Started(arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env)
+        process = Started(
+            arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env
+        )
         returned = process.wait(60)
         if code is not None and returned != code:
             raise AssertionError(f"{' '.join(arguments)} exited {returned}, not {code}:\n{process.output()}")
@@ -194,8 +205,14 @@ class ChainProcesses:
 
     def log_lines(self, name: str = "") -> list[str]:
         """All log lines of one process' output and log files, or of the combined file."""
-        files = [self.home / f"{name}.out", *self.home.glob(f"logs/*{name}*")] if name else [self.home / "logs/all.jsonl"]
-        return [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
+        files = (
+            [self.home / f"{name}.out", *self.home.glob(f"logs/*{name}*")]
+            if name
+            else [self.home / "logs/all.jsonl"]
+        )
+        return [
+            line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()
+        ]
 
     def tail(self) -> str:
         """The ends of all outputs, for a failing test's message."""
