@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery.signals import celeryd_init, setup_logging, task_revoked, worker_process_init
+from celery.signals import celeryd_init, setup_logging, task_failure, task_revoked, worker_process_init
 
 from pipeline.domain.errors import ThroughlineError
+from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
 from tasks.policies import ORDER_QUEUES
@@ -42,6 +43,14 @@ def warm_up(**_: object) -> None:
         services().warm_up()
     except ThroughlineError as error:
         log.warning("not ready yet: %s", error)
+
+
+@task_failure.connect
+def name_unfitting(sender: Any = None, exception: BaseException | None = None, task_id: str = "", **_: object) -> None:
+    """A call with arguments that its task does not take was made by hand, or by somebody who means harm."""
+    if isinstance(exception, TypeError) and sender is not None:
+        what = f"a message for {sender.name} failed on its arguments; nothing was done"
+        services().events.emit(EventName.SECURITY, what=what, task_id=task_id, problem=str(exception)[:300])
 
 
 @task_revoked.connect
