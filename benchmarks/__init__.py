@@ -1,0 +1,3 @@
+"""Measurements that people can repeat."""
+
+from __future__ import annotations
