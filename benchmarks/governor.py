@@ -1,7 +1,7 @@
 """What the governor's checks of one intent cost, with and without their transaction: `python -m benchmarks.governor`.
 
 The ledger is filled first as after a busy day: positions, permits, several thousand orders. Then one intent after
-another is validated by the real stage, in its durable transaction, as a worker does it.
+another is validated by the real stage, in its transaction, as a worker does it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from pipeline.governor.permits import PermitAuthority
 from pipeline.governor.universe import Universe
 from pipeline.governor.view import Limits, WorldView
 from pipeline.ledger.sql import SqlLedger
+from pipeline.stages.running import DURABLE_STAGES
 from pipeline.stages.validate import Asked, Validate, read_intent, read_jump
 from pipeline.testing import FakeMarketData, btc
 from pipeline.trace.events import RecordedEvents
@@ -178,7 +179,7 @@ class Bench:
         """Seconds of the stage's transaction: lock, view, every check, verdicts, permit, commit. It must permit."""
         conclude = self.stage(made, before)
         began = time.perf_counter()
-        with self.ledger.begin(durable=True) as unit:
+        with self.ledger.begin(durable=Stage.VALIDATE in DURABLE_STAGES) as unit:
             finish = conclude(unit)
         took = time.perf_counter() - began
         if not isinstance(finish, Advance):

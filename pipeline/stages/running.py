@@ -35,6 +35,10 @@ from pipeline.stages.ending import end_if_settled, ended
 from pipeline.stages.opening import emit_end
 
 DETAIL_LENGTH = 4000
+DURABLE_STAGES = frozenset({Stage.EXECUTE})
+"""Only these wait for the disk. A permit that a power cut forgets allows nothing; the transaction that sends its order
+is durable, and takes everything with it that was committed before: docs/decisions/0006.
+"""
 
 Conclusion = Callable[[Unit], StageEnd]
 """What a stage does inside the transaction, once its work outside is done."""
@@ -169,7 +173,7 @@ class Runner:
     ) -> StageEnd | None:
         """Commit the stage's end. None when another delivery had concluded it first."""
         gone: Decision | None = None
-        with self.ledger.begin(durable=stage in (Stage.VALIDATE, Stage.EXECUTE)) as unit:
+        with self.ledger.begin(durable=stage in DURABLE_STAGES) as unit:
             locked = unit.decisions.lock(decision.decision_id)
             if locked is None or not locked.is_open:
                 return None

@@ -46,7 +46,7 @@ from tests.unit.governor.worlds import (
 D = Decimal
 LONG = bool(os.environ.get("TEST_LONG"))
 """With TEST_LONG=1: 100,000 generated inputs and every subset of missing ones; some minutes."""
-EXAMPLES = 18_000 if LONG else 300
+EXAMPLES = 45_000 if LONG else 300
 
 
 class Evil:
@@ -176,7 +176,7 @@ def test_a_spoiled_world_is_never_admitted(view: WorldView) -> None:
     _assert_denied(judged(an_intent(), view))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2000 if LONG else 200, deadline=None)
 @given(st.tuples(rubbish, rubbish, rubbish, rubbish, rubbish))
 def test_rubbish_in_every_place_is_never_admitted(everything: tuple[Any, ...]) -> None:
     """Also when not even the types are right."""
