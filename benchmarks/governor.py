@@ -1,7 +1,8 @@
-"""What the governor's checks of one intent cost, with and without their transaction: `python -m benchmarks.governor`.
+"""What the governor's checks of one intent cost, with and without their transaction: `python -m
+benchmarks.governor`.
 
-The ledger is filled first as after a busy day: positions, permits, several thousand orders. Then one intent after
-another is validated by the real stage, in its transaction, as a worker does it.
+The ledger is filled first as after a busy day: positions, permits, several thousand orders. Then one intent
+after another is validated by the real stage, in its transaction, as a worker does it.
 """
 
 from __future__ import annotations
@@ -176,7 +177,9 @@ class Bench:
             yield made, evaluated(made, intent(number, SystemClock().now()))
 
     def whole(self, made: Decision, before: StageRecord) -> float:
-        """Seconds of the stage's transaction: lock, view, every check, verdicts, permit, commit. It must permit."""
+        """Seconds of the stage's transaction: lock, view, every check, verdicts, permit, commit. It must
+        permit.
+        """
         conclude = self.stage(made, before)
         began = time.perf_counter()
         with self.ledger.begin(durable=Stage.VALIDATE in DURABLE_STAGES) as unit:

@@ -40,8 +40,8 @@ class ExchangeSettings(Section):
 
 
 class UniverseSettings(Section):
-    """The symbols that may be traded: those of `symbols`, which `TRADING_SYMBOLS` (comma-separated) overrides, or the
-    `top_by_volume` ones whose volume is at least `min_volume_usdt`.
+    """The symbols that may be traded: those of `symbols`, which `TRADING_SYMBOLS` (comma-separated)
+    overrides, or the `top_by_volume` ones whose volume is at least `min_volume_usdt`.
     """
 
     symbols: tuple[str, ...] = ()

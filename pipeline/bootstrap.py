@@ -115,7 +115,9 @@ class Pipeline:
         return self._universe.get()
 
     def universe_report(self) -> UniverseReport:
-        """The universe as it would be made now: for each name, why it is in or out. Raises: ExchangeUnavailable."""
+        """The universe as it would be made now: for each name, why it is in or out. Raises:
+        ExchangeUnavailable.
+        """
         return self.universe_keeper.report()
 
     @cached_property
@@ -280,7 +282,9 @@ class Pipeline:
         return Remembered(lambda: self.safeguarding.beat(process, self.config_hash), often)
 
     def take_part(self) -> None:
-        """Before a process works on a decision it says which configuration it has. Raises: LedgerUnavailable."""
+        """Before a process works on a decision it says which configuration it has. Raises:
+        LedgerUnavailable.
+        """
         self._beats.get()
 
     @cached_property
@@ -346,7 +350,9 @@ class Pipeline:
         return Sweeper(self.ledger, self.clock, self.events, options, publish)
 
     def refresh_equity(self) -> Equity:
-        """Ask the exchange, record the answer, and look at the latches of losses. Raises: ExchangeUnavailable, ExchangeRefused."""
+        """Ask the exchange, record the answer, and look at the latches of losses. Raises:
+        ExchangeUnavailable, ExchangeRefused.
+        """
         return self.safeguarding.refresh_equity()
 
     def open_decisions(self, wanted: Iterable[DecisionId]) -> list[Decision]:

@@ -1,4 +1,6 @@
-"""Celery's consumer, which also says as a security event what it refuses: messages that none of ours published."""
+"""Celery's consumer, which also says as a security event what it refuses: messages that none of ours
+published.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,10 @@ from pipeline.trace.events import LoggedEvents
 LONGEST = 300
 
 
-class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery has no types
-    """Named in Celery's settings as the worker's consumer. Refused messages are acknowledged: they never come again."""
+class Consumer(consumer.Consumer):
+    """Named in Celery's settings as the worker's consumer. Refused messages are acknowledged: they never
+    come again.
+    """
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         _tell("a message whose content cannot be read", repr(exc))

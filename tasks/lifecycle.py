@@ -46,7 +46,9 @@ def warm_up(**_: object) -> None:
 
 
 @task_failure.connect
-def name_unfitting(sender: Any = None, exception: BaseException | None = None, task_id: str = "", **_: object) -> None:
+def name_unfitting(
+    sender: Any = None, exception: BaseException | None = None, task_id: str = "", **_: object
+) -> None:
     """A call with arguments that its task does not take was made by hand, or by somebody who means harm."""
     if isinstance(exception, TypeError) and sender is not None:
         what = f"a message for {sender.name} failed on its arguments; nothing was done"

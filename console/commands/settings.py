@@ -19,8 +19,8 @@ config = typer.Typer(help="The settings as they are now.", no_args_is_help=True)
 
 
 def universe(as_json: AsJson = False) -> None:
-    """The symbols that may be traded, and why each name is in or out. Exit code 1 when a name of the list is out,
-    or nothing is in.
+    """The symbols that may be traded, and why each name is in or out. Exit code 1 when a name of the list
+    is out, or nothing is in.
     """
     report = pipeline_of(load()).universe_report()
     if as_json:

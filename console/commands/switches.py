@@ -114,7 +114,9 @@ def trading(state: Annotated[Wanted, typer.Argument(case_sensitive=False)], reas
 
 
 def latches(as_json: AsJson = False) -> None:
-    """What stays denied until somebody re-arms it, and the circuit breaker. Exit code 1 when something is on."""
+    """What stays denied until somebody re-arms it, and the circuit breaker. Exit code 1 when something is
+    on.
+    """
     book = opened()
     account = f"{book.settings.mode}-{book.settings.exchange.account}"
     with book.ledger.read() as unit:

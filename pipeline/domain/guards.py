@@ -1,4 +1,5 @@
-"""What the governor remembers between decisions: latches, marks of the equity, comparisons, configurations."""
+"""What the governor remembers between decisions: latches, marks of the equity, comparisons, configurations.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ LATCHES = (CheckCode.DAILY_LOSS, CheckCode.DRAWDOWN, CheckCode.LATCHED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latch:
-    """How a latch stands since its last change: tripped with `reason`, or re-armed by somebody for `reason`."""
+    """How a latch stands since its last change: tripped with `reason`, or re-armed by somebody for
+    `reason`.
+    """
 
     account: str
     code: CheckCode
@@ -28,7 +31,9 @@ class Latch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """Equity at the start of the UTC day `day` and its highest value, both since their latch was last re-armed."""
+    """Equity at the start of the UTC day `day` and its highest value, both since their latch was last re-
+    armed.
+    """
 
     account: str
     day: datetime
@@ -101,9 +106,11 @@ class UniverseRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What the account ordered lately. Attempts count, also refused ones; `on_symbol` are those on one symbol.
+    """What the account ordered lately. Attempts count, also refused ones; `on_symbol` are those on one
+    symbol.
 
-    `rejects`, `unknowns`, `on_symbol` and `losses` (positions closed below their cost) are of the latch window.
+    `rejects`, `unknowns`, `on_symbol` and `losses` (positions closed below their cost) are of the latch
+    window.
     """
 
     last_second: int
@@ -118,7 +125,9 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookback:
-    """How far back the governor looks: for rejects, repeats and losses, and for other processes' configurations."""
+    """How far back the governor looks: for rejects, repeats and losses, and for other processes'
+    configurations.
+    """
 
     latch_window: timedelta = timedelta(minutes=10)
     config_seen_within: timedelta = timedelta(minutes=1)

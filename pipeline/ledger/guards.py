@@ -60,7 +60,8 @@ _NOTE = plain_insert(switch_events).inline()
 
 
 class SqlGuards(Repository):
-    """Fulfils `ports.Guards`. Who changed a latch or the breaker, when and why, is kept in `switch_events`."""
+    """Fulfils `ports.Guards`. Who changed a latch or the breaker, when and why, is kept in `switch_events`.
+    """
 
     __slots__ = ()
 
@@ -128,7 +129,7 @@ class SqlGuards(Repository):
         self._connection.execute(_SAVE_UNIVERSE, values)
         return before is None or before.version != record.version
 
-    def _note(self, scope: str, name: str, became: str, reason: str, *, by: str, at: datetime) -> None:  # noqa: PLR0917 - one row
+    def _note(self, scope: str, name: str, became: str, reason: str, *, by: str, at: datetime) -> None:
         event = {"scope": scope, "name": name, "became": became, "reason": reason, "set_by": by, "at": at}
         self._connection.execute(_NOTE, event)
 

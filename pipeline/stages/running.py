@@ -36,8 +36,8 @@ from pipeline.stages.opening import emit_end
 
 DETAIL_LENGTH = 4000
 DURABLE_STAGES = frozenset({Stage.EXECUTE})
-"""Only these wait for the disk. A permit that a power cut forgets allows nothing; the transaction that sends its order
-is durable, and takes everything with it that was committed before: docs/decisions/0006.
+"""Only these wait for the disk. A permit that a power cut forgets allows nothing; the transaction that
+sends its order is durable, and takes everything with it that was committed before: docs/decisions/0006.
 """
 
 Conclusion = Callable[[Unit], StageEnd]
@@ -123,7 +123,8 @@ class Runner:
         return Handoff(after, decision) if wanted and after is not None else None
 
     def _mind_replay(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
-        """What the broker delivers again, and what upkeep publishes again, says so: this was somebody else."""
+        """What the broker delivers again, and what upkeep publishes again, says so: this was somebody else.
+        """
         if stage is Stage.EXECUTE and delivery.attempt == 1:
             self.events.emit(
                 EventName.SECURITY,

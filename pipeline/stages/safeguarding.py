@@ -1,4 +1,6 @@
-"""The upkeep of what the governor looks at: equity, comparison with the exchange, breaker, and who takes part."""
+"""The upkeep of what the governor looks at: equity, comparison with the exchange, breaker, and who takes
+part.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,6 @@ from pipeline.execution.cancelling import cancel_covered
 from pipeline.governor.breaker import BreakerRules, Ended, Overload, overload
 from pipeline.governor.view import Limits
 from pipeline.stages.remembering import alert, keep_marks, tell
-
 
 NEWEST_PART = 5
 """The breaker closes on what the newest fifth of its window says: soon after its cause is gone."""

@@ -1,4 +1,6 @@
-"""Keeping the universe: made on a schedule, stored in the ledger, and the same for everybody who reads it there."""
+"""Keeping the universe: made on a schedule, stored in the ledger, and the same for everybody who reads it
+there.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ MISSED_CHECKS = 3
 
 @dataclass(frozen=True, slots=True)
 class UniverseKeeper:
-    """Makes the universe of an account, and remembers each version. `volumes`: by symbol, of 24 h, in quote."""
+    """Makes the universe of an account, and remembers each version. `volumes`: by symbol, of 24 h, in
+    quote.
+    """
 
     ledger: Ledger
     market: MarketData
@@ -32,7 +36,9 @@ class UniverseKeeper:
     check_every: timedelta
 
     def current(self) -> Universe:
-        """The version in force. Raises: ExchangeUnavailable, ExchangeRefused when it must be made and cannot."""
+        """The version in force. Raises: ExchangeUnavailable, ExchangeRefused when it must be made and
+        cannot.
+        """
         with self.ledger.read() as unit:
             kept = unit.guards.universe(self.account)
         if kept is None or kept.key != self.wanted.key or self._is_old(kept):
@@ -40,7 +46,9 @@ class UniverseKeeper:
         return Universe(kept.symbols, kept.version)
 
     def report(self) -> UniverseReport:
-        """The universe as it would be made now; writes nothing. Raises: ExchangeUnavailable, ExchangeRefused."""
+        """The universe as it would be made now; writes nothing. Raises: ExchangeUnavailable,
+        ExchangeRefused.
+        """
         instruments = self.market.instruments()
         if self.wanted.top:
             return ranked(self.volumes(), self.wanted, instruments)

@@ -1,4 +1,6 @@
-"""Whoever can write to Redis can push anything into the execute queue. It places no order and ends no worker."""
+"""Whoever can write to Redis can push anything into the execute queue. It places no order and ends no
+worker.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,8 @@ def processes_of(chain: ChainProcesses) -> set[int]:
 
 TAMPERED = {
     "the signature": "UPDATE permits SET signature = replace(signature, substr(signature, 1, 4), '0000')",
-    "the order": """UPDATE stages SET output = replace(output, '"qty":"', '"qty":"1') WHERE stage = 'evaluate'""",
+    "the order": """UPDATE stages SET output = replace(output, '"qty":"', '"qty":"1')
+        WHERE stage = 'evaluate'""",
 }
 
 

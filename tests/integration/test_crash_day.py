@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
@@ -26,7 +25,7 @@ from pipeline.domain.switches import TradingState
 from pipeline.stages.opening import PassRequest
 from pipeline.trace.events import RecordedEvents
 from tests.support.processes import ROOT
-from tests.support.servers import Simulator
+from tests.support.servers import RedisServer, Simulator
 
 DATA = ROOT.parent / "shared" / "data"
 pytestmark = [
@@ -64,13 +63,13 @@ class RecordedTime:
 
 
 @pytest.fixture(scope="module")
-def replayed(tmp_path_factory: pytest.TempPathFactory, redis_server: object) -> Iterator[Pipeline]:
+def replayed(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[Pipeline]:
     """The pipeline after two hours around the crash; from step to step one more symbol takes part."""
     simulator = Simulator("--data", str(DATA), "--start", START.isoformat())
     clock = RecordedTime(simulator.url)
     env = {
         "HOME": str(tmp_path_factory.mktemp("home")),
-        "REDIS_URL": redis_server.url,  # type: ignore[attr-defined]
+        "REDIS_URL": redis_server.url,
         "SIMULATOR_URL": simulator.url,
         "EXCHANGE_API_KEY": "sim-key",
         "EXCHANGE_API_SECRET": "sim-secret",
@@ -185,7 +184,7 @@ def test_every_denial_is_explained_by_its_trace(replayed: Pipeline) -> None:
     assert denied
     for decision in denied:
         told = story(replayed.ledger, decision.decision_id)
-        checks = {check["code"]: check for check in told["checks"]}
+        checks = {check["code"]: check for check in v_rows(told["checks"])}
         reason = checks[str(decision.reason)]
         assert not reason["ok"]
         assert reason["value"]
@@ -193,8 +192,15 @@ def test_every_denial_is_explained_by_its_trace(replayed: Pipeline) -> None:
         assert told["orders"] == []
 
 
+def v_rows(value: object) -> list[dict[str, object]]:
+    assert isinstance(value, list)
+    return value
+
+
 def test_the_crash_itself_is_what_denies(replayed: Pipeline) -> None:
-    """With prices down by half within one bar nobody knows what they are worth; and the day's loss is enough."""
+    """With prices down by half within one bar nobody knows what they are worth; and the day's loss is
+    enough.
+    """
     after = datetime(2025, 10, 10, 21, 30, tzinfo=UTC)
     with replayed.ledger.read() as unit:
         blocked = [each for each in unit.decisions.latest(limit=1000) if each.outcome is Outcome.BLOCKED]

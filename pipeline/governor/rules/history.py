@@ -26,7 +26,9 @@ UNKNOWN_WEIGHT = 3
 
 
 def daily_loss(_: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
-    """Denies when equity is more than `max_daily_loss_pct` below the start of the UTC day, or that latch is on."""
+    """Denies when equity is more than `max_daily_loss_pct` below the start of the UTC day, or that latch is
+    on.
+    """
     marks = _marks(view)
     return _loss(CheckCode.DAILY_LOSS, view, marks.day_start if marks else None, limits.max_daily_loss_pct)
 

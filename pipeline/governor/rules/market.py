@@ -50,7 +50,7 @@ def _is_timeframe(seconds: object) -> TypeGuard[int]:
 def data_jump(intent: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
     """Denies when the price moved more than `max_jump_bps` within one of the signal's last bars, or since."""
     jump, market = view.bar_jump_bps, touch(view)
-    if not (isinstance(jump, Decimal) and is_finite(jump)) or market is None:
+    if not (isinstance(jump, Decimal) and is_finite(jump) and jump >= 0) or market is None:
         value = "bars unknown" if market is not None else "no reference price"
         return deny(CheckCode.DATA_JUMP, value, _bps(limits.max_jump_bps))
     since = abs(market.mid - intent.decision_price) / intent.decision_price * 10_000

@@ -61,7 +61,11 @@ def _is_level(value: object) -> bool:
 
 def _is_minimum(value: object) -> bool:
     """None or 0 where the exchange asks for nothing."""
-    return value is None or (isinstance(value, Decimal) and value.is_finite() and value >= 0)
+    return (
+        value is None
+        or _is_amount(value)
+        or (isinstance(value, Decimal) and value.is_finite() and value == 0)
+    )
 
 
 def _is_score(value: object) -> bool:
@@ -166,9 +170,9 @@ def min_notional(intent: Intent, view: WorldView, _: Limits) -> CheckVerdict:
     value = amount(intent.notional, "USDT")
     if instrument is None:
         return deny(CheckCode.MIN_NOTIONAL, value, "no usable instrument")
-    enough = intent.notional >= instrument.min_notional
+    least = max(instrument.min_notional, intent.min_notional or Decimal(0))
     return verdict(
-        CheckCode.MIN_NOTIONAL, enough, value, f"at least {amount(instrument.min_notional, 'USDT')}"
+        CheckCode.MIN_NOTIONAL, intent.notional >= least, value, f"at least {amount(least, 'USDT')}"
     )
 
 

@@ -1,4 +1,6 @@
-"""Rules about ourselves: whether ledger and exchange agree, all hosts run one configuration, and the clock is right."""
+"""Rules about ourselves: whether ledger and exchange agree, all hosts run one configuration, and the clock
+is right.
+"""
 
 from __future__ import annotations
 

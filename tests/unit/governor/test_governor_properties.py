@@ -97,6 +97,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Decimal) and value.is_finite() and value >= 0
 
 
+def _is_small(name: str, value: Decimal) -> bool:
+    return name == "clock_offset_s" or value >= 0
+
+
 def _is_sound(source: Any, name: str, value: Any) -> bool:
     """What by chance is nothing wrong there: a text, no level, an empty list, 0 of something held."""
     if isinstance(source, Intent):
@@ -104,12 +108,22 @@ def _is_sound(source: Any, name: str, value: Any) -> bool:
             name in {"strategy", "reason"} and isinstance(value, str) and (value.strip() or name == "reason")
         )
         is_score = name == "score" and _is_number(value) and value <= 1
-        return bool(is_text or is_score or (name in {"stop_loss", "take_profit"} and value is None))
+        is_minimum = name == "min_notional" and (value is None or (_is_number(value) and value <= D(1000)))
+        return bool(
+            is_minimum or is_text or is_score or (name in {"stop_loss", "take_profit"} and value is None)
+        )
     if isinstance(source, Safeguards):
         return name == "latches" and isinstance(value, (list, str, bytes, dict, set)) and not value
     if isinstance(source, Activity):
         return isinstance(value, int) and 0 <= value <= 1
     if isinstance(source, WorldView):
+        if name in {"clock_offset_s", "bar_jump_bps"}:
+            return (
+                isinstance(value, Decimal)
+                and value.is_finite()
+                and abs(value) <= 2
+                and _is_small(name, value)
+            )
         return value == [] and name in {"positions", "unsettled", "reserving", "recent", "kill_switches"}
     return _is_number(value)
 

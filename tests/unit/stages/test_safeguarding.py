@@ -1,4 +1,6 @@
-"""What the governor remembers: latches that people re-arm, the comparison with the exchange, the universe, the breaker."""
+"""What the governor remembers: latches that people re-arm, the comparison with the exchange, the universe,
+the breaker.
+"""
 
 from __future__ import annotations
 
