@@ -118,6 +118,9 @@ class SlotScheduler(Scheduler):
             Upkeep("tasks.sweep", timedelta(seconds=chain.sweep_every_s)),
             Upkeep("tasks.resolve", timedelta(seconds=chain.resolve_every_s)),
             Upkeep("tasks.refresh_equity", timedelta(seconds=chain.equity_every_s)),
+            Upkeep("tasks.reconcile", timedelta(seconds=chain.reconcile_every_s)),
+            Upkeep("tasks.guard", timedelta(seconds=chain.guard_every_s)),
+            Upkeep("tasks.check_universe", timedelta(seconds=self._here.settings.universe.check_every_s)),
         ]
 
     @property

@@ -12,6 +12,7 @@ from config.layers import LOADER, Layer, Said
 from config.problems import Problems, shown
 
 PREFIX = "THROUGHLINE_"
+SYMBOLS = "TRADING_SYMBOLS"
 
 
 def read_environment(env: Mapping[str, str], problems: Problems) -> Layer:
@@ -29,6 +30,8 @@ def read_environment(env: Mapping[str, str], problems: Problems) -> Layer:
                 "one of them, or the same value in both",
             )
         layer.setdefault(key.name, said)
+    if env.get(SYMBOLS):  # a list given by hand stands above a universe that makes itself
+        layer.setdefault("universe.top_by_volume", Said(0, f"variable {SYMBOLS}", SYMBOLS))
     return layer
 
 

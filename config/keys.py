@@ -42,6 +42,7 @@ UNITS = {
     "_usdt": "USDT",
     "_bps": "basis points",
     "_bars": "bars",
+    "_pct": "%",
 }
 
 

@@ -40,9 +40,14 @@ class ExchangeSettings(Section):
 
 
 class UniverseSettings(Section):
-    """The symbols that may be traded. `TRADING_SYMBOLS` (comma-separated) overrides `symbols`."""
+    """The symbols that may be traded: those of `symbols`, which `TRADING_SYMBOLS` (comma-separated)
+    overrides, or the `top_by_volume` ones whose volume is at least `min_volume_usdt`.
+    """
 
     symbols: tuple[str, ...] = ()
+    top_by_volume: Annotated[int, Field(ge=0, le=2000)] = 0
+    min_volume_usdt: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = Decimal("10000000")
+    check_every_s: Annotated[float, Field(ge=1)] = 60.0
     block: tuple[str, ...] = ()
 
 
@@ -74,6 +79,8 @@ class ChainSettings(Section):
     sweep_every_s: Annotated[float, Field(ge=0.5)] = 2.0
     equity_every_s: Annotated[float, Field(ge=0.5)] = 10.0
     resolve_every_s: Annotated[float, Field(ge=0.5)] = 2.0
+    reconcile_every_s: Annotated[float, Field(ge=0.5)] = 10.0
+    guard_every_s: Annotated[float, Field(ge=0.5)] = 1.0
     soft_time_limit_s: Positive = 20.0
     hard_time_limit_s: Positive = 25.0
     visibility_timeout_s: Annotated[int, Field(ge=10, le=60)] = 60
@@ -120,6 +127,23 @@ class GovernorSettings(Section):
     max_position_notional_usdt: PositiveDecimal = Decimal("2000")
     max_exposure_usdt: PositiveDecimal = Decimal("10000")
     duplicate_within_s: Positive = 30.0
+    max_jump_bps: PositiveDecimal = Decimal("1000")
+    max_daily_loss_pct: Annotated[Decimal, Field(gt=0, le=100)] = Decimal("5")
+    max_drawdown_pct: Annotated[Decimal, Field(gt=0, le=100)] = Decimal("20")
+    max_orders_per_s: Annotated[int, Field(ge=1)] = 10
+    max_orders_per_minute: Annotated[int, Field(ge=1)] = 120
+    max_orders_per_day: Annotated[int, Field(ge=1)] = 5000
+    cooldown_after_loss_s: Annotated[float, Field(ge=0)] = 60.0
+    max_rejects: Annotated[int, Field(ge=0)] = 10
+    max_repeats: Annotated[int, Field(ge=0)] = 20
+    max_kill_score: Annotated[int, Field(ge=0)] = 30
+    latch_window_s: Positive = 600.0
+    reconciled_max_age_s: Positive = 60.0
+    max_clock_skew_s: Positive = 2.0
+    config_seen_within_s: Positive = 60.0
+    breaker_share: Fraction = Decimal("0.9")
+    breaker_window_s: Positive = 300.0
+    breaker_min_decisions: Annotated[int, Field(ge=1)] = 20
 
 
 class ExecutionSettings(Section):

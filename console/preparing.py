@@ -83,6 +83,7 @@ def _record(pipeline: Pipeline, overridden: Sequence[Override]) -> TradingState:
     """The run in ledger, log and `sessions/`; an account that was never seen gets its trading state."""
     first, now = _is_new(pipeline), pipeline.clock.now()
     pipeline.refresh_equity()
+    pipeline.safeguarding.reconcile()
     with pipeline.ledger.begin() as unit:
         run = runs.begin(unit, pipeline.settings, overridden, account=pipeline.account, at=now)
         if first:

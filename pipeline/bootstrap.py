@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from config.home import local_key
 from config.settings import Settings
 from config.snapshot import config_hash
 from pipeline.domain.decisions import Decision, End, Mode, Stage
-from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Transient
 from pipeline.domain.events import EventName, Events
+from pipeline.domain.guards import Lookback
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.instruments import plain
 from pipeline.domain.outcomes import EndReason
@@ -26,13 +28,12 @@ from pipeline.domain.positions import Equity
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
 from pipeline.exchange.ccxt_adapter import CcxtExchange, ExchangeOptions, connect
 from pipeline.exchange.wire import WireOptions
-from pipeline.execution.accounts import refresh_equity
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.resolver import Resolver
 from pipeline.execution.router import OrderRouter
-from pipeline.governor import universe as universes
+from pipeline.governor.breaker import BreakerRules
 from pipeline.governor.permits import PermitAuthority, Valid
-from pipeline.governor.universe import Universe, UniverseReport
+from pipeline.governor.universe import Universe, UniverseReport, Wanted
 from pipeline.governor.view import Limits
 from pipeline.ledger.sql import SqlLedger
 from pipeline.market.source import CandleSource
@@ -42,7 +43,9 @@ from pipeline.stages.execute import Execute
 from pipeline.stages.fetch import Fetch
 from pipeline.stages.opening import Opened, Opener, OpeningTerms, PassRequest
 from pipeline.stages.running import Runner, StageFunction
+from pipeline.stages.safeguarding import Safeguarding
 from pipeline.stages.sweeping import Sweeper, SweepOptions
+from pipeline.stages.universe import UniverseKeeper
 from pipeline.stages.validate import Validate
 from pipeline.strategies import registry
 from pipeline.strategies.interface import AnyStrategy
@@ -55,6 +58,10 @@ Answer = TypeVar("Answer")
 
 SPARE_BARS = 20
 """How many bars more than a window needs are stored: a later stage finds the same bars when newer ones have come."""
+UNIVERSE_SEEN_EVERY_S = 5.0
+"""How long a process goes on with the universe that it read in the ledger."""
+
+HEARTBEAT_EVERY_S = 5.0
 
 SENDER_SLACK_S = 2.0
 """How much longer than a request may take its sender is believed to be alive."""
@@ -99,20 +106,42 @@ class Pipeline:
     # -- the universe -----------------------------------------------------------------------------------------
 
     @cached_property
-    def _universe(self) -> Remembered[UniverseReport]:
-        wanted = self.settings.universe
+    def _universe(self) -> Remembered[Universe]:
         return Remembered(
-            lambda: universes.build(wanted.symbols, wanted.block, self.exchange.instruments()),
-            self.settings.exchange.instruments_max_age_s,
+            self.universe_keeper.current, min(UNIVERSE_SEEN_EVERY_S, self.settings.universe.check_every_s)
         )
 
     def universe(self) -> Universe:
-        """The symbols that may be traded now. Raises: ExchangeUnavailable before the first look at the exchange."""
-        return self._universe.get().universe
+        """The symbols that may be traded now, as every process sees them in the ledger.
+
+        Raises: ExchangeUnavailable, ExchangeRefused before the first look at the exchange; LedgerUnavailable.
+        """
+        return self._universe.get()
 
     def universe_report(self) -> UniverseReport:
-        """The universe with, for each name, why it is in or out. Raises: ExchangeUnavailable."""
-        return self._universe.get()
+        """The universe as it would be made now: for each name, why it is in or out. Raises:
+        ExchangeUnavailable.
+        """
+        return self.universe_keeper.report()
+
+    @cached_property
+    def universe_keeper(self) -> UniverseKeeper:
+        told = self.settings.universe
+        return UniverseKeeper(
+            ledger=self.ledger,
+            market=self.exchange,
+            volumes=self.exchange.volumes,
+            clock=self.clock,
+            events=self.events,
+            account=self.account,
+            wanted=Wanted(
+                symbols=told.symbols,
+                block=told.block,
+                top=told.top_by_volume,
+                min_volume=told.min_volume_usdt,
+            ),
+            check_every=timedelta(seconds=told.check_every_s),
+        )
 
     def canonical(self, name: str) -> str:
         """The symbol that `name` means, in any usual spelling.
@@ -137,7 +166,7 @@ class Pipeline:
     def _universe_version(self) -> str:
         try:
             return self.universe().version
-        except ExchangeUnavailable:
+        except (ExchangeUnavailable, ExchangeRefused):
             return ""
 
     @cached_property
@@ -224,15 +253,63 @@ class Pipeline:
         return Validate(
             market=self.exchange,
             universe=self.universe,
-            limits=Limits.of(self.settings.governor),
+            limits=self.limits,
             authority=self.authority,
+            lookback=self._lookback,
+            config_hash=self.config_hash,
             trigger=self.timeframes[0],
             clock=self.clock,
             events=self.events,
         )
 
     def _execute(self) -> Execute:
-        return Execute(self.ledger, self.router)
+        return Execute(self.ledger, self.router, self._after_fill)
+
+    def _after_fill(self) -> None:
+        """What was bought is in the next decision's equity. Upkeep asks again soon if this fails."""
+        try:
+            self.refresh_equity()
+        except (Transient, ExchangeRefused) as error:
+            self.events.emit(EventName.UPKEEP_FAILED, what="equity after a fill", problem=str(error))
+
+    @cached_property
+    def limits(self) -> Limits:
+        return Limits.of(self.settings.governor)
+
+    @cached_property
+    def _lookback(self) -> Lookback:
+        governor = self.settings.governor
+        return Lookback(
+            latch_window=timedelta(seconds=governor.latch_window_s),
+            config_seen_within=timedelta(seconds=governor.config_seen_within_s),
+        )
+
+    @cached_property
+    def safeguarding(self) -> Safeguarding:
+        governor = self.settings.governor
+        rules = BreakerRules(share=governor.breaker_share, min_decisions=governor.breaker_min_decisions)
+        return Safeguarding(
+            ledger=self.ledger,
+            venue=self.exchange,
+            clock=self.clock,
+            events=self.events,
+            account=self.account,
+            limits=self.limits,
+            breaker_rules=rules,
+            breaker_window=timedelta(seconds=governor.breaker_window_s),
+        )
+
+    @cached_property
+    def _beats(self) -> Remembered[None]:
+        process = f"{socket.gethostname()}/{self.pid}"
+        often = min(HEARTBEAT_EVERY_S, self.settings.governor.config_seen_within_s / 4)
+        return Remembered(lambda: self.safeguarding.beat(process, self.config_hash), often)
+
+    def take_part(self) -> None:
+        """Before a process works on a decision it says which configuration it has. Raises:
+        LedgerUnavailable.
+        """
+        self._beats.get()
 
     @cached_property
     def windows(self) -> CandleSource:
@@ -300,8 +377,10 @@ class Pipeline:
         return Sweeper(self.ledger, self.clock, self.events, options, publish)
 
     def refresh_equity(self) -> Equity:
-        """Ask the exchange and record the answer. Raises: ExchangeUnavailable, ExchangeRefused."""
-        return refresh_equity(self.ledger, self.exchange, self.events)
+        """Ask the exchange, record the answer, and look at the latches of losses. Raises:
+        ExchangeUnavailable, ExchangeRefused.
+        """
+        return self.safeguarding.refresh_equity()
 
     def open_decisions(self, wanted: Iterable[DecisionId]) -> list[Decision]:
         """Those of the wanted decisions that have not ended, each once."""
@@ -332,14 +411,14 @@ class Remembered(Generic[Answer]):
 
     def __init__(self, ask: Callable[[], Answer], max_age_s: float) -> None:
         self._ask, self._max_age_s = ask, max_age_s
-        self._answer: Answer | None = None
+        self._answers: list[Answer] = []
         self._asked_at = 0.0
 
     def get(self) -> Answer:
         """Raises: whatever asking raises."""
-        if self._answer is None or time.monotonic() - self._asked_at > self._max_age_s:
-            self._answer, self._asked_at = self._ask(), time.monotonic()
-        return self._answer
+        if not self._answers or time.monotonic() - self._asked_at > self._max_age_s:
+            self._answers, self._asked_at = [self._ask()], time.monotonic()
+        return self._answers[0]
 
 
 def exchange_options(settings: Settings) -> ExchangeOptions:

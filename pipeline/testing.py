@@ -85,6 +85,7 @@ class FakeMarketData:
     ask: Decimal = Decimal("60000.1")
     unavailable: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
+    traded: dict[str, Decimal] = field(default_factory=dict)
 
     def instruments(self) -> Instruments:
         self._answer("instruments", "")
@@ -104,6 +105,10 @@ class FakeMarketData:
         self._answer("quote", symbol)
         self.known.find(symbol)
         return FakeQuote(self.bid, self.ask, self.clock.now())
+
+    def volumes(self) -> dict[str, Decimal]:
+        self._answer("volumes", "")
+        return dict(self.traded)
 
     def _answer(self, question: str, about: str) -> None:
         self.asked.append((question, about))

@@ -19,6 +19,8 @@ from tasks.services import services
 
 log = logging.getLogger(__name__)
 
+LONGEST = 300
+
 SHAPE: dict[str, type | tuple[type, ...]] = {
     "id": str,
     "task": str,
@@ -40,14 +42,23 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
 
 
 class CarefulConsumer(Consumer):
-    """Celery's own, but for what it does with rubbish."""
+    """Celery's own, but for what it does with rubbish: nothing, and it says so as a security event."""
 
-    connection_errors: tuple[type[Exception], ...]
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        _tell("a message whose content cannot be read", repr(exc))
+        super().on_decode_error(message, exc)
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # Text in a queue that is no envelope at all is gone from it when reading it fails: connecting anew is enough.
-        self.connection_errors = (*self.connection_errors, ValueError, TypeError)
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        _tell("a message that is no task", repr(message.headers))
+        super().on_unknown_message(body, message)
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        _tell("a message for a task that does not exist", repr(exc))
+        super().on_unknown_task(body, message, exc)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        _tell("a message that is no valid task", repr(exc))
+        super().on_invalid_task(body, message, exc)
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Message], None]:
         """What is called with each message."""
@@ -65,8 +76,11 @@ class CarefulConsumer(Consumer):
     def _drop(self, message: Message, problem: str) -> None:
         message.reject_log_error(log, self.connection_errors)  # type: ignore[no-untyped-call]  # kombu has no types
         queue = (message.delivery_info or {}).get("routing_key")
-        told = f"a message that is no task was dropped: {problem}"
-        services().events.emit(EventName.SECURITY, what=told, queue=queue)
+        _tell("a message that is no task", f"{problem}; queue {queue}")
+
+
+def _tell(what: str, problem: str) -> None:
+    services().events.emit(EventName.SECURITY, what=f"{what} was dropped", problem=problem[:LONGEST])
 
 
 def problem_of(message: Message) -> str | None:

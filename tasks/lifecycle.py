@@ -10,6 +10,7 @@ from celery.signals import (
     beat_init,
     celeryd_init,
     setup_logging,
+    task_failure,
     worker_process_init,
     worker_ready,
     worker_shutdown,
@@ -79,3 +80,13 @@ def warm_up(**_: object) -> None:
         services().warm_up()
     except ThroughlineError as error:
         log.warning("not ready yet: %s", error)
+
+
+@task_failure.connect
+def name_unfitting(
+    sender: Any = None, exception: BaseException | None = None, task_id: str = "", **_: object
+) -> None:
+    """A call with arguments that its task does not take was made by hand, or by somebody who means harm."""
+    if isinstance(exception, TypeError) and sender is not None:
+        what = f"a message for {sender.name} failed on its arguments; nothing was done"
+        services().events.emit(EventName.SECURITY, what=what, task_id=task_id, problem=str(exception)[:300])

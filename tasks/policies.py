@@ -34,6 +34,9 @@ POLICIES: dict[str, TaskPolicy] = {
     "tasks.sweep": TaskPolicy(UPKEEP_QUEUE),
     "tasks.resolve": TaskPolicy(UPKEEP_QUEUE),
     "tasks.refresh_equity": TaskPolicy(UPKEEP_QUEUE),
+    "tasks.reconcile": TaskPolicy(UPKEEP_QUEUE),
+    "tasks.guard": TaskPolicy(UPKEEP_QUEUE),
+    "tasks.check_universe": TaskPolicy(UPKEEP_QUEUE),
 }
 
 

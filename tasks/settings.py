@@ -14,6 +14,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     """What Celery is told, made from our own settings."""
     return {
         "broker_url": settings.redis_url,
+        # Rubbish in a queue is dropped: Celery and kombu die of some of it, and the next worker does too.
+        "broker_transport": "tasks.transport:Transport",
+        "worker_consumer": "tasks.consuming:CarefulConsumer",
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
             "visibility_timeout": settings.chain.visibility_timeout_s,
@@ -35,8 +38,6 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_default_queue": UPKEEP_QUEUE,
         "task_create_missing_queues": False,
         "task_routes": {name: {"queue": policy.queue} for name, policy in POLICIES.items()},
-        # Rubbish in a queue is dropped: Celery's own consumer dies of some of it, and the next worker does too.
-        "worker_consumer": "tasks.consuming:CarefulConsumer",
         # Delivery: a message is done when its stage is, and comes back when its worker dies.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,

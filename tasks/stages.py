@@ -49,6 +49,7 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
     decision_id = DecisionId(headers.read(task.request, "decision_id") or "")
     with decision_scope(task.request, stage):
         try:
+            services().take_part()
             handoff = services().runner.run(
                 stage, decision_id, _delivery(task.request, decision_id, stage), symbol
             )

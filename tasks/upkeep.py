@@ -1,7 +1,10 @@
-"""What keeps the chain honest besides its stages: sweeping, resolving, refreshing the equity."""
+"""What keeps the chain honest besides its stages: sweeping, resolving, and all that the governor looks at."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import ExchangeRefused, Transient
 from pipeline.domain.events import EventName
@@ -23,17 +26,49 @@ def resolve() -> int:
     here = services()
     settled = here.resolver.resolve(here.account)
     for decision in here.open_decisions(order.decision_id for order in settled):
-        publish(Stage.EXECUTE, decision)
+        publish(Stage.EXECUTE, decision, attempt=2)  # never the first: that one was handed on by validate
+    if any(order.filled_qty for order in settled):
+        refresh_equity()
     return len(settled)
 
 
 @app.task(name="tasks.refresh_equity")
 def refresh_equity() -> str:
     """Ask the exchange for the account's equity. Without it the governor soon denies everything."""
+    return _told("equity", lambda here: str(here.refresh_equity().equity))
+
+
+@app.task(name="tasks.reconcile")
+def reconcile() -> str:
+    """Compare ledger and exchange. Without it the governor soon denies everything."""
+    return _told(
+        "reconciliation", lambda here: "; ".join(here.safeguarding.reconcile().differences) or "equal"
+    )
+
+
+@app.task(name="tasks.guard")
+def guard() -> str:
+    """Cancel what a kill switch covers, and look at the circuit breaker."""
+
+    def look(here: Pipeline) -> str:
+        cancelled = len(here.safeguarding.cancel_covered())
+        breaker = here.safeguarding.watch_breaker()
+        return f"{cancelled} cancelled, breaker {breaker.reason if breaker else 'closed'}"
+
+    return _told("guard", look)
+
+
+@app.task(name="tasks.check_universe")
+def check_universe() -> str:
+    """Make the universe anew, checked against the exchange."""
+    return _told("universe", lambda here: here.universe_keeper.check().summary)
+
+
+def _told(what: str, work: Callable[[Pipeline], str]) -> str:
+    """The work's answer, or that it failed: upkeep comes again soon."""
     here = services()
     try:
-        equity = here.refresh_equity()
+        return work(here)
     except (Transient, ExchangeRefused) as error:
-        here.events.emit(EventName.UPKEEP_FAILED, what="equity", account=here.account, problem=str(error))
+        here.events.emit(EventName.UPKEEP_FAILED, what=what, account=here.account, problem=str(error))
         return f"unknown: {error}"
-    return str(equity.equity)

@@ -19,7 +19,9 @@ config = typer.Typer(help="The settings as they are now.", no_args_is_help=True)
 
 
 def universe(as_json: AsJson = False) -> None:
-    """The symbols that may be traded, and why each name is in or out. Exit code 1 when one is out."""
+    """The symbols that may be traded, and why each name is in or out. Exit code 1 when a name of the list
+    is out, or nothing is in.
+    """
     report = pipeline_of(load()).universe_report()
     if as_json:
         print_json(_as_record(report))
@@ -32,17 +34,13 @@ def universe(as_json: AsJson = False) -> None:
         console().print(f"\n{escape(report.summary)}; version {report.universe.version}")
         for name in report.unused_blocks:
             console().print(f"[yellow]{escape(name)} on the block list matches nothing[/]")
-    if report.out() or report.unused_blocks:
+    wanted_all = not load().universe.top_by_volume
+    if report.is_empty or report.unused_blocks or (wanted_all and report.out()):
         raise typer.Exit(failures.FINDING)
 
 
 def _as_record(report: UniverseReport) -> dict[str, object]:
-    return {
-        "symbols": report.universe.symbols,
-        "version": report.universe.version,
-        "listings": [each.as_record() for each in report.listings],
-        "unused_blocks": report.unused_blocks,
-    }
+    return report.as_record()
 
 
 @config.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from console.commands.options import AsJson
+from console.commands.options import AsJson, choice
 from console.output import console, print_json, print_table, table
 from console.records import opened, writing
+from pipeline.domain.checks import CheckCode
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.events import EventName
+from pipeline.domain.guards import LATCHES, Latch
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
 from pipeline.domain.timeframes import iso
+from pipeline.stages import remembering
 
 if TYPE_CHECKING:
     from pipeline.bootstrap import Pipeline
@@ -46,6 +50,9 @@ def on(reason: Reason, symbol: ForSymbol = None, strategy: ForStrategy = None) -
         unit.switches.set(switch)
     pipeline.events.emit(EventName.KILL_SWITCH, on=True, switch=as_record(switch))
     console().print(f"kill switch [bold red]on[/]: {_what(scope, name)}")
+    cancelled = pipeline.safeguarding.cancel_covered()  # here and now: the broker may be what is broken
+    if cancelled:
+        console().print(f"cancelled {len(cancelled)} open orders")
 
 
 @kill.command()
@@ -104,6 +111,53 @@ def trading(state: Annotated[Wanted, typer.Argument(case_sensitive=False)], reas
         )
     pipeline.events.emit(EventName.TRADING_STATE, state=wanted, before=before, reason=reason, by=_who())
     console().print(f"trading of {escape(pipeline.account)}: {before} → [bold]{wanted}[/]")
+
+
+def latches(as_json: AsJson = False) -> None:
+    """What stays denied until somebody re-arms it, and the circuit breaker. Exit code 1 when something is
+    on.
+    """
+    book = opened()
+    account = f"{book.settings.mode}-{book.settings.exchange.account}"
+    with book.ledger.read() as unit:
+        known, breaker = unit.guards.latches(account), unit.guards.breaker(account)
+    if as_json:
+        print_json({"latches": [_latch(each) for each in known], "breaker": breaker and asdict(breaker)})
+    elif known:
+        rows = [
+            (each.code, "tripped" if each.tripped else "armed", escape(each.reason), each.changed_by,
+             iso(each.changed_at)) for each in known
+        ]  # fmt: skip
+        print_table(table(("latch", "is", "why", "by", "since"), rows))
+    else:
+        console().print("no latch was ever tripped")
+    if breaker is not None and not as_json:
+        console().print(f"the circuit breaker is open: {escape(breaker.detail)}")
+    if breaker is not None or any(each.tripped for each in known):
+        raise typer.Exit(1)
+
+
+def _latch(latch: Latch) -> dict[str, object]:
+    return {**asdict(latch), "code": latch.code.value, "changed_at": iso(latch.changed_at)}
+
+
+def rearm(
+    latch: Annotated[str, typer.Argument(help="DAILY_LOSS, DRAWDOWN or LATCHED.")], reason: Reason
+) -> None:
+    """Take a latch back, so that positions may be opened again. Exit code 1 when it was not tripped."""
+    code = CheckCode(choice(latch, [*LATCHES], "latch") or "")
+    pipeline = writing()
+    with pipeline.ledger.begin(durable=True) as unit:
+        done = remembering.rearm(
+            unit, pipeline.account, code, by=_who(), reason=reason, now=datetime.now(UTC)
+        )
+    if not done:
+        console().print(f"it was not tripped: {code}")
+        raise typer.Exit(1)
+    pipeline.events.emit(
+        EventName.LATCH, account=pipeline.account, code=code, tripped=False, reason=reason, by=_who()
+    )
+    console().print(f"latch [bold green]armed[/]: {code}")
 
 
 def _scope(pipeline: Pipeline, symbol: str | None, strategy: str | None) -> tuple[KillScope, str]:

@@ -63,6 +63,11 @@ class EventName(StrEnum):
     UNIVERSE = "UNIVERSE"
     TRADING_STATE = "TRADING_STATE"
     KILL_SWITCH = "KILL_SWITCH"
+    LATCH = "LATCH"
+    BREAKER = "BREAKER"
+    RECONCILED = "RECONCILED"
+    ORDER_CANCEL = "ORDER_CANCEL"
+    ALERT = "ALERT"
     SECURITY = "SECURITY"
 
     # processes and their configuration
@@ -87,6 +92,10 @@ LEVELS: dict[EventName, Level] = {
     EventName.ORDER_UNKNOWN: Level.ERROR,
     EventName.TRADING_STATE: Level.WARNING,
     EventName.KILL_SWITCH: Level.WARNING,
+    EventName.LATCH: Level.WARNING,
+    EventName.BREAKER: Level.WARNING,
+    EventName.ORDER_CANCEL: Level.WARNING,
+    EventName.ALERT: Level.ERROR,
     EventName.SECURITY: Level.ERROR,
     EventName.STRATEGY_BROKEN: Level.ERROR,
     EventName.CONFIG_DIFF: Level.WARNING,

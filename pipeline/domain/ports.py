@@ -15,6 +15,7 @@ from typing import Protocol
 
 from pipeline.domain.checks import CheckVerdict
 from pipeline.domain.decisions import Decision, Judgement, Stage, StageRecord
+from pipeline.domain.guards import Activity, Breaker, Heartbeat, Latch, Marks, Reconciliation, UniverseRecord
 from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
 from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import Leg
@@ -31,6 +32,7 @@ __all__ = [
     "Decisions",
     "EquityCurve",
     "Fills",
+    "Guards",
     "Ledger",
     "MarketData",
     "Orders",
@@ -90,6 +92,9 @@ class Decisions(Protocol):
 
     def counts(self, since: datetime | None = None) -> Mapping[str, int]:
         """How many decisions by outcome; open ones under `open`."""
+
+    def reasons(self, account: str, since: datetime) -> Mapping[Reason, int]:
+        """How many decisions that were enqueued since then have ended, by reason."""
 
 
 class Stages(Protocol):
@@ -180,6 +185,14 @@ class Orders(Protocol):
     def recent(self, account: str, symbol: str, since: datetime) -> Sequence[Order]:
         """Orders created since then, newest first."""
 
+    def activity(
+        self, account: str, symbol: str, *, now: datetime, latch_since: datetime, losses_since: datetime
+    ) -> Activity:
+        """What was ordered within the last second, minute and day, and what went wrong since `latch_since`.
+
+        `last_loss_at` is the newest loss on the symbol since `losses_since`.
+        """
+
     def latest(
         self, *, symbol: str | None = None, state: str | None = None, mode: str | None = None, limit: int = 50
     ) -> Sequence[Order]: ...
@@ -261,6 +274,46 @@ class Sessions(Protocol):
         """`session_id, config_hash, account, mode, snapshot, started_at` of the newest."""
 
 
+class Guards(Protocol):
+    """What the governor remembers. Changes of latches and breaker are also rows that only grow."""
+
+    def latches(self, account: str) -> Sequence[Latch]:
+        """Every latch that was ever tripped, as it stands now."""
+
+    def set_latch(self, latch: Latch) -> bool:
+        """Trip it or re-arm it. False when it stands like that already (nothing changes then)."""
+
+    def marks(self, account: str) -> Marks | None: ...
+
+    def save_marks(self, marks: Marks) -> None: ...
+
+    def reconciliation(self, account: str) -> Reconciliation | None: ...
+
+    def save_reconciliation(self, reconciliation: Reconciliation) -> None: ...
+
+    def beat(self, heartbeat: Heartbeat) -> None: ...
+
+    def config_hashes(self, account: str, since: datetime) -> frozenset[str]:
+        """The configurations of all processes that beat since then."""
+
+    def breaker(self, account: str) -> Breaker | None: ...
+
+    def open_breaker(self, breaker: Breaker) -> bool:
+        """False when it is open already; the first reason stays."""
+
+    def close_breaker(self, account: str, *, reason: str, at: datetime) -> bool:
+        """False when it was not open."""
+
+    def universe(self, account: str) -> UniverseRecord | None:
+        """The version in force."""
+
+    def universe_version(self, version: str) -> UniverseRecord | None:
+        """Any version that was ever in force."""
+
+    def save_universe(self, record: UniverseRecord) -> bool:
+        """Put it in force. True when its version is another one than before."""
+
+
 class Unit(Protocol):
     """One transaction's view of the ledger: a small repository for each kind of record."""
 
@@ -284,6 +337,8 @@ class Unit(Protocol):
     def switches(self) -> Switches: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def guards(self) -> Guards: ...
 
     def find_decision(self, text: str) -> DecisionId | None:
         """By decision id (or an unambiguous beginning of one), task id, client order id, the exchange's order id,

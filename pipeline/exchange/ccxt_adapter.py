@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TypeVar
 
 from pipeline.domain.decisions import Mode
@@ -103,6 +104,14 @@ class CcxtExchange:
     def quote(self, symbol: str) -> Quote:
         question = {"symbol": self._market_id(symbol)}
         return self._read("fapiPublicGetTickerBookTicker", question, reading.quote, f"quote of {symbol}")
+
+    def volumes(self) -> Mapping[str, Decimal]:
+        """What was traded of each symbol in the last 24 h, in quote currency.
+
+        Raises: ExchangeUnavailable, ExchangeRefused.
+        """
+        self.instruments()
+        return self._read("fapiPublicGetTicker24hr", {}, self._volumes, "volumes of 24 h")
 
     # ---------------------------------------------------------------------------------- the private side
 
@@ -204,6 +213,10 @@ class CcxtExchange:
         if order.reduce_only:
             question["reduceOnly"] = "true"
         return question
+
+    def _volumes(self, data: object) -> Mapping[str, Decimal]:
+        told = reading.volumes(data)
+        return {self._symbols[name]: volume for name, volume in told.items() if name in self._symbols}
 
     def _holdings(self, data: object) -> Sequence[Holding]:
         return [reading.holding(item, self._symbols) for item in reading.rows(data)]

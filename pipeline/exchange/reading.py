@@ -147,6 +147,17 @@ def quote(data: object) -> BookQuote:
     return BookQuote(bid, ask, instant(book["time"]))
 
 
+def volumes(data: object) -> Mapping[str, Decimal]:
+    """24 h volumes in quote currency by the exchange's ids. A row that cannot be read counts as no volume."""
+    found: dict[str, Decimal] = {}
+    for item in rows(data):
+        try:
+            found[_text(item["symbol"])] = exact(item["quoteVolume"])
+        except UNREADABLE:
+            continue
+    return found
+
+
 def bars(data: object) -> list[list[float]]:
     """Rows of six floats. What is no number becomes NaN: judging bars is not this function's business."""
     if not isinstance(data, list):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ports import Ledger, Venue
 from pipeline.domain.positions import Equity
+
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,38 @@ def refresh_equity(ledger: Ledger, venue: Venue, events: Events) -> Equity:
 
 
 def compare_positions(ledger: Ledger, venue: Venue, account: str) -> Sequence[Difference]:
-    """Every symbol on which the two disagree, by name. Orders in flight can show as a difference for a
-    moment.
+    """Every symbol on which the two disagree, by name. A symbol on which something moves meanwhile (an order
+    in flight, a fill being booked) is left for the next comparison: its own rule keeps it closed.
 
     Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
     """
+    before, theirs, after = _book(ledger, account), _held(venue), _book(ledger, account)
+    symbols = sorted({*before.held, *after.held, *theirs} - before.moving - after.moving)
+    pairs = [(each, after.held.get(each, ZERO), theirs.get(each, ZERO)) for each in symbols]
+    return [
+        Difference(symbol, mine, told)
+        for symbol, mine, told in pairs
+        if mine != told and before.held.get(symbol, ZERO) == mine
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """Signed quantities by symbol, and the symbols with an order whose fate is open."""
+
+    held: Mapping[str, Decimal]
+    moving: frozenset[str]
+
+
+def _book(ledger: Ledger, account: str) -> _Book:
+    with ledger.read() as unit:
+        held = {position.symbol: position.signed_qty for position in unit.positions.all_open(account)}
+        unsettled = unit.orders.unsettled(account)
+    return _Book(held, frozenset(each.symbol for each in unsettled if each.state.may_be_on_exchange))
+
+
+def _held(venue: Venue) -> Mapping[str, Decimal]:
     theirs: dict[str, Decimal] = {}
     for holding in venue.holdings():
-        theirs[holding.symbol] = theirs.get(holding.symbol, Decimal(0)) + holding.qty
-    with ledger.read() as unit:
-        ours = {position.symbol: position.signed_qty for position in unit.positions.all_open(account)}
-    pairs = ((s, ours.get(s, Decimal(0)), theirs.get(s, Decimal(0))) for s in sorted({*ours, *theirs}))
-    return [Difference(symbol, mine, told) for symbol, mine, told in pairs if mine != told]
+        theirs[holding.symbol] = theirs.get(holding.symbol, ZERO) + holding.qty
+    return theirs

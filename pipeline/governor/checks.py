@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.intents import Intent
 from pipeline.governor.exposure import Effect, effect_of
-from pipeline.governor.rules import account, control, market, order
+from pipeline.governor.rules import account, control, history, market, order, system
 from pipeline.governor.rules.answers import seen, verdict
 from pipeline.governor.view import Limits, WorldView
 
@@ -40,7 +40,15 @@ REGISTRY: tuple[Check, ...] = (
     Check(CheckCode.MIN_NOTIONAL, order.min_notional, ADDING),
     Check(CheckCode.MAX_QTY, order.max_qty, ADDING),
     Check(CheckCode.MAX_VALUE, order.max_value, ADDING),
+    Check(CheckCode.CONFIG_DRIFT, system.config_drift, ADDING),
+    Check(CheckCode.CLOCK_SKEW, system.clock_skew, ADDING),
+    Check(CheckCode.NOT_RECONCILED, system.not_reconciled, ADDING),
+    Check(CheckCode.DAILY_LOSS, history.daily_loss, ADDING),
+    Check(CheckCode.DRAWDOWN, history.drawdown, ADDING),
+    Check(CheckCode.LATCHED, history.latched, ADDING),
+    Check(CheckCode.KILL_SCORE, history.kill_score, ADDING),
     Check(CheckCode.STALE_DATA, market.stale_data, ADDING),
+    Check(CheckCode.DATA_JUMP, market.data_jump, ADDING),
     Check(CheckCode.NO_REFERENCE, market.no_reference, PRICED),
     Check(CheckCode.PRICE_COLLAR, market.price_collar, PRICED),
     Check(CheckCode.EQUITY_STALE, account.equity_stale, ADDING),
@@ -49,6 +57,8 @@ REGISTRY: tuple[Check, ...] = (
     Check(CheckCode.MAX_POSITIONS, account.max_positions, ADDING),
     Check(CheckCode.MAX_POSITION, account.max_position, ADDING),
     Check(CheckCode.MAX_EXPOSURE, account.max_exposure, ADDING),
+    Check(CheckCode.RATE, history.rate, ADDING),
+    Check(CheckCode.COOLDOWN, history.cooldown, ADDING),
     Check(CheckCode.DUPLICATE, account.duplicate, ADDING),
     Check(CheckCode.UNKNOWN_PENDING, account.unknown_pending, ADDING),
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum, unique
 
 from pipeline.domain.errors import UnknownSymbol
@@ -39,6 +40,8 @@ class Standing(StrEnum):
     BLOCKED = "blocked"
     INACTIVE = "inactive"
     UNKNOWN = "unknown"
+    TOO_LITTLE = "too_little"
+    NOT_AT_TOP = "not_at_top"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,30 @@ class Listing:
             "standing": self.standing.value,
             "detail": self.detail,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the settings ask for: the names of a list, or with `top` above 0 that many symbols by 24 h volume.
+
+    `min_volume` in quote currency; `block` counts for both.
+    """
+
+    symbols: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    top: int = 0
+    min_volume: Decimal = Decimal(0)
+
+    @property
+    def key(self) -> str:
+        """Equal for equal wishes: a universe that was made for another one is made anew."""
+        return digest("wanted", *self.symbols, "", *self.block, "", self.top, self.min_volume)[:12]
+
+    @property
+    def source(self) -> str:
+        if not self.top:
+            return f"a list of {len(self.symbols)}"
+        return f"the top {self.top} by 24 h volume of at least {self.min_volume:f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +109,16 @@ class UniverseReport:
         out = [f"{count} {each}" for each, count in counts.items() if count and each is not Standing.IN]
         return f"{said}: {', '.join(out)}" if out else said
 
+    def as_record(self) -> dict[str, object]:
+        """Plain JSON values."""
+        return {
+            "symbols": list(self.universe.symbols),
+            "version": self.universe.version,
+            "summary": self.summary,
+            "listings": [each.as_record() for each in self.listings],
+            "unused_blocks": list(self.unused_blocks),
+        }
+
     def out(self) -> tuple[Listing, ...]:
         """The names that did not get in, in the order in which they were asked for."""
         return tuple(entry for entry in self.listings if entry.standing is not Standing.IN)
@@ -103,6 +140,39 @@ def build(requested: Iterable[str], block: Iterable[str], instruments: Instrumen
             symbols.add(listing.symbol)
     unused = tuple(name for spelling, name in blocked.items() if spelling not in known)
     return UniverseReport(Universe.of(symbols), tuple(listings), unused)
+
+
+def ranked(volumes: Mapping[str, Decimal], wanted: Wanted, instruments: Instruments) -> UniverseReport:
+    """The `wanted.top` symbols with the largest volume, of those that are active and not blocked."""
+    known = _by_spelling(instruments)
+    blocked = {plain(name): name for name in wanted.block}
+    listings: list[Listing] = []
+    symbols: set[str] = set()
+    for name, volume in sorted(volumes.items(), key=lambda each: (-each[1], each[0])):
+        listing = _rank(
+            _judge(name, _find(name, known, instruments), blocked, symbols), volume, wanted, len(symbols)
+        )
+        listings.append(listing)
+        if listing.standing is Standing.IN and listing.symbol is not None:
+            symbols.add(listing.symbol)
+    unused = tuple(name for spelling, name in blocked.items() if spelling not in known)
+    return UniverseReport(Universe.of(symbols), tuple(listings), unused)
+
+
+def _rank(listing: Listing, volume: Decimal, wanted: Wanted, taken: int) -> Listing:
+    """The verdict on a symbol that is otherwise in."""
+    if listing.standing is not Standing.IN:
+        return listing
+    said = f"{volume:.0f} in 24 h"
+    if volume < wanted.min_volume:
+        return replace(
+            listing, standing=Standing.TOO_LITTLE, detail=f"{said}, less than {wanted.min_volume:f}"
+        )
+    if taken >= wanted.top:
+        return replace(
+            listing, standing=Standing.NOT_AT_TOP, detail=f"{said}, not among the top {wanted.top}"
+        )
+    return replace(listing, detail=f"number {taken + 1} with {said}")
 
 
 def _by_spelling(instruments: Instruments) -> Mapping[str, Instrument]:

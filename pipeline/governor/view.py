@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ConfigError
+from pipeline.domain.guards import Activity, Latch, Marks, Reconciliation
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.orders import Order
 from pipeline.domain.permits import Permit
@@ -37,6 +38,18 @@ class Limits:
     max_position_notional_usdt: Decimal | None = None
     max_exposure_usdt: Decimal | None = None
     duplicate_within_s: Decimal | None = None
+    max_jump_bps: Decimal | None = None
+    max_daily_loss_pct: Decimal | None = None
+    max_drawdown_pct: Decimal | None = None
+    max_orders_per_s: Decimal | None = None
+    max_orders_per_minute: Decimal | None = None
+    max_orders_per_day: Decimal | None = None
+    cooldown_after_loss_s: Decimal | None = None
+    max_rejects: Decimal | None = None
+    max_repeats: Decimal | None = None
+    max_kill_score: Decimal | None = None
+    reconciled_max_age_s: Decimal | None = None
+    max_clock_skew_s: Decimal | None = None
 
     def __post_init__(self) -> None:
         for name, value in self._items():
@@ -80,6 +93,16 @@ def _exact(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Safeguards:
+    """What is remembered about the account. `config_hashes` are those of everybody who takes part."""
+
+    latches: Sequence[Latch] = ()
+    marks: Marks | None = None
+    reconciliation: Reconciliation | None = None
+    config_hashes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorldView:
     """Everything that the rules may know, read at one instant. What could not be read is None, and denies.
 
@@ -87,7 +110,9 @@ class WorldView:
     `timeframe_s` is the length in seconds of the bars that its signal was judged on. `positions` (open ones),
     `unsettled` (orders that are not final) and `reserving` (permits that are not used yet) are the whole
     account's, over all symbols; `recent` holds the symbol's orders of at least the last `duplicate_within_s`.
-    An empty tuple says "there are none", which is not the same as None.
+    `bar_jump_bps` is the largest move between the closes of the signal's newest bars, `clock_offset_s` how
+    far the
+    exchange's clock is ahead of ours. An empty tuple says "there are none", which is not the same as None.
     """
 
     account: str
@@ -105,3 +130,7 @@ class WorldView:
     recent: Sequence[Order] | None = None
     kill_switches: Sequence[KillSwitch] | None = None
     trading_state: TradingState | None = None
+    bar_jump_bps: Decimal | None = None
+    activity: Activity | None = None
+    safeguards: Safeguards | None = None
+    clock_offset_s: Decimal | None = None

@@ -75,6 +75,18 @@ _STILL_OPEN = (
 )
 
 
+# What ended since then was enqueued not much earlier: the index by time of enqueueing serves.
+_REASONS = (
+    select(table.c.reason, func.count().label("many"))
+    .where(
+        table.c.account == bindparam("of_account"),
+        table.c.enqueued_at >= bindparam("since"),
+        table.c.ended_at.is_not(None),
+    )
+    .group_by(table.c.reason)
+)
+
+
 class SqlDecisions(Repository):
     """Fulfils `ports.Decisions`."""
 
@@ -158,6 +170,10 @@ class SqlDecisions(Repository):
             statement = statement.where(table.c.enqueued_at >= since)
         newest = statement.order_by(table.c.enqueued_at.desc(), table.c.decision_id).limit(limit)
         return [Decision(**row) for row in self._all(newest, {})]
+
+    def reasons(self, account: str, since: datetime) -> Mapping[Reason, int]:
+        asked = {"of_account": account, "since": since}
+        return {row["reason"]: row["many"] for row in self._all(_REASONS, asked)}
 
     def counts(self, since: datetime | None = None) -> Mapping[str, int]:
         statement = select(table.c.outcome, func.count().label("many")).group_by(table.c.outcome)

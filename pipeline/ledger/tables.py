@@ -256,6 +256,7 @@ orders = Table(
     _index("orders_unsettled", "account", "symbol", where=IS_UNSETTLED),
     _index("orders_recent", "account", "symbol", "created_at"),
     _index("orders_by_time", "created_at"),
+    _index("orders_of_account", "account", "created_at", "state", "symbol"),
     _index("orders_by_exchange_id", "exchange_order_id"),
 )
 
@@ -317,6 +318,7 @@ positions = Table(
     CheckConstraint("(CAST(qty AS NUMERIC) > 0) = (closed_at IS NULL)", name="qty_while_open"),
     _index("one_open_position", "account", "symbol", unique=True, where="closed_at IS NULL"),
     _index("positions_by_time", "opened_at"),
+    _index("positions_closed", "account", "closed_at"),
     _index("positions_by_opener", "opened_by"),
     _index("positions_by_closer", "closed_by"),
 )
@@ -382,4 +384,64 @@ sessions = Table(
     _a("started_at", UtcDateTime()),
     _within("mode", Mode),
     _index("sessions_by_time", "started_at"),
+)
+
+latches = Table(
+    "latches",
+    metadata,
+    _a("account", String(), primary_key=True),
+    _a("code", Word(CheckCode), primary_key=True),
+    _a("tripped", Boolean()),
+    _a("reason", FreeText()),
+    _a("changed_by", String()),
+    _a("changed_at", UtcDateTime()),
+)
+
+equity_marks = Table(
+    "equity_marks",
+    metadata,
+    _a("account", String(), primary_key=True),
+    _a("day", UtcDateTime()),
+    _a("day_start", Exact()),
+    _a("peak", Exact()),
+)
+
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    _a("account", String(), primary_key=True),
+    _a("compared_at", UtcDateTime()),
+    _a("differences", json_column_type()),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    _a("process", String(), primary_key=True),
+    _a("account", String()),
+    _a("config_hash", String()),
+    _a("beat_at", UtcDateTime()),
+    _index("heartbeats_by_time", "account", "beat_at"),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    _a("account", String(), primary_key=True),
+    _a("reason", String()),
+    _a("detail", FreeText()),
+    _a("opened_at", UtcDateTime()),
+)
+
+universes = Table(
+    "universes",
+    metadata,
+    _a("account", String(), primary_key=True),
+    _a("version", String(), primary_key=True),
+    _a("symbols", json_column_type()),
+    _a("key", String()),
+    _a("report", json_column_type()),
+    _a("checked_at", UtcDateTime()),
+    _index("universes_by_time", "account", "checked_at"),
+    _index("universes_by_version", "version"),
 )

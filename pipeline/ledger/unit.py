@@ -8,6 +8,7 @@ from pipeline.domain.ids import DecisionId
 from pipeline.ledger.decisions import SqlDecisions
 from pipeline.ledger.fills import SqlFills
 from pipeline.ledger.finding import find_decision
+from pipeline.ledger.guards import SqlGuards
 from pipeline.ledger.orders import SqlOrders
 from pipeline.ledger.permits import SqlPermits
 from pipeline.ledger.positions import SqlEquityCurve, SqlPositions
@@ -64,6 +65,10 @@ class SqlUnit:
     @property
     def sessions(self) -> SqlSessions:
         return SqlSessions(self._connection)
+
+    @property
+    def guards(self) -> SqlGuards:
+        return SqlGuards(self._connection)
 
     def find_decision(self, text: str) -> DecisionId | None:
         return find_decision(self._connection, text)

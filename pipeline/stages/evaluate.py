@@ -6,6 +6,8 @@ Produces: every strategy's verdict; from the chosen one an intent, sized but not
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,6 +30,18 @@ from pipeline.strategies.judge import Patience, judge
 from pipeline.strategies.resolution import Resolution, Rule, resolve
 from pipeline.strategies.sizing import AlreadyHeld, SizingRules, TooSmall, Wanted, size
 from pipeline.strategies.window import Window
+
+JUMP_BARS = 4
+"""How many of the newest bars a jump is looked for in: those that a signal is mostly made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """What a chosen signal is sized with. `bar_jump_bps` goes on to the governor."""
+
+    wanted: Wanted
+    instrument: Instrument
+    bar_jump_bps: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,8 @@ class Evaluate:
         if wanted is None:
             return lambda unit: self._nothing(unit, decision, resolution)
         instrument = self.market.instruments().find(decision.symbol)
-        return lambda unit: self._sized(unit, decision, resolution, wanted, instrument)
+        jump = bar_jump_bps(window)
+        return lambda unit: self._sized(unit, decision, resolution, Sizing(wanted, instrument, jump))
 
     def _wanted(self, window: Window, chosen: StrategyVerdict | None) -> Wanted | None:
         if chosen is None or chosen.signal is None:
@@ -75,9 +90,7 @@ class Evaluate:
             raise InvariantBroken(f"{window.symbol}: a window without bars was judged")
         return last_open + self.trigger
 
-    def _sized(
-        self, unit: Unit, decision: Decision, resolution: Resolution, wanted: Wanted, instrument: Instrument
-    ) -> StageEnd:
+    def _sized(self, unit: Unit, decision: Decision, resolution: Resolution, sizing: Sizing) -> StageEnd:
         unit.verdicts.add(decision.decision_id, resolution.verdicts)
         equity = unit.equity.latest(decision.account)
         if equity is None:
@@ -86,14 +99,14 @@ class Evaluate:
                 f"no equity was ever recorded for {decision.account}: nothing can be sized",
             )
         held = unit.positions.open_of(decision.account, decision.symbol)
-        sized = size(wanted, instrument, equity.equity, held, self.sizing)
+        sized = size(sizing.wanted, sizing.instrument, equity.equity, held, self.sizing)
         if isinstance(sized, TooSmall):
             return End(EndReason.TOO_SMALL, sized.detail)
         if isinstance(sized, AlreadyHeld):
             return End(EndReason.POSITION_HELD, sized.detail)
-        return self._candidate(sized)
+        return self._candidate(sized, sizing.bar_jump_bps)
 
-    def _candidate(self, intent: Intent) -> Advance:
+    def _candidate(self, intent: Intent, jump: str) -> Advance:
         self.events.emit(
             EventName.BUY_CANDIDATE if intent.side is Side.BUY else EventName.SELL_CANDIDATE,
             strategy=intent.strategy,
@@ -104,7 +117,7 @@ class Evaluate:
             limit_px=str(intent.limit_price),
             why=intent.reason,
         )
-        return Advance({"intent": intent.as_record()})
+        return Advance({"intent": intent.as_record(), "bar_jump_bps": jump})
 
     def _tell(self, resolution: Resolution) -> None:
         for verdict in resolution.verdicts:
@@ -115,6 +128,13 @@ class Evaluate:
                 self.events.emit(EventName.SIGNAL_GENERATED, level=None, strategy=verdict.strategy, **signal)
         if resolution.chosen is None:
             self.events.emit(EventName.NO_SIGNAL, why=resolution.detail)
+
+
+def bar_jump_bps(window: Window) -> str:
+    """The largest move between two closes among the trigger timeframe's newest bars, in basis points."""
+    closes = next(iter(window.candles.values())).close[-JUMP_BARS:]
+    moves = [abs(after / before - 1) * 10_000 for before, after in itertools.pairwise(closes.tolist())]
+    return f"{max(moves, default=math.nan):.2f}"
 
 
 def _in_words(verdict: StrategyVerdict) -> dict[str, object]:

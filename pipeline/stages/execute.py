@@ -6,11 +6,12 @@ Produces: an order with its steps, its fills, a position; or an order whose fate
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.domain.decisions import Decision, End, Stage, StageEnd, StageRecord
 from pipeline.domain.intents import Intent
-from pipeline.domain.outcomes import EndReason
+from pipeline.domain.outcomes import EndReason, Outcome, outcome_of
 from pipeline.domain.permits import Permit
 from pipeline.domain.ports import Ledger
 from pipeline.execution.router import OrderRouter
@@ -24,9 +25,12 @@ class Execute:
 
     ledger: Ledger
     router: OrderRouter
+    after_fill: Callable[[], None]
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
         finish = self._place(decision)
+        if outcome_of_end(finish) is Outcome.EXECUTED:
+            self.after_fill()
         return lambda unit: finish
 
     def _place(self, decision: Decision) -> StageEnd:
@@ -40,3 +44,7 @@ class Execute:
             permit = unit.permits.of(decision.decision_id)
             intent = read_intent(unit.stages.get(decision.decision_id, Stage.EVALUATE))
         return permit, intent
+
+
+def outcome_of_end(finish: StageEnd) -> Outcome | None:
+    return outcome_of(finish.reason) if isinstance(finish, End) else None

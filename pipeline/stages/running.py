@@ -35,6 +35,10 @@ from pipeline.stages.ending import end_if_settled, ended
 from pipeline.stages.opening import emit_end
 
 DETAIL_LENGTH = 4000
+DURABLE_STAGES = frozenset({Stage.EXECUTE})
+"""Only these wait for the disk. A permit that a power cut forgets allows nothing; the transaction that
+sends its order is durable, and takes everything with it that was committed before: docs/decisions/0006.
+"""
 
 Conclusion = Callable[[Unit], StageEnd]
 """What a stage does inside the transaction, once its work outside is done."""
@@ -73,6 +77,7 @@ class Runner:
         decision, records = self._known(decision_id, symbol)
         done = records.get(stage)
         if done is not None or not decision.is_open:
+            self._mind_replay(decision, stage, delivery)
             return self._hand_on_again(decision, stage, records)
         before = _before(stage, records)
         if before is None and stage is not Stage.FETCH:
@@ -117,6 +122,17 @@ class Runner:
         )
         return Handoff(after, decision) if wanted and after is not None else None
 
+    def _mind_replay(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
+        """What the broker delivers again, and what upkeep publishes again, says so: this was somebody else."""
+        if stage is Stage.EXECUTE and delivery.attempt == 1:
+            self.events.emit(
+                EventName.SECURITY,
+                decision_id=decision.decision_id,
+                stage=stage.value,
+                task_id=delivery.task_id,
+                what="an execute message came twice as if it were the first; nothing was sent",
+            )
+
     def _refuse_out_of_turn(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
         """A message for a stage whose turn has not come was made by hand, or by somebody who means harm."""
         self.events.emit(
@@ -157,7 +173,7 @@ class Runner:
     ) -> StageEnd | None:
         """Commit the stage's end. None when another delivery had concluded it first."""
         gone: Decision | None = None
-        with self.ledger.begin(durable=stage in (Stage.VALIDATE, Stage.EXECUTE)) as unit:
+        with self.ledger.begin(durable=stage in DURABLE_STAGES) as unit:
             locked = unit.decisions.lock(decision.decision_id)
             if locked is None or not locked.is_open:
                 return None

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken, UnknownSymbol
 from pipeline.domain.events import EventName, Events
+from pipeline.domain.guards import Lookback
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason
@@ -21,10 +23,13 @@ from pipeline.domain.permits import Denied, OrderTerms, Permit
 from pipeline.domain.ports import Clock, MarketData, Quote, Unit
 from pipeline.domain.signals import Side
 from pipeline.domain.timeframes import Timeframe
+from pipeline.governor import latches
 from pipeline.governor.assess import assess
 from pipeline.governor.permits import PermitAuthority
+from pipeline.governor.rules.answers import seconds_between
 from pipeline.governor.universe import Universe
 from pipeline.governor.view import Limits, WorldView
+from pipeline.stages.remembering import activity, safeguards, tell, trip
 from pipeline.stages.running import Conclusion
 
 
@@ -35,6 +40,18 @@ class Outside:
     exchange_now: datetime | None = None
     instrument: Instrument | None = None
     quote: Quote | None = None
+    clock_offset_s: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is to be judged, with what was learnt about it before the transaction."""
+
+    decision: Decision
+    intent: Intent
+    outside: Outside
+    in_universe: bool
+    bar_jump_bps: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,51 +62,65 @@ class Validate:
     universe: Callable[[], Universe]
     limits: Limits
     authority: PermitAuthority
+    lookback: Lookback
+    config_hash: str
     trigger: Timeframe
     clock: Clock
     events: Events
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
         intent = read_intent(before)
-        outside = self._look_outside(intent.symbol)
-        in_universe = intent.symbol in self.universe().symbols
-        return lambda unit: self._decide(unit, decision, intent, outside, in_universe)
+        asked = Asked(
+            decision=decision,
+            intent=intent,
+            outside=self._look_outside(intent.symbol),
+            in_universe=intent.symbol in self.universe().symbols,
+            bar_jump_bps=read_jump(before),
+        )
+        return lambda unit: self._decide(unit, asked)
 
     def _look_outside(self, symbol: str) -> Outside:
         with suppress(ExchangeUnavailable, ExchangeRefused, UnknownSymbol):
+            theirs = self.market.now()
             return Outside(
-                exchange_now=self.market.now(),
+                exchange_now=theirs,
+                clock_offset_s=seconds_between(self.clock.now(), theirs),
                 instrument=self.market.instruments().find(symbol),
                 quote=self.market.quote(symbol),
             )
         return Outside()
 
-    def _decide(
-        self, unit: Unit, decision: Decision, intent: Intent, outside: Outside, in_universe: bool
-    ) -> StageEnd:
+    def _decide(self, unit: Unit, asked: Asked) -> StageEnd:
+        decision, intent = asked.decision, asked.intent
         unit.permits.lock_budget(decision.account)
-        view = self._view(unit, decision, intent, outside, in_universe)
+        view = self._view(unit, asked)
         terms = OrderTerms.of(intent, decision.decision_id, decision.account, decision.mode)
         answer = assess(intent, terms, view, self.limits, self.authority)
         unit.verdicts.add_checks(decision.decision_id, intent.leg, answer.verdicts)
+        self._trip(unit, view)
         if isinstance(answer, Denied):
             return self._denied(intent, answer)
         if decision.dry_run:
             return End(EndReason.DRY_RUN, f"would be permitted: {describe(intent)}; a dry run sends nothing")
         return self._permitted(unit, intent, answer)
 
-    def _view(
-        self, unit: Unit, decision: Decision, intent: Intent, outside: Outside, in_universe: bool
-    ) -> WorldView:
-        now = self.clock.now()
+    def _trip(self, unit: Unit, view: WorldView) -> None:
+        """What denies until somebody re-arms it is written down where it was found."""
+        trips = latches.repetitions(view.activity, self.limits)
+        tell(self.events, view.account, trip(unit, view.account, list(trips), view.now))
+
+    def _view(self, unit: Unit, asked: Asked) -> WorldView:
+        now, decision, outside, symbol = self.clock.now(), asked.decision, asked.outside, asked.intent.symbol
         account = decision.account
+        hashes = frozenset({self.config_hash, decision.config_hash})
+        known = safeguards(unit, account, hashes, now - self.lookback.config_seen_within)
         lookback = timedelta(seconds=float(self.limits.duplicate_within_s or 0))
         return WorldView(
             account=account,
             mode=decision.mode,
             now=now,
             exchange_now=outside.exchange_now,
-            in_universe=in_universe,
+            in_universe=asked.in_universe,
             instrument=outside.instrument,
             quote=outside.quote,
             timeframe_s=self.trigger.seconds,
@@ -97,9 +128,15 @@ class Validate:
             positions=unit.positions.all_open(account),
             unsettled=unit.orders.unsettled(account),
             reserving=unit.permits.reserving(account, now),
-            recent=unit.orders.recent(account, intent.symbol, now - lookback),
+            recent=unit.orders.recent(account, symbol, now - lookback),
             kill_switches=unit.switches.on(),
             trading_state=unit.switches.trading_state(account),
+            bar_jump_bps=asked.bar_jump_bps,
+            activity=activity(
+                unit, account, symbol, known=known, limits=self.limits, lookback=self.lookback, now=now
+            ),
+            safeguards=known,
+            clock_offset_s=outside.clock_offset_s,
         )
 
     def _denied(self, intent: Intent, denied: Denied) -> End:
@@ -131,6 +168,15 @@ def read_intent(before: StageRecord | None) -> Intent:
     if not isinstance(record, dict):
         raise InvariantBroken("evaluate passed on without an intent")
     return Intent.from_record(record)
+
+
+def read_jump(before: StageRecord | None) -> Decimal | None:
+    """The largest move between the signal's bars that evaluate saw; None when it did not say."""
+    told = before.output.get("bar_jump_bps") if before is not None else None
+    try:
+        return Decimal(told) if isinstance(told, str) else None
+    except ArithmeticError:
+        return None
 
 
 def describe(intent: Intent) -> str:

@@ -66,6 +66,8 @@ class ChainProcesses:
             "EXCHANGE_RECEIVE_WINDOW_MS": "1000",
             "EXECUTION_NOT_PLACED_MARGIN_S": "2",
             "GOVERNOR_MAX_POSITIONS": "50",
+            "GOVERNOR_RECONCILED_MAX_AGE_S": "600",
+            "GOVERNOR_MAX_CLOCK_SKEW_S": "5",
             "GOVERNOR_EQUITY_MAX_AGE_S": "600",  # without beat nothing refreshes it
         }
         ledger = {"LEDGER_URL": self.ledger_url} if self.ledger_url else {}
@@ -89,6 +91,7 @@ class ChainProcesses:
                 at=SystemClock().now(),
             )
         self.pipeline.refresh_equity()
+        self.pipeline.safeguarding.reconcile()
 
     # -- processes --------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ def equity_stale(_: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
     """Denies when equity is missing, another account's, or older than `equity_max_age_s` by either clock."""
     limit = limits.equity_max_age_s
     wanted = NOT_CONFIGURED if limit is None else amount(limit, "s")
-    equity = _equity(view)
+    equity = known_equity(view)
     if equity is None or view.exchange_now is None:
         return deny(CheckCode.EQUITY_STALE, "equity missing", wanted)
     ages = (
@@ -42,7 +42,7 @@ def equity_stale(_: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
     return verdict(CheckCode.EQUITY_STALE, ok, f"age {amount(max(ages), 's')}", wanted)
 
 
-def _equity(view: WorldView) -> Equity | None:
+def known_equity(view: WorldView) -> Equity | None:
     """The view's equity, if it is of the account and its figures are numbers."""
     equity = view.equity
     if not isinstance(equity, Equity) or (equity.account, equity.mode) != (view.account, view.mode):
@@ -52,7 +52,7 @@ def _equity(view: WorldView) -> Equity | None:
 
 def margin(intent: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
     """Denies when the margin of this and all that is pending, at `max_leverage`, is not available."""
-    equity, worst = _equity(view), worst_case(intent, view)
+    equity, worst = known_equity(view), worst_case(intent, view)
     if equity is None or worst is None:
         return deny(
             CheckCode.MARGIN, "equity missing" if equity is None else _UNREADABLE, "the margin available"
@@ -68,7 +68,7 @@ def margin(intent: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
 
 def leverage(intent: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
     """Denies when worst-case exposure over equity would be above `max_leverage`, or equity is not above 0."""
-    equity, worst = _equity(view), worst_case(intent, view)
+    equity, worst = known_equity(view), worst_case(intent, view)
     wanted = NOT_CONFIGURED if limits.max_leverage is None else amount(limits.max_leverage, "x")
     if equity is None or worst is None:
         return deny(CheckCode.LEVERAGE, "equity missing" if equity is None else _UNREADABLE, wanted)

@@ -18,7 +18,7 @@ from pipeline.governor.rules.answers import (
     seconds_between,
     verdict,
 )
-from pipeline.governor.view import Limits, WorldView
+from pipeline.governor.view import Limits, WorldView, is_finite
 
 # Two machines' clocks never agree to the millisecond. What lies further ahead was not measured, but made up.
 AHEAD_S = Decimal(2)
@@ -47,6 +47,16 @@ def _is_timeframe(seconds: object) -> TypeGuard[int]:
     return isinstance(seconds, int) and 0 < seconds <= _LONGEST_BAR_S
 
 
+def data_jump(intent: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
+    """Denies when the price moved more than `max_jump_bps` within one of the signal's last bars, or since."""
+    jump, market = view.bar_jump_bps, touch(view)
+    if not (isinstance(jump, Decimal) and is_finite(jump) and jump >= 0) or market is None:
+        value = "bars unknown" if market is not None else "no reference price"
+        return deny(CheckCode.DATA_JUMP, value, _bps(limits.max_jump_bps))
+    since = abs(market.mid - intent.decision_price) / intent.decision_price * 10_000
+    return at_most(CheckCode.DATA_JUMP, max(jump, since), limits.max_jump_bps, "bps")
+
+
 def no_reference(_: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
     """Denies when there is no usable best bid and ask, or they are older than `quote_max_age_s`."""
     limit = limits.quote_max_age_s
@@ -63,12 +73,12 @@ def price_collar(intent: Intent, view: WorldView, limits: Limits) -> CheckVerdic
     """Denies when the expected price is further than `price_collar_bps` from the middle of bid and ask."""
     market = touch(view)
     if market is None:
-        return deny(CheckCode.PRICE_COLLAR, "no reference price", _collar(limits))
+        return deny(CheckCode.PRICE_COLLAR, "no reference price", _bps(limits.price_collar_bps))
     return at_most(CheckCode.PRICE_COLLAR, _deviation_bps(intent, market), limits.price_collar_bps, "bps")
 
 
-def _collar(limits: Limits) -> str:
-    return NOT_CONFIGURED if limits.price_collar_bps is None else amount(limits.price_collar_bps, "bps")
+def _bps(limit: Decimal | None) -> str:
+    return NOT_CONFIGURED if limit is None else amount(limit, "bps")
 
 
 def _deviation_bps(intent: Intent, market: Touch) -> Decimal:

@@ -161,9 +161,9 @@ def min_notional(intent: Intent, view: WorldView, _: Limits) -> CheckVerdict:
     value = amount(intent.notional, "USDT")
     if instrument is None:
         return deny(CheckCode.MIN_NOTIONAL, value, "no usable instrument")
-    enough = intent.notional >= instrument.min_notional
+    least = max(instrument.min_notional, intent.min_notional or Decimal(0))
     return verdict(
-        CheckCode.MIN_NOTIONAL, enough, value, f"at least {amount(instrument.min_notional, 'USDT')}"
+        CheckCode.MIN_NOTIONAL, intent.notional >= least, value, f"at least {amount(least, 'USDT')}"
     )
 
 

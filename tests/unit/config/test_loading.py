@@ -94,6 +94,7 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
         "sentry.traces_sample_rate": "0.5",
         "strategies.cancel_within_score": "0.5",
         "sizing.risk_per_trade": "0.5",
+        "governor.breaker_share": "0.5",
         "flower.enabled": "false",
         "chain.skip_unchanged": "false",
         "strategies.resolution": "unanimous",

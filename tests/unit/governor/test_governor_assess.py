@@ -90,7 +90,7 @@ def test_an_exit_reserves_nothing() -> None:
 def test_permits_issued_one_after_another_never_exceed_a_limit() -> None:
     """The reservation of one is seen by the next, so a burst of decisions cannot add up to too much."""
     permits: list[Permit] = []
-    limits = replace(LIMITS, max_positions=D(100))
+    limits = replace(LIMITS, max_positions=D(100), max_orders_per_s=D(100))
     for number in range(40):
         view = a_view(reserving=tuple(permits), instrument=replace(INSTRUMENT, symbol=f"S{number}"))
         intent = an_intent(symbol=f"S{number}")

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.decisions import Mode
+from pipeline.domain.guards import Latch, Marks, Reconciliation
 from pipeline.domain.intents import Intent, Leg, OrderType
 from pipeline.domain.orders import OrderState
 from pipeline.domain.signals import Side
@@ -18,6 +19,8 @@ from pipeline.governor.checks import REGISTRY, Check, run
 from pipeline.governor.exposure import Effect
 from pipeline.governor.view import LIMIT_NAMES, Limits, WorldView
 from tests.unit.governor.worlds import (
+    ACCOUNT,
+    ACTIVITY,
     EQUITY,
     INSTRUMENT,
     LIMITS,
@@ -33,6 +36,7 @@ from tests.unit.governor.worlds import (
     an_order,
     answer,
     denials,
+    safeguards,
 )
 
 C = CheckCode
@@ -100,7 +104,47 @@ def test_an_intent_exactly_at_a_limit_passes(changes: dict[str, Any]) -> None:
     assert denials(an_intent(**changes), a_view()) == []
 
 
+def a_latch(code: CheckCode, *, tripped: bool = True) -> Latch:
+    told = "twelve rejects" if tripped else "looked at the exchange's status page"
+    return Latch(
+        account=ACCOUNT, code=code, tripped=tripped, reason=told, changed_by="governor", changed_at=ago(600)
+    )
+
+
+def marks(**changes: Any) -> Marks:
+    return replace(Marks(account=ACCOUNT, day=ago(43200), day_start=D(10000), peak=D(10000)), **changes)
+
+
+def compared(age_s: float, *differences: str) -> Reconciliation:
+    return Reconciliation(account=ACCOUNT, compared_at=ago(age_s), differences=differences)
+
+
 DENIED_WORLDS = [
+    (C.DATA_JUMP, {"bar_jump_bps": D("1000.01")}),
+    (C.DATA_JUMP, {"bar_jump_bps": None}),
+    (C.DATA_JUMP, {"bar_jump_bps": D("NaN")}),
+    (C.DATA_JUMP, {"bar_jump_bps": 35.5}),
+    (C.RATE, {"activity": replace(ACTIVITY, last_second=5)}),
+    (C.RATE, {"activity": replace(ACTIVITY, last_minute=60)}),
+    (C.RATE, {"activity": replace(ACTIVITY, last_day=1000)}),
+    (C.RATE, {"activity": replace(ACTIVITY, last_second=4), "reserving": (a_permit(age_s=0.5),)}),
+    (C.LATCHED, {"activity": replace(ACTIVITY, rejects=6)}),
+    (C.LATCHED, {"activity": replace(ACTIVITY, on_symbol=11)}),
+    (C.LATCHED, {"safeguards": safeguards(latches=(a_latch(C.LATCHED),))}),
+    (C.KILL_SCORE, {"activity": replace(ACTIVITY, rejects=2, losses=2, unknowns=2)}),
+    (C.COOLDOWN, {"activity": replace(ACTIVITY, last_loss_at=ago(60))}),
+    (C.DAILY_LOSS, {"safeguards": safeguards(marks=marks(day_start=D("10526.33")))}),
+    (C.DAILY_LOSS, {"safeguards": safeguards(latches=(a_latch(C.DAILY_LOSS),))}),
+    (C.DRAWDOWN, {"safeguards": safeguards(marks=marks(peak=D("12500.01")))}),
+    (C.DRAWDOWN, {"safeguards": safeguards(latches=(a_latch(C.DRAWDOWN),))}),
+    (C.NOT_RECONCILED, {"safeguards": safeguards(reconciliation=None)}),
+    (C.NOT_RECONCILED, {"safeguards": safeguards(reconciliation=compared(60.001))}),
+    (C.NOT_RECONCILED, {"safeguards": safeguards(reconciliation=compared(5, "BTC: 1, 2"))}),
+    (C.CONFIG_DRIFT, {"safeguards": safeguards(config_hashes=frozenset({"c0ffee", "decaf0"}))}),
+    (C.CONFIG_DRIFT, {"safeguards": safeguards(config_hashes=frozenset())}),
+    (C.CLOCK_SKEW, {"clock_offset_s": D("-2.001")}),
+    (C.CLOCK_SKEW, {"clock_offset_s": None}),
+    (C.CLOCK_SKEW, {"clock_offset_s": 0.5}),
     (C.NOT_IN_UNIVERSE, {"in_universe": False}),
     (C.NOT_IN_UNIVERSE, {"instrument": replace(INSTRUMENT, active=False)}),
     (C.NOT_IN_UNIVERSE, {"instrument": replace(INSTRUMENT, symbol=OTHER)}),
@@ -152,7 +196,11 @@ DENIED_WORLDS = [
 @pytest.mark.parametrize(("code", "changes"), DENIED_WORLDS)
 def test_a_world_out_of_bounds_is_denied_by_its_rule_alone(code: CheckCode, changes: dict[str, Any]) -> None:
     """The code names the cause: another rule that answers for it would send people looking elsewhere."""
-    related = {C.MIN_NOTIONAL: {C.PRECISION}, C.NO_REFERENCE: {C.PRICE_COLLAR}, C.MAX_POSITION: {C.DUPLICATE}}
+    related = {
+        C.MIN_NOTIONAL: {C.PRECISION},
+        C.NO_REFERENCE: {C.PRICE_COLLAR, C.DATA_JUMP},
+        C.MAX_POSITION: {C.DUPLICATE},
+    }
     expected = {code} | _follows(code, changes)
     assert code in denials(an_intent(), a_view(**changes))
     assert set(denials(an_intent(), a_view(**changes))) <= expected | related.get(code, set())
@@ -163,15 +211,30 @@ def _follows(code: CheckCode, changes: dict[str, Any]) -> set[CheckCode]:
     if "instrument" in changes:
         return {C.NOT_IN_UNIVERSE, C.PRECISION, C.MIN_NOTIONAL}
     if code in {C.EQUITY_STALE, C.LEVERAGE}:
-        return {C.EQUITY_STALE, C.MARGIN, C.LEVERAGE}
+        return {C.EQUITY_STALE, C.MARGIN, C.LEVERAGE, C.DAILY_LOSS, C.DRAWDOWN}
     return set()
 
 
 ALLOWED_WORLDS = [
+    {"bar_jump_bps": D(1000)},
+    {"activity": replace(ACTIVITY, last_second=4, last_minute=59, last_day=999)},
+    {"activity": replace(ACTIVITY, rejects=5)},
+    {"activity": replace(ACTIVITY, on_symbol=10)},
+    {"activity": replace(ACTIVITY, rejects=2, losses=1, unknowns=2)},
+    {"activity": replace(ACTIVITY, last_loss_at=ago(60.001))},
+    {"activity": replace(ACTIVITY, last_loss_at=None)},
+    {"safeguards": safeguards(marks=marks(day_start=D("10526.31")))},
+    {"safeguards": safeguards(marks=marks(peak=D(12500)))},
+    {"safeguards": safeguards(latches=(a_latch(C.DRAWDOWN, tripped=False),))},
+    {"safeguards": safeguards(reconciliation=compared(60))},
+    {"clock_offset_s": D(-2)},
     {"quote": replace(QUOTE, occurred_at=ago(5))},
     {"equity": replace(EQUITY, occurred_at=ago(60), recorded_at=ago(60))},
     {"equity": replace(EQUITY, available=D(334))},
-    {"equity": replace(EQUITY, equity=D(334))},
+    {
+        "equity": replace(EQUITY, equity=D(334)),
+        "safeguards": safeguards(marks=marks(day_start=D(334), peak=D(334))),
+    },
     {"positions": tuple(a_position(symbol=f"S{n}", qty=D(1)) for n in range(7))},
     {"positions": (a_position(qty=D(9)), *(a_position(symbol=f"S{n}", qty=D(1)) for n in range(7)))},
     {"positions": (a_position(qty=D("9.97")),)},
@@ -222,6 +285,10 @@ def test_values_and_limits_are_said_with_their_units() -> None:
 
 
 OVER_EVERY_LIMIT: dict[str, Any] = {
+    "bar_jump_bps": None,
+    "clock_offset_s": D(5),
+    "safeguards": safeguards(latches=(a_latch(C.DRAWDOWN),), reconciliation=compared(5, "BTC: 1, 2")),
+    "activity": replace(ACTIVITY, last_second=99, rejects=99, last_loss_at=ago(1)),
     "in_universe": False,
     "equity": None,
     "positions": (

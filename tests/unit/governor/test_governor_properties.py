@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 from decimal import Decimal
 from itertools import combinations
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.decisions import Mode
+from pipeline.domain.guards import Activity, Marks, Reconciliation
 from pipeline.domain.intents import Intent, OrderType
 from pipeline.domain.orders import OrderState
 from pipeline.domain.permits import Denied, Permit
@@ -19,14 +21,16 @@ from pipeline.domain.signals import Side
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
 from pipeline.governor.assess import assess
 from pipeline.governor.checks import run
-from pipeline.governor.view import LIMIT_NAMES, Limits, WorldView
+from pipeline.governor.view import LIMIT_NAMES, Limits, Safeguards, WorldView
 from tests.unit.governor.worlds import (
+    ACTIVITY,
     AUTHORITY,
     EQUITY,
     INSTRUMENT,
     LIMITS,
     OTHER,
     QUOTE,
+    SAFEGUARDS,
     SYMBOL,
     a_permit,
     a_position,
@@ -40,6 +44,9 @@ from tests.unit.governor.worlds import (
 )
 
 D = Decimal
+LONG = bool(os.environ.get("TEST_LONG"))
+"""With TEST_LONG=1: 100,000 generated inputs and every subset of missing ones; some minutes."""
+EXAMPLES = 45_000 if LONG else 300
 
 
 class Evil:
@@ -90,6 +97,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Decimal) and value.is_finite() and value >= 0
 
 
+def _is_small(name: str, value: Decimal) -> bool:
+    return name == "clock_offset_s" or value >= 0
+
+
 def _is_sound(source: Any, name: str, value: Any) -> bool:
     """What by chance is nothing wrong there: a text, no level, an empty list, 0 of something held."""
     if isinstance(source, Intent):
@@ -97,8 +108,22 @@ def _is_sound(source: Any, name: str, value: Any) -> bool:
             name in {"strategy", "reason"} and isinstance(value, str) and (value.strip() or name == "reason")
         )
         is_score = name == "score" and _is_number(value) and value <= 1
-        return bool(is_text or is_score or (name in {"stop_loss", "take_profit"} and value is None))
+        is_minimum = name == "min_notional" and (value is None or (_is_number(value) and value <= D(1000)))
+        return bool(
+            is_minimum or is_text or is_score or (name in {"stop_loss", "take_profit"} and value is None)
+        )
+    if isinstance(source, Safeguards):
+        return name == "latches" and isinstance(value, (list, str, bytes, dict, set)) and not value
+    if isinstance(source, Activity):
+        return isinstance(value, int) and 0 <= value <= 1
     if isinstance(source, WorldView):
+        if name in {"clock_offset_s", "bar_jump_bps"}:
+            return (
+                isinstance(value, Decimal)
+                and value.is_finite()
+                and abs(value) <= 2
+                and _is_small(name, value)
+            )
         return value == [] and name in {"positions", "unsettled", "reserving", "recent", "kill_switches"}
     return _is_number(value)
 
@@ -121,6 +146,7 @@ def names_of(source: Any) -> tuple[str, ...]:
 REQUIRED = tuple(name for name in names_of(a_view()) if name not in {"account", "mode", "now"})
 INSTRUMENT_NUMBERS = ("symbol", "price_tick", "qty_step", "min_qty", "max_qty", "min_notional", "active")
 EQUITY_PARTS = ("account", "mode", "equity", "available", "occurred_at", "recorded_at")
+ACTIVITY_PARTS = ("last_second", "last_minute", "last_day", "rejects", "unknowns", "on_symbol", "losses")
 ORDER_NUMBERS = ("qty", "limit_price", "decision_price", "filled_qty")
 
 spoiled_worlds = st.one_of(
@@ -134,11 +160,15 @@ spoiled_worlds = st.one_of(
     spoiled(an_order(), ORDER_NUMBERS).map(lambda order: a_view(unsettled=(order,))),
     spoiled(an_order(symbol=SYMBOL), ("state",)).map(lambda order: a_view(unsettled=(order,))),
     spoiled(an_order(symbol=SYMBOL), ("created_at",)).map(lambda order: a_view(recent=(order,))),
+    spoiled(SAFEGUARDS, ("latches", "marks", "reconciliation", "config_hashes")).map(
+        lambda known: a_view(safeguards=known)
+    ),
+    spoiled(ACTIVITY, ACTIVITY_PARTS).map(lambda activity: a_view(activity=activity)),
     spoiled(a_permit(), ("reserved", "terms")).map(lambda permit: a_view(reserving=(permit,))),
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.one_of(spoiled(an_intent(), names_of(an_intent())), spoiled(an_exit(), names_of(an_intent()))))
 def test_a_spoiled_intent_is_never_admitted(intent: Intent) -> None:
     """Signals come from code that users write: anything can stand in an intent."""
@@ -153,14 +183,14 @@ def _terms_like(intent: Intent) -> dict[str, Any]:
     return {name: getattr(intent, name) for name in names}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(spoiled_worlds)
 def test_a_spoiled_world_is_never_admitted(view: WorldView) -> None:
     """Ledgers are edited by hand, exchanges send nonsense."""
     _assert_denied(judged(an_intent(), view))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2000 if LONG else 200, deadline=None)
 @given(st.tuples(rubbish, rubbish, rubbish, rubbish, rubbish))
 def test_rubbish_in_every_place_is_never_admitted(everything: tuple[Any, ...]) -> None:
     """Also when not even the types are right."""
@@ -170,9 +200,10 @@ def test_rubbish_in_every_place_is_never_admitted(everything: tuple[Any, ...]) -
 
 
 def test_no_subset_of_missing_inputs_is_admitted() -> None:
-    """All 4,095 of them: what cannot be known denies."""
-    subsets = [some for size in range(1, len(REQUIRED) + 1) for some in combinations(REQUIRED, size)]
-    assert len(subsets) == 2 ** len(REQUIRED) - 1
+    """What cannot be known denies. Here the small and the large ones; the long form has all 65,535."""
+    sizes = range(1, len(REQUIRED) + 1) if LONG else (1, 2, len(REQUIRED) - 1, len(REQUIRED))
+    subsets = [some for size in sizes for some in combinations(REQUIRED, size)]
+    assert not LONG or len(subsets) == 2 ** len(REQUIRED) - 1
     for missing in subsets:
         _assert_denied(judged(an_intent(), a_view(**dict.fromkeys(missing))))
 
@@ -243,6 +274,21 @@ switches = st.builds(
     set_by=st.just("anna"),
     set_at=st.just(ago(60)),
 )
+counts = st.integers(0, 20)
+activities = st.builds(
+    Activity,
+    last_second=counts,
+    last_minute=st.integers(0, 90),
+    last_day=st.integers(0, 2000),
+    rejects=counts,
+    unknowns=counts,
+    on_symbol=counts,
+    losses=counts,
+    last_loss_at=st.one_of(st.none(), ages.map(ago)),
+)
+A_MARK = Marks(account="main", day=ago(43200), day_start=D(5000), peak=D(5000))
+COMPARED = Reconciliation(account="main", compared_at=ago(5))
+
 views = st.builds(
     a_view,
     quote=st.one_of(st.none(), st.builds(lambda age: replace(QUOTE, occurred_at=ago(age)), st.floats(0, 8))),
@@ -257,6 +303,19 @@ views = st.builds(
     recent=st.lists(orders, max_size=2),
     kill_switches=st.lists(switches, max_size=1),
     trading_state=st.sampled_from(TradingState),
+    bar_jump_bps=st.decimals(0, 2500, places=1),
+    activity=activities,
+    clock_offset_s=st.decimals(-4, 4, places=2),
+    safeguards=st.builds(
+        lambda day_start, peak, age: replace(
+            SAFEGUARDS,
+            marks=replace(A_MARK, day_start=day_start, peak=peak),
+            reconciliation=replace(COMPARED, compared_at=ago(age)),
+        ),
+        st.decimals(100, 6000, places=0),
+        st.decimals(100, 6000, places=0),
+        ages,
+    ),
 )
 easy_views = st.builds(
     a_view, positions=st.lists(positions, max_size=2), reserving=st.lists(permits, max_size=1)
@@ -289,11 +348,14 @@ def test_tightening_a_limit_never_admits_more(
     assert [code for code in before if after.get(code, False) and not before[code]] == []
 
 
+LONGER_IS_TIGHTER = {"duplicate_within_s", "cooldown_after_loss_s"}
+
+
 def _tightened(name: str, limit: Decimal, factor: Decimal | None) -> Decimal | None:
-    """A longer time between equal orders is the tighter one; for everything else less is tighter."""
+    """A longer time to wait is the tighter one; for everything else less is tighter."""
     if factor is None:
         return None
-    return limit * (2 - factor) if name == "duplicate_within_s" else limit * factor
+    return limit * (2 - factor) if name in LONGER_IS_TIGHTER else limit * factor
 
 
 @settings(max_examples=200, deadline=None)

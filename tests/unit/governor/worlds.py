@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.decisions import Mode
+from pipeline.domain.guards import Activity, Marks, Reconciliation
 from pipeline.domain.ids import DecisionId, client_order_id, decision_id, permit_id, position_id
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.intents import Intent, Leg, OrderType, TimeInForce
@@ -20,7 +21,7 @@ from pipeline.domain.switches import TradingState
 from pipeline.governor.assess import assess
 from pipeline.governor.checks import run
 from pipeline.governor.permits import PermitAuthority
-from pipeline.governor.view import Limits, WorldView
+from pipeline.governor.view import Limits, Safeguards, WorldView
 
 NOW = datetime(2025, 3, 1, 12, 0, 2, 500_000, tzinfo=UTC)
 SYMBOL = "BTC/USDT:USDT"
@@ -85,7 +86,40 @@ LIMITS = Limits(
     max_position_notional_usdt=D(2000),
     max_exposure_usdt=D(10000),
     duplicate_within_s=D(30),
+    max_jump_bps=D(1000),
+    max_daily_loss_pct=D(5),
+    max_drawdown_pct=D(20),
+    max_orders_per_s=D(5),
+    max_orders_per_minute=D(60),
+    max_orders_per_day=D(1000),
+    cooldown_after_loss_s=D(60),
+    max_rejects=D(5),
+    max_repeats=D(10),
+    max_kill_score=D(9),
+    reconciled_max_age_s=D(60),
+    max_clock_skew_s=D(2),
 )
+
+ACTIVITY = Activity(
+    last_second=0,
+    last_minute=2,
+    last_day=20,
+    rejects=1,
+    unknowns=0,
+    on_symbol=1,
+    losses=1,
+    last_loss_at=ago(300),
+)
+SAFEGUARDS = Safeguards(
+    marks=Marks(account=ACCOUNT, day=ago(43200), day_start=D(10100), peak=D(11000)),
+    reconciliation=Reconciliation(account=ACCOUNT, compared_at=ago(5)),
+    config_hashes=frozenset({"c0ffee"}),
+)
+
+
+def safeguards(**changes: Any) -> Safeguards:
+    return replace(SAFEGUARDS, **changes)
+
 
 AUTHORITY = PermitAuthority(KEY, 10, FixedClock())
 
@@ -135,6 +169,10 @@ def a_view(**changes: Any) -> WorldView:
         recent=(),
         kill_switches=(),
         trading_state=TradingState.ACTIVE,
+        bar_jump_bps=D("35.5"),
+        activity=ACTIVITY,
+        safeguards=SAFEGUARDS,
+        clock_offset_s=D("0.02"),
     )
     return replace(view, **changes)
 

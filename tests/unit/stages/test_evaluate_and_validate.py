@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Advance, Decision, End, Mode, Stage, StageEnd, StageRecord, StageResult
 from pipeline.domain.events import EventName
+from pipeline.domain.guards import Lookback
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.positions import Equity
 from pipeline.domain.signals import Side, Signal, VerdictKind
@@ -138,6 +139,8 @@ class Desk(StageWorld):
             universe=lambda: Universe.of([BTC]),
             limits=self.limits,
             authority=PermitAuthority(b"0123456789abcdef0123456789abcdef", 10, self.clock),
+            lookback=Lookback(),
+            config_hash=decision.config_hash,
             trigger=Timeframe.parse("1m"),
             clock=self.clock,
             events=self.events,

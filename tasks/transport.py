@@ -1,0 +1,42 @@
+"""Redis as kombu speaks it, and one thing more: an envelope that nobody can read does not end the worker.
+
+Whoever can write to Redis can push any bytes into a queue. Kombu lets its parser's error rise through the
+event loop,
+which ends the worker, and the next one at the next message. Here it is named as a security event, and
+dropped.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from kombu.transport import redis
+
+from pipeline.domain.events import EventName
+from pipeline.trace.events import LoggedEvents
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What parsing an envelope, and reading its parts, raises. Broken connections are other errors, and rise."""
+
+
+class Channel(redis.Channel):
+    """Reads messages; drops what is none."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # no types
+        except UNREADABLE as error:
+            what = traceback.format_exception_only(error)[-1].strip()[:300]
+            LoggedEvents().emit(
+                EventName.SECURITY,
+                what="a message that cannot be read was dropped; nothing was done",
+                problem=what,
+            )
+            return True
+
+
+class Transport(redis.Transport):
+    """Named in Celery's settings as the broker's transport."""
+
+    Channel = Channel

@@ -1,0 +1,139 @@
+"""Whoever can write to Redis can push anything into the execute queue. It places no order and ends no
+worker.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
+from typing import Any
+
+import psutil
+import pytest
+import redis
+
+from pipeline.domain.decisions import Decision, Stage
+from pipeline.domain.ids import DecisionId, task_id
+from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("forged")
+
+MANY = 10_000 if os.environ.get("TEST_LONG") else 400
+LARGE = 300_000
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[ChainProcesses]:
+    """A worker that executes, and decisions that it has executed already."""
+    with chain_processes(STRATEGIES_ENABLED="always_buys") as chain:
+        chain.start_workers()
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            chain.ended(chain.enqueue(symbol))
+        yield chain
+
+
+def envelope(name: object, arguments: object, told: dict[str, Any], **changes: Any) -> bytes:
+    """A message as Celery writes it into Redis, with whatever is to be wrong about it."""
+    body = json.dumps([arguments, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
+    headers = {"lang": "py", "task": name, "id": "forged", "retries": 0, **told, "headers": told}
+    message = {
+        "body": base64.b64encode(body.encode()).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": headers,
+        "properties": {
+            "delivery_tag": f"{random.random()}",
+            "delivery_info": {"exchange": "", "routing_key": "execute"},
+            "body_encoding": "base64",
+            "delivery_mode": 2,
+            "priority": 0,
+        },
+    }
+    return json.dumps({**message, **changes}).encode()
+
+
+def forgery(number: int, known: list[Decision]) -> bytes:
+    """One of the kinds in turn: made by hand, tampered with, replayed, oversized, and no message at all."""
+    decision = known[number % len(known)]
+    theirs = {**decision.headers(), "id": task_id(decision.decision_id, Stage.EXECUTE)}
+    stranger = {**theirs, "decision_id": f"dec_20260101_000000_{number:012x}"}
+    kinds = [
+        envelope("tasks.execute", [decision.symbol], theirs),
+        envelope("tasks.execute", ["XRP/USDT:USDT"], theirs),
+        envelope("tasks.execute", [decision.symbol], stranger),
+        envelope("tasks.execute", [decision.symbol], {"id": f"by-hand-{number}"}),
+        envelope("tasks.execute", [decision.symbol, "buy", "100"], theirs),
+        envelope("tasks.execute", {"symbol": decision.symbol}, theirs),
+        envelope("tasks.execute", ["x" * LARGE], stranger) if number % 15 == 6 else b"[" * 5000,
+        envelope("tasks.execute", [decision.symbol], {**theirs, "decision_id": ["a", "list"]}),
+        envelope("os.system", ["true"], theirs),
+        envelope(None, [decision.symbol], theirs),
+        envelope(
+            "tasks.execute", [decision.symbol], theirs, **{"content-type": "application/x-python-serialize"}
+        ),
+        envelope("tasks.execute", [decision.symbol], theirs, headers=None),
+        envelope("tasks.execute", [decision.symbol], theirs, body="not base64 !"),
+        envelope("tasks.execute", [decision.symbol], theirs, properties={}),
+        b"\xff\xfe not even text",
+    ]
+    return kinds[number % len(kinds)]
+
+
+def test_forged_messages_place_no_order_and_end_no_worker(chain: ChainProcesses) -> None:
+    """D2: execution has no other entrance than a permit in the ledger, and refuses the rest aloud."""
+    with chain.pipeline.ledger.read() as unit:
+        known = list(unit.decisions.latest(limit=10))
+    before, placed, workers = chain.counts(), chain.placed(), processes_of(chain)
+    with redis.Redis.from_url(chain.redis.url) as client:
+        for number in range(MANY):
+            client.lpush("execute", forgery(number, known))
+        eventually(lambda: client.llen("execute") == 0, 300, f"the worker to take all; {chain.tail()}")
+    after = chain.ended(chain.enqueue("SOLUSDT"), timeout=60)
+    assert after.outcome == "executed", chain.tail()
+    assert processes_of(chain) == workers
+    assert chain.counts() == {**before, "executed": before["executed"] + 1}
+    assert len(chain.placed()) == len(placed) + 1
+    said = [line for line in chain.log_lines("worker-orders.jsonl") if '"SECURITY"' in line]
+    assert len(said) >= MANY
+
+
+def processes_of(chain: ChainProcesses) -> set[int]:
+    """The worker's processes: its children too must not have been replaced."""
+    worker = psutil.Process(chain.processes["orders"].pid)
+    return {worker.pid, *(child.pid for child in worker.children())}
+
+
+TAMPERED = {
+    "the signature": "UPDATE permits SET signature = replace(signature, substr(signature, 1, 4), '0000')",
+    "the order": """UPDATE stages SET output = replace(output, '"qty":"', '"qty":"1')
+        WHERE stage = 'evaluate'""",
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_what_was_changed_in_the_ledger_places_no_order(what: str) -> None:
+    """The signature, not the row, is what allows: who can write to the ledger still has no key."""
+    with chain_processes(STRATEGIES_ENABLED="always_buys") as chain:
+        chain.start_worker("market")
+        chain.start_worker("judge", "validate")
+        decision_id = chain.enqueue("BTCUSDT")
+        eventually(lambda: _permitted(chain, decision_id), 20, "the permit")
+        with closing(sqlite3.connect(chain.home / "ledger.sqlite3")) as connection, connection:
+            assert connection.execute(TAMPERED[what]).rowcount > 0
+        chain.start_worker("executor", "execute")
+        decision = chain.ended(decision_id)
+        assert decision.reason == "PERMIT_INVALID", decision
+        assert chain.placed() == []
+
+
+def _permitted(chain: ChainProcesses, decision_id: DecisionId) -> Decimal | None:
+    with chain.pipeline.ledger.read() as unit:
+        permit = unit.permits.of(decision_id)
+    return permit.reserved if permit else None
