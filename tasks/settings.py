@@ -46,7 +46,12 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_time_limit": settings.chain.hard_time_limit_s,
         # Hand-offs: the default gives up after 0.6 s and loses them while Redis restarts.
         "task_publish_retry": True,
-        "task_publish_retry_policy": {"max_retries": 60, "interval_start": 0, "interval_step": 0.2, "interval_max": 1},
+        "task_publish_retry_policy": {
+            "max_retries": 60,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 1,
+        },
         # Flower sees the tasks; the messages' own "sent" events would double the cost and tell nothing new.
         "worker_send_task_events": True,
         "task_send_sent_event": False,

@@ -1,5 +1,4 @@
-"""What the governor remembers between decisions: latches, marks of the equity, comparisons, configurations.
-"""
+"""What the governor remembers between decisions: latches, marks of the equity, comparisons, configurations."""
 
 from __future__ import annotations
 

@@ -60,8 +60,7 @@ _NOTE = plain_insert(switch_events).inline()
 
 
 class SqlGuards(Repository):
-    """Fulfils `ports.Guards`. Who changed a latch or the breaker, when and why, is kept in `switch_events`.
-    """
+    """Fulfils `ports.Guards`. Who changed a latch or the breaker, when and why, is kept in `switch_events`."""
 
     __slots__ = ()
 

@@ -123,8 +123,7 @@ class Runner:
         return Handoff(after, decision) if wanted and after is not None else None
 
     def _mind_replay(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
-        """What the broker delivers again, and what upkeep publishes again, says so: this was somebody else.
-        """
+        """What the broker delivers again, and what upkeep publishes again, says so: this was somebody else."""
         if stage is Stage.EXECUTE and delivery.attempt == 1:
             self.events.emit(
                 EventName.SECURITY,
