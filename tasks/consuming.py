@@ -44,6 +44,13 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
 class CarefulConsumer(Consumer):
     """Celery's own, but for what it does with rubbish: nothing, and it says so as a security event."""
 
+    connection_errors: tuple[type[Exception], ...]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # Text in a queue that is no envelope at all is gone from it when reading it fails: connecting anew is enough.
+        self.connection_errors = (*self.connection_errors, ValueError, TypeError)
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         _tell("a message whose content cannot be read", repr(exc))
         super().on_decode_error(message, exc)

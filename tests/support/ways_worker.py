@@ -46,11 +46,13 @@ class WaysWorker:
         """The deliveries of the message that was published that way, in their order, once there are so many."""
 
         def look() -> list[dict[str, Any]] | None:
+            if not self.process.is_running():
+                raise RuntimeError(f"the worker ended and said:\n{self.process.output()[-2000:]}")
             told = [json.loads(line) for line in self.client.lrange(SEEN, 0, -1)]
             found = [each for each in told if each["way"] == way]
             return found if len(found) >= times else None
 
-        return eventually(look, 30, f"{way} to be seen; the worker said {self.process.output()[-2000:]}")
+        return eventually(look, 20, f"{way} to be seen")
 
     def queued(self, queue: str) -> list[bytes]:
         """The messages of a queue, as they lie in Redis."""

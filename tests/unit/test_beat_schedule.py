@@ -333,4 +333,11 @@ def test_upkeep_is_sent_in_its_rhythm(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(20):
         world.clock.turn(timedelta(seconds=1))
         beat.tick()
-    assert Counter(world.upkeep) == {"tasks.sweep": 11, "tasks.resolve": 11, "tasks.refresh_equity": 3}
+    assert Counter(world.upkeep) == {
+        "tasks.sweep": 11,
+        "tasks.resolve": 11,
+        "tasks.refresh_equity": 3,
+        "tasks.reconcile": 3,
+        "tasks.guard": 21,
+        "tasks.check_universe": 1,
+    }

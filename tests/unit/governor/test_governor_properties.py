@@ -108,28 +108,29 @@ def _is_sound(source: Any, name: str, value: Any) -> bool:
     if value is True and name in {"in_universe", "active"}:
         return True
     if isinstance(source, Intent):
-        is_text = (
-            name in {"strategy", "reason"} and isinstance(value, str) and (value.strip() or name == "reason")
-        )
-        is_score = name == "score" and _is_number(value) and value <= 1
-        is_minimum = name == "min_notional" and (value is None or (_is_number(value) and value <= D(1000)))
-        return bool(
-            is_minimum or is_text or is_score or (name in {"stop_loss", "take_profit"} and value is None)
-        )
+        return _is_sound_of_an_intent(name, value)
     if isinstance(source, Safeguards):
         return name == "latches" and isinstance(value, (list, str, bytes, dict, set)) and not value
     if isinstance(source, Activity):
         return isinstance(value, int) and 0 <= value <= 1
-    if isinstance(source, WorldView):
-        if name in {"clock_offset_s", "bar_jump_bps"}:
-            return (
-                isinstance(value, Decimal)
-                and value.is_finite()
-                and abs(value) <= 2
-                and _is_small(name, value)
-            )
-        return value == [] and name in {"positions", "unsettled", "reserving", "recent", "kill_switches"}
-    return _is_number(value)
+    return _is_sound_of_a_view(name, value) if isinstance(source, WorldView) else _is_number(value)
+
+
+def _is_sound_of_an_intent(name: str, value: Any) -> bool:
+    if name in {"strategy", "reason"}:
+        return isinstance(value, str) and bool(value.strip() or name == "reason")
+    if name == "score":
+        return _is_number(value) and value <= 1
+    if name == "min_notional":
+        return value is None or (_is_number(value) and value <= D(1000))
+    return name in {"stop_loss", "take_profit"} and value is None
+
+
+def _is_sound_of_a_view(name: str, value: Any) -> bool:
+    if name in {"clock_offset_s", "bar_jump_bps"}:
+        is_number = isinstance(value, Decimal) and value.is_finite()
+        return is_number and abs(value) <= 2 and _is_small(name, value)
+    return value == [] and name in {"positions", "unsettled", "reserving", "recent", "kill_switches"}
 
 
 def spoiled(source: Any, names: tuple[str, ...]) -> st.SearchStrategy[Any]:

@@ -9,10 +9,11 @@ from decimal import Decimal
 
 import numpy as np
 
+from config.settings import Settings
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Advance, Decision, End, Mode, Stage, StageEnd, StageRecord, StageResult
 from pipeline.domain.events import EventName
-from pipeline.domain.guards import Lookback
+from pipeline.domain.guards import Lookback, Reconciliation, marks_after
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.positions import Equity
 from pipeline.domain.signals import Side, Signal, VerdictKind
@@ -36,19 +37,7 @@ RULES = SizingRules(
     max_leverage=Decimal(3),
     slippage_bps=Decimal(10),
 )
-LIMITS = Limits(
-    max_order_qty=Decimal(100),
-    max_order_notional_usdt=Decimal(2000),
-    price_collar_bps=Decimal(200),
-    quote_max_age_s=Decimal(5),
-    signal_max_age_bars=Decimal(2),
-    equity_max_age_s=Decimal(60),
-    max_leverage=Decimal(3),
-    max_positions=Decimal(5),
-    max_position_notional_usdt=Decimal(2000),
-    max_exposure_usdt=Decimal(5000),
-    duplicate_within_s=Decimal(30),
-)
+LIMITS = Limits.of(Settings().governor)
 
 
 class Scripted(Strategy[Params]):
@@ -98,8 +87,10 @@ class Desk(StageWorld):
         self.market = FakeMarketData(self.clock)
         with self.ledger.begin() as unit:
             unit.switches.set_trading_state("paper-main", self.trading, by="test", reason="test", at=NOON)
+            unit.guards.save_reconciliation(Reconciliation(account="paper-main", compared_at=NOON))
             if self.equity:
                 unit.equity.add(self._equity())
+                unit.guards.save_marks(marks_after(None, self._equity()))
 
     def _equity(self) -> Equity:
         return Equity(
