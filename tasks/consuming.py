@@ -1,5 +1,7 @@
 """The worker's reader of messages: what is no task message is dropped by name.
 
+What is no envelope at all does not come this far: see `tasks.transport`.
+
 Celery refuses pickles and unknown tasks by itself. But a message of its own form with rubbish inside ends the worker,
 goes back to its queue, and ends the next one.
 """
@@ -45,11 +47,6 @@ class CarefulConsumer(Consumer):
     """Celery's own, but for what it does with rubbish: nothing, and it says so as a security event."""
 
     connection_errors: tuple[type[Exception], ...]
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # Text in a queue that is no envelope at all is gone from it when reading it fails: connecting anew is enough.
-        self.connection_errors = (*self.connection_errors, ValueError, TypeError)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         _tell("a message whose content cannot be read", repr(exc))

@@ -103,12 +103,18 @@ class LogFile:
 
     def _rotate(self) -> None:
         with _lock(self.path.with_name(f".{self.path.name}.lock")) as mine:
-            if not mine or self.path.stat().st_size < self._max_bytes:
+            if not mine or not self._is_too_large():
                 return
             for number in range(self._keep - 1, 0, -1):
                 with suppress(FileNotFoundError):
                     self._numbered(number).replace(self._numbered(number + 1))
             self.path.replace(self._numbered(1))
+
+    def _is_too_large(self) -> bool:
+        try:
+            return self.path.stat().st_size >= self._max_bytes
+        except FileNotFoundError:
+            return False  # whoever had the lock before us has just renamed it, and nobody has opened a new one yet
 
     def _numbered(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")

@@ -75,7 +75,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
         "EXCHANGE_API_SECRET": "sim-secret",
         "UNIVERSE_SYMBOLS": ",".join(f"{base}USDT" for base in SYMBOLS),
         "MARKET_TIMEFRAMES": "15m,30m,1h",
-        "MARKET_BARS": "100",
+        "MARKET_BARS": "200",
         "STRATEGIES_FOLDER": str(ROOT / "tests" / "support" / "strategies"),
         "STRATEGIES_ENABLED": "always_buys,adaptive_ob",
         "GOVERNOR_MAX_POSITIONS": "12",

@@ -81,7 +81,10 @@ FOREIGN = {
     "no headers": json.dumps({**envelope(), "headers": None}),
     "no properties": json.dumps({"body": "", "headers": {}}),
     "a JSON list": "[1, 2]",
+    "a JSON text": '"hello"',
     "no JSON": "hello",
+    "nothing": "",
+    "a deep nest": "[" * 100_000,
 }
 
 

@@ -49,6 +49,7 @@ def test_processes_and_their_forked_children_lose_and_tear_no_line(tmp_path: Pat
     files = sorted((tmp_path / "logs").glob("all.jsonl*"))
     records = [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
+    assert [record for record in records if "who" not in record] == []
     told = {(record["who"], record["number"]) for record in records}
     assert len(records) == len(told) == PROCESSES * 2 * LINES
     assert len({record["pid"] for record in records}) == PROCESSES * 2
