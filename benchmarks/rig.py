@@ -50,6 +50,15 @@ SETTINGS = {
     "CHAIN_SKIP_UNCHANGED": "false",
     # Beat does not run: the equity is refreshed before each block.
     "GOVERNOR_EQUITY_MAX_AGE_S": "3600",
+    "GOVERNOR_RECONCILED_MAX_AGE_S": "3600",
+    # What slows a person's account down would slow the measurement down.
+    "GOVERNOR_MAX_ORDERS_PER_S": "100000",
+    "GOVERNOR_MAX_ORDERS_PER_MINUTE": "1000000",
+    "GOVERNOR_MAX_ORDERS_PER_DAY": "10000000",
+    "GOVERNOR_MAX_REPEATS": "100000",
+    "GOVERNOR_MAX_REJECTS": "100000",
+    "GOVERNOR_MAX_KILL_SCORE": "1000000",
+    "GOVERNOR_COOLDOWN_AFTER_LOSS_S": "0.001",
     "GOVERNOR_MAX_POSITIONS": "10000",
     "GOVERNOR_MAX_EXPOSURE_USDT": "1000000000",
     "GOVERNOR_DUPLICATE_WITHIN_S": "0.001",
@@ -141,6 +150,7 @@ class Rig:
                 at=pipeline.clock.now(),
             )
         pipeline.refresh_equity()
+        pipeline.safeguarding.reconcile()
         return pipeline
 
     # -- processes --------------------------------------------------------------------------------------------

@@ -9,12 +9,14 @@ from celery import Celery
 
 from config.loading import load
 from pipeline.domain.errors import ConfigError
+from tasks import transport
 from tasks.batching import BatchedEvents
 from tasks.settings import celery_settings
 
 HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up")
 TASKS = ("tasks.stages", "tasks.upkeep")
 
+transport.install()
 app = Celery("throughline", include=[*HANDLERS, *TASKS])
 
 

@@ -14,8 +14,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     """What Celery is told, made from our own settings."""
     return {
         "broker_url": settings.redis_url,
-        # Rubbish in a queue is dropped: Celery and kombu die of some of it, and the next worker does too.
-        "broker_transport": "tasks.transport:Transport",
+        # Rubbish in a queue is dropped: Celery's own consumer dies of some of it, and the next worker does too.
         "worker_consumer": "tasks.consuming:CarefulConsumer",
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {

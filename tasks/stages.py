@@ -8,6 +8,7 @@ from pipeline.domain.decisions import Delivery, Stage
 from pipeline.domain.errors import Transient, UnknownDecision
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
+from pipeline.domain.outcomes import EndReason
 from pipeline.domain.timeframes import SystemClock
 from tasks import headers
 from tasks.app import app
@@ -54,6 +55,8 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
                 stage, decision_id, _delivery(task.request, decision_id, stage), symbol
             )
         except Transient as error:
+            if task.request.retries >= task.max_retries:
+                return _give_up(decision_id, stage, error)
             raise task.retry(exc=error, countdown=backoff_s(task)) from error
         except UnknownDecision as error:
             services().events.emit(EventName.SECURITY, what=str(error), task_id=task.request.id)
@@ -62,6 +65,15 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
             return "ended"
         publish(handoff.stage, handoff.decision)
         return f"passed to {handoff.stage}"
+
+
+def _give_up(decision_id: DecisionId, stage: Stage, error: Transient) -> str:
+    """What the stage needs stays out of reach: the decision ends with that cause, not as somebody's lost message.
+
+    Where it is the ledger itself that is away, this raises too, and the sweeper ends the decision later.
+    """
+    services().runner.fail(decision_id, EndReason.UNAVAILABLE, f"{stage} gave up: {error}")
+    return "gave up"
 
 
 def _delivery(request: Context, decision_id: DecisionId, stage: Stage) -> Delivery:
@@ -75,6 +87,7 @@ def _delivery(request: Context, decision_id: DecisionId, stage: Stage) -> Delive
         attempt=_attempt(request, decision_id, stage),
         received_at=now,
         published_at=headers.published_at(request),
+        retries=request.retries or 0,
     )
 
 
@@ -83,4 +96,4 @@ def _attempt(request: Context, decision_id: DecisionId, stage: Stage) -> int:
     if not (request.delivery_info or {}).get("redelivered"):
         return headers.attempt(request)
     with services().ledger.begin() as unit:
-        return unit.stages.count_delivery(decision_id, stage, SystemClock().now())
+        return unit.stages.count_delivery(decision_id, stage, SystemClock().now()) + (request.retries or 0)

@@ -1,9 +1,7 @@
 """Redis as kombu speaks it, and one thing more: an envelope that nobody can read does not end the worker.
 
-Whoever can write to Redis can push any bytes into a queue. Kombu lets its parser's error rise through the
-event loop,
-which ends the worker, and the next one at the next message. Here it is named as a security event, and
-dropped.
+Whoever can write to Redis can push any bytes into a queue. Kombu lets its parser's error rise through the event loop,
+which ends the worker, and the next one at the next message. Here it is named as a security event, and dropped.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
-from kombu.transport import redis
+from kombu.transport import TRANSPORT_ALIASES, redis
 
 from pipeline.domain.events import EventName
 from pipeline.trace.events import LoggedEvents
@@ -37,6 +35,15 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """Named in Celery's settings as the broker's transport."""
+    """Kombu's, with our channel."""
 
     Channel = Channel
+
+
+def install() -> None:
+    """From now on `redis://` means this transport in this process.
+
+    Celery's setting `broker_transport` would do as well, but the scheme of the broker's address is lost with it: Flower
+    then knows no queues, and `rediss://` no TLS.
+    """
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:{Transport.__name__}"))

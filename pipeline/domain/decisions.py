@@ -103,7 +103,9 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One delivery of a stage's message to a worker. `attempt` counts from 1."""
+    """One delivery of a stage's message to a worker. `attempt` counts from 1; `retries` of them the stage itself asked
+    for, because something it needs was out of reach.
+    """
 
     task_id: str
     host: str
@@ -112,6 +114,7 @@ class Delivery:
     attempt: int
     received_at: datetime
     published_at: datetime | None
+    retries: int = 0
 
     @property
     def queue_wait_ms(self) -> float | None:

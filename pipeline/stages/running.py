@@ -83,7 +83,7 @@ class Runner:
         if before is None and stage is not Stage.FETCH:
             self._refuse_out_of_turn(decision, stage, delivery)
             return None
-        if delivery.attempt > self.max_deliveries:
+        if delivery.attempt - delivery.retries > self.max_deliveries:
             self._give_up(decision, delivery)
             return None
         return self._work(decision, stage, delivery, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,15 @@ def test_a_message_that_keeps_killing_its_worker_ends_its_decision() -> None:
     run(world, runner(world, fetch), opened.decision, attempt=4)
     assert fetch.runs == 0
     assert world.decision(opened).reason is EndReason.KEEPS_DYING
+
+
+def test_retries_that_the_stage_asked_for_are_not_held_against_its_message() -> None:
+    """A ledger that is locked for a while is no poison."""
+    world, fetch = StageWorld(), Counting()
+    opened = world.open()
+    delivery = replace(world.delivery(opened.decision, Stage.FETCH, attempt=6), retries=5)
+    runner(world, fetch).run(Stage.FETCH, opened.decision.decision_id, delivery, opened.decision.symbol)
+    assert fetch.runs == 1
 
 
 def test_a_stage_whose_turn_has_not_come_is_refused_and_reported() -> None:

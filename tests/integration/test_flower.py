@@ -1,0 +1,157 @@
+"""Flower beside a running chain: it finds a decision's tasks by the decision's id, and can ask for a pass."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import pytest
+from celery import Celery
+
+from config.settings import FlowerSettings
+from console import roles
+from pipeline.domain.decisions import Decision, Origin, Stage
+from pipeline.domain.ids import DecisionId, task_id
+from pipeline.domain.outcomes import Outcome
+from tasks.policies import QUEUES
+from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.processes import Started, free_port
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("flower")
+
+USER, PASSWORD = "operator", "not-a-secret"
+
+
+@dataclass
+class Flower:
+    """What a person can do with it, over HTTP."""
+
+    port: int
+
+    def get(self, path: str, **query: str) -> Any:
+        return self._ask(Request(f"http://127.0.0.1:{self.port}{path}?{urlencode(query)}"))
+
+    def post(self, path: str, body: object) -> Any:
+        request = Request(
+            f"http://127.0.0.1:{self.port}{path}", data=json.dumps(body).encode(), method="POST"
+        )
+        return self._ask(request)
+
+    def tasks_of(self, decision_id: str) -> dict[str, Any]:
+        """What its search finds for a text that somebody pasted."""
+        found: dict[str, Any] = self.get("/api/tasks", search=decision_id)
+        return found
+
+    @staticmethod
+    def _ask(request: Request) -> Any:
+        request.add_header("Authorization", "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode())
+        with urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
+            return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[ChainProcesses]:
+    """One chain for this file: each test uses a symbol of its own."""
+    with chain_processes(STRATEGIES_ENABLED="always_buys") as chain:
+        yield chain
+
+
+@pytest.fixture(scope="module")
+def flower(chain: ChainProcesses) -> Flower:
+    """As `throughline flower` starts it, behind a password; ready when it has heard of both workers."""
+    port = free_port()
+    command = [*roles.flower(FlowerSettings(port=port)), f"--basic-auth={USER}:{PASSWORD}"]
+    process = Started("flower", command, chain.home / "flower.out", env=chain.env)
+    chain.processes["flower"] = process
+    chain.start_workers()
+    found = Flower(port)
+    eventually(lambda: knows_workers(found, process), 30, "Flower to know the workers")
+    return found
+
+
+def knows_workers(flower: Flower, process: Started) -> bool:
+    if not process.is_running():
+        raise RuntimeError(f"Flower ended and said:\n{process.output()[-3000:]}")
+    try:
+        return len(flower.get("/workers", json="1")["data"]) == 2
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def executed(chain: ChainProcesses, flower: Flower) -> Decision:
+    """A decision that went through all four stages while Flower was watching."""
+    return chain.ended(chain.enqueue("BTCUSDT"))
+
+
+def stages_of(decision_id: DecisionId) -> set[str]:
+    return {task_id(decision_id, stage) for stage in Stage}
+
+
+def test_pasting_a_decisions_id_finds_its_four_tasks(flower: Flower, executed: Decision) -> None:
+    """A4 and F9: their ids are derived from it, and it is the root of them all."""
+    wanted = stages_of(executed.decision_id)
+    found = eventually(lambda: finished(flower, executed.decision_id, 4), what="four finished tasks")
+    assert set(found) == wanted
+    assert {task["root_id"] for task in found.values()} == {executed.decision_id}
+    assert {task["worker"].partition("@")[0] for task in found.values()} == {"market", "orders"}
+
+
+def finished(flower: Flower, decision_id: str, wanted: int) -> dict[str, Any] | None:
+    found = flower.tasks_of(decision_id)
+    done = [task for task in found.values() if task["state"] == "SUCCESS"]
+    return found if len(done) >= wanted else None
+
+
+def test_its_page_finds_them_as_well(flower: Flower, executed: Decision) -> None:
+    """The page asks elsewhere than the API."""
+    query = {"draw": "1", "start": "0", "length": "50", "search[value]": executed.decision_id}
+    order = {"order[0][column]": "0", "order[0][dir]": "asc", "columns[0][data]": "name"}
+
+    def shown() -> set[str]:
+        return {row["uuid"] for row in flower.get("/tasks/datatable", **query, **order)["data"]}
+
+    assert eventually(lambda: shown() == stages_of(executed.decision_id), what="the same four tasks")
+
+
+@pytest.mark.parametrize(
+    ("way", "symbol"),
+    [("async-apply", "ETH/USDT:USDT"), ("send-task", "SOL/USDT:USDT")],
+    ids=["apply", "send"],
+)
+def test_a_call_from_its_page_takes_the_same_path(
+    chain: ChainProcesses, flower: Flower, way: str, symbol: str
+) -> None:
+    """A7: a list of one symbol is all that a person has to type; the decision is found by its id as well."""
+    called = flower.post(f"/api/task/{way}/tasks.fetch", {"args": [symbol]})["task-id"]
+    (decision,) = eventually(lambda: decisions_over(chain, symbol), 20, "a decision of the call")
+    ended = chain.ended(decision.decision_id)
+    assert (ended.origin, ended.outcome) == (Origin.CALL, Outcome.EXECUTED)
+    found = eventually(lambda: finished(flower, ended.decision_id, 5), what="the call and four tasks")
+    assert set(found) == {called, *stages_of(ended.decision_id)}
+
+
+def decisions_over(chain: ChainProcesses, symbol: str) -> list[Decision]:
+    with chain.pipeline.ledger.read() as unit:
+        return list(unit.decisions.latest(symbol=symbol))
+
+
+def test_it_knows_every_queue(flower: Flower) -> None:
+    """F9: their depth is what an operator looks at first."""
+    told = flower.get("/api/queues/length")["active_queues"]
+    assert {queue["name"] for queue in told} == set(QUEUES)
+
+
+def test_only_the_worker_that_sends_no_orders_answers_remote_control(
+    chain: ChainProcesses, flower: Flower
+) -> None:
+    """Whoever can write to Redis could stop the other one."""
+    with Celery("stranger", broker=chain.redis.url, set_as_current=False) as stranger:
+        answers = stranger.control.ping(timeout=1)
+    assert [name.partition("@")[0] for answer in answers for name in answer] == ["market"]
