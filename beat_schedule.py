@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.beat import Scheduler
-from kombu.exceptions import OperationalError
 
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Origin
@@ -20,6 +19,7 @@ from pipeline.domain.events import EventName
 from pipeline.domain.ids import digest
 from pipeline.stages.opening import PassRequest
 from tasks.enqueue import enqueue_pass
+from tasks.publishing import NOTHING
 from tasks.services import services
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,12 +134,13 @@ class SlotScheduler(Scheduler):
         for upkeep in self._upkeep:
             if upkeep.is_due(now):
                 self._send(upkeep, now)
-        self._fire_due(until=now + timedelta(seconds=LONGEST_SLEEP_S))
+        self._fire_due()
         return min(LONGEST_SLEEP_S, self._plan.wait_s(self._here.clock.now()))
 
-    def _fire_due(self, until: datetime) -> None:
-        """Not for longer than until then, so that the upkeep does not wait behind a slow ledger or an absent Redis."""
+    def _fire_due(self) -> None:
+        """For a second at most, so that the upkeep does not wait behind a slow ledger or an absent Redis."""
         now = self._here.clock.now()
+        until = now + timedelta(seconds=LONGEST_SLEEP_S)
         while (due := self._plan.next_due(now)) is not None:
             self._fire(due)
             now = self._here.clock.now()
@@ -167,9 +168,10 @@ class SlotScheduler(Scheduler):
 
     def _send(self, upkeep: Upkeep, now: datetime) -> None:
         upkeep.sent(now)
+        expires = upkeep.every.total_seconds()
         try:
-            self.app.send_task(upkeep.task, expires=upkeep.every.total_seconds(), **BEAT_PUBLISH)
-        except OperationalError as error:
+            self.app.send_task(upkeep.task, expires=expires, declare=NOTHING, **BEAT_PUBLISH)
+        except Exception as error:  # noqa: BLE001 - it is sent again soon
             self._here.events.emit(EventName.PUBLISH_FAILED, task=upkeep.task, error=str(error))
 
     def _fire(self, due: DueSlot) -> None:

@@ -6,9 +6,7 @@ it looks after the messages that are lost where no worker looks.
 
 from __future__ import annotations
 
-from typing import Any
-
-from celery.app.task import Task
+from celery.app.task import Context, Task
 from celery.exceptions import TimeLimitExceeded
 from celery.signals import task_failure, task_revoked
 
@@ -21,13 +19,16 @@ from tasks.services import services
 
 
 @task_revoked.connect
-def name_expired(request: Any = None, expired: bool = False, **_: object) -> None:
+def name_expired(
+    sender: Task | None = None, request: Context | None = None, expired: bool = False, **_: object
+) -> None:
     """The message was older than its `expires` when a worker looked at it."""
-    if not expired or request is None or (stage := stage_of(request.name)) is None:
+    stage = stage_of(sender.name) if sender is not None else None
+    if stage is None or request is None or not expired:
         return
     reason = EndReason.NOT_STARTED if stage is Stage.FETCH else EndReason.DEADLINE
     waited = f"its {stage} message waited in the queue until {request.expires}: no worker was free"
-    _end(request.request_dict.get("decision_id"), stage, reason, waited)
+    _end(headers.read(request, "decision_id"), stage, reason, waited)
 
 
 @task_failure.connect
@@ -41,9 +42,9 @@ def name_killed(sender: Task | None = None, exception: object = None, **_: objec
     _end(headers.read(sender.request, "decision_id"), stage, EndReason.TIME_LIMIT, overran)
 
 
-def _end(decision_id: object, stage: Stage, reason: EndReason, detail: str) -> None:
+def _end(decision_id: str | None, stage: Stage, reason: EndReason, detail: str) -> None:
     """Unless the stage is done, by another delivery perhaps, or has sent an order: that one has its own end."""
-    if not isinstance(decision_id, str):
+    if decision_id is None:
         return
     here, known_as = services(), DecisionId(decision_id)
     with here.ledger.read() as unit:

@@ -10,6 +10,10 @@ from tasks.app import app
 from tasks.headers import ATTEMPT
 from tasks.policies import publish_options, task_name
 
+NOTHING: list[object] = []
+"""What is to be declared before publishing. A queue in Redis needs no declaration, and kombu loses a message when Redis
+goes away in the middle of one: it declares again, then publishes on the connection that is closed."""
+
 
 def publish(stage: Stage, decision: Decision, *, attempt: int = 1, **options: Any) -> None:
     """Send a stage's message with the decision's headers, its derived task id and its root id.
@@ -25,5 +29,6 @@ def publish(stage: Stage, decision: Decision, *, attempt: int = 1, **options: An
         task_id=ids.task_id(decision.decision_id, stage.value),
         root_id=decision.decision_id,
         headers=headers,
+        declare=NOTHING,
         **{**publish_options(stage, decision), **options},
     )

@@ -5,34 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from pipeline.domain.decisions import Decision
-from pipeline.domain.outcomes import EndReason, Outcome
+from pipeline.domain.outcomes import EndReason
 from pipeline.domain.timeframes import SystemClock
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.waiting import eventually
+from tests.support.ways import DECISION
+from tests.support.ways_worker import WaysWorker
 
 pytestmark = pytest.mark.xdist_group("broker")
 
-SYMBOLS = [
-    "BTC",
-    "ETH",
-    "SOL",
-    "XRP",
-    "ADA",
-    "DOGE",
-    "BNB",
-    "LINK",
-    "AVAX",
-    "DOT",
-    "LTC",
-    "NEAR",
-    "APT",
-    "ARB",
-    "SUI",
-]
+SYMBOLS = (
+    "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,BNBUSDT,LINKUSDT,AVAXUSDT,DOTUSDT,LTCUSDT,NEARUSDT"
+)
 SETTINGS = {
     "CHAIN_CADENCE_S": "3",
     "CHAIN_DEADLINE_S": "12",
@@ -43,13 +32,23 @@ SETTINGS = {
 }
 
 
+PUBLISH_FAILED = EndReason.PUBLISH_FAILED
+
+
 @pytest.fixture(scope="module")
 def chain() -> Iterator[ChainProcesses]:
-    symbols = ",".join(f"{symbol}USDT" for symbol in SYMBOLS)
-    with chain_processes(UNIVERSE_SYMBOLS=symbols, STRATEGIES_ENABLED="always_buys", **SETTINGS) as chain:
+    with chain_processes(UNIVERSE_SYMBOLS=SYMBOLS, STRATEGIES_ENABLED="always_buys", **SETTINGS) as chain:
         chain.start_workers()
         chain.start_beat()
         yield chain
+
+
+@pytest.fixture
+def worker() -> Iterator[WaysWorker]:
+    """For this test alone: nothing has been published by its processes."""
+    worker = WaysWorker()
+    yield worker
+    worker.stop()
 
 
 def decisions(chain: ChainProcesses, since: datetime | None = None) -> list[Decision]:
@@ -57,28 +56,43 @@ def decisions(chain: ChainProcesses, since: datetime | None = None) -> list[Deci
         return list(unit.decisions.latest(limit=2000, since=since))
 
 
-def reached_the_end(found: list[Decision]) -> int:
-    """How many went through validation: both workers took part in them."""
-    return sum(decision.outcome in {Outcome.EXECUTED, Outcome.BLOCKED} for decision in found)
+def both_workers_are_back(chain: ChainProcesses, since: datetime) -> bool:
+    """One has ended decisions that were opened since then, the other has asked for the equity since then."""
+    with chain.pipeline.ledger.read() as unit:
+        equity = unit.equity.latest(chain.pipeline.account)
+    done = [each for each in decisions(chain, since) if each.outcome and each.reason is not PUBLISH_FAILED]
+    return len(done) >= 5 and equity is not None and equity.recorded_at > since
 
 
 def test_the_chain_goes_on_after_redis_was_killed(chain: ChainProcesses) -> None:
     """Messages in flight, hand-offs and acknowledgements all hit the outage; nobody has to restart anything."""
-    eventually(lambda: reached_the_end(decisions(chain)) >= 2, 30, "decisions in flight")
+    eventually(lambda: chain.counts().get("executed", 0) >= 2, 30, "decisions in flight")
     chain.redis.kill()
-    eventually(lambda: refused(chain) >= 5, 30, "beat to find Redis gone")
+    eventually(lambda: refused(chain) >= 3, 30, "beat to find Redis gone")
     chain.redis.start()
     back_at = SystemClock().now()
-    eventually(lambda: reached_the_end(decisions(chain, back_at)) >= 5, 60, "both workers to be back")
+    eventually(lambda: both_workers_are_back(chain, back_at), 60, "both workers to be back")
     chain.processes["beat"].stop()
     chain.wait_with_upkeep(lambda: not chain.counts().get("open"), 60, "every decision to end")
     assert_each_has_its_outcome(decisions(chain))
     assert_no_order_is_doubled(chain)
 
 
+def test_a_hand_off_while_redis_is_away_is_made_when_it_is_back(worker: WaysWorker, tmp_path: Path) -> None:
+    """Also a process's first one to its queue. Celery's own patience of 0.6 s lost it, and kombu's declaring too."""
+    worker.stranger.send_task("ways.publishes_when_told", args=[str(tmp_path)], queue="upkeep")
+    eventually((tmp_path / "ready").exists, 20, "the task to be ready")
+    worker.redis.kill()
+    (tmp_path / "go").touch()
+    eventually((tmp_path / "going").exists, what="the task to publish")
+    worker.redis.start()
+    (message,) = eventually(lambda: worker.queued("execute"), 20, "the message")
+    assert DECISION.decision_id.encode() in message
+
+
 def refused(chain: ChainProcesses) -> int:
     """How many passes could not be published: each has said so in the ledger."""
-    return sum(decision.reason is EndReason.PUBLISH_FAILED for decision in decisions(chain))
+    return sum(decision.reason is PUBLISH_FAILED for decision in decisions(chain))
 
 
 def assert_each_has_its_outcome(found: list[Decision]) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -24,6 +26,7 @@ from tasks.app import app
 from tasks.publishing import publish
 
 SEEN = "ways:seen"
+PAUSE_S = 0.005
 FAR = datetime(2126, 1, 1, tzinfo=UTC)
 
 
@@ -112,6 +115,17 @@ PUBLISHING: Mapping[str, Callable[[], Any]] = {
 @app.task(name="ways.publishes")
 def publishes(way: str) -> None:
     PUBLISHING[way]()
+
+
+@app.task(name="ways.publishes_when_told")
+def publishes_when_told(folder: str) -> None:
+    """A hand-off at a moment of the test's choosing: says `ready`, waits for `go`, says `going`."""
+    place = Path(folder)
+    (place / "ready").touch()
+    while not (place / "go").exists():
+        time.sleep(PAUSE_S)
+    (place / "going").touch()
+    publish(Stage.EXECUTE, DECISION)
 
 
 @app.task(name="ways.publishes_stages")

@@ -1,4 +1,4 @@
-"""Takes longer than it may, in the way that a file names, so that a test meets the time limits."""
+"""Does not stop when it is told to, as long as a file says so: its process has to be killed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LONG_S = 60.0
 
 
 class OverrunsParams(Params):
-    """`folder` may hold a file `sleeps` or a file `hangs`."""
+    """`folder` may hold a file `hangs`."""
 
     folder: Annotated[str, Field(min_length=1)] = gettempdir()
 
 
 class Overruns(Strategy[OverrunsParams]):
-    """`sleeps` ends when it is interrupted, `hangs` does not; without either file it is quick."""
+    """Hangs while the file is there; otherwise it has no signal, at once."""
 
     name = "overruns"
     params_type = OverrunsParams
@@ -32,10 +32,7 @@ class Overruns(Strategy[OverrunsParams]):
         return {}
 
     def signal(self, view: View) -> Signal | NearestMiss:
-        folder = Path(self.params.folder)
-        if (folder / "sleeps").exists():
-            time.sleep(LONG_S)
-        while (folder / "hangs").exists():
+        while (Path(self.params.folder) / "hangs").exists():
             _sleep_on()
         return NearestMiss("close below", view.trigger.close, 0.0)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import Celery, Task
+from celery.app.task import Context
 from celery.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 
 from pipeline.domain.decisions import Decision, Stage
@@ -20,7 +20,7 @@ from tasks import giving_up
 from tests.unit.ledger.ledger_worlds import a_permit, a_stage, an_order
 from tests.unit.stages.worlds import NOON, StageWorld
 
-EXPIRED_AT = datetime.fromisoformat("2026-03-01T12:00:30Z")
+EXPIRES = "2026-03-01T12:00:30+00:00"
 
 
 @dataclass
@@ -37,10 +37,10 @@ class GivenUp:
         assert found is not None
         return found
 
-    def expire(self, task: str, decision_id: Any = None, expired: bool = True) -> None:
-        told = {"decision_id": decision_id or self.decision.decision_id}
-        request = SimpleNamespace(name=task, request_dict=told, expires=EXPIRED_AT)
-        giving_up.name_expired(request=request, expired=expired)
+    def expire(self, task: str, expired: bool = True, **headers: Any) -> None:
+        told = {**self.decision.headers(), **headers}
+        request = Context(**told, expires=EXPIRES)
+        giving_up.name_expired(sender=running(task, self.decision), request=request, expired=expired)
 
     def kill(self, task: str, exception: Exception | None = None) -> None:
         sender = running(task, self.decision)
@@ -90,6 +90,7 @@ def test_a_message_that_expired_ends_its_decision_and_names_the_stage(
     given_up.expire(f"tasks.{stage}")
     assert given_up.now.reason is reason
     assert stage.value in given_up.now.detail
+    assert EXPIRES in given_up.now.detail
 
 
 @pytest.mark.parametrize("stage", list(Stage))
@@ -136,7 +137,7 @@ def test_what_is_no_stage_ends_no_decision(
 
 @pytest.mark.parametrize("decision_id", [5, ["x"], {"a": 1}, "dec_20260301_120000_ffffffffffff"])
 def test_a_message_that_names_no_decision_of_ours_ends_none(given_up: GivenUp, decision_id: Any) -> None:
-    given_up.expire("tasks.fetch", decision_id)
+    given_up.expire("tasks.fetch", decision_id=decision_id)
     assert given_up.now.is_open
 
 
