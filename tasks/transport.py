@@ -1,4 +1,5 @@
-"""Redis as kombu speaks it, and one thing more: an envelope that nobody can read does not end the worker.
+"""Redis as kombu speaks it, and two things more: an envelope that nobody can read does not end the worker, and an
+acknowledgement that is lost does not make it mute.
 
 Whoever can write to Redis can push any bytes into a queue. Kombu lets its parser's error rise through the event loop,
 which ends the worker, and the next one at the next message. Here it is named as a security event, and dropped.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
 from pipeline.domain.events import EventName
 from pipeline.trace.events import LoggedEvents
@@ -18,8 +19,31 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What parsing an envelope, and reading its parts, raises. Broken connections are other errors, and rise."""
 
 
+class QoS(redis.QoS):
+    """Forgets a message also when Redis cannot be told that it is done.
+
+    Kombu goes on counting it as held. A worker with as many held messages as it may have asks for no other, and
+    without asking it never notices that its connection is gone: it is mute, for ever. Redis delivers the message again
+    after the visibility timeout, and its stage finds itself done.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        try:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]  # no types
+        finally:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]  # no types
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        try:
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]  # no types
+        finally:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]  # no types
+
+
 class Channel(redis.Channel):
     """Reads messages; drops what is none."""
+
+    QoS = QoS
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

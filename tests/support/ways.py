@@ -117,15 +117,18 @@ def publishes(way: str) -> None:
     PUBLISHING[way]()
 
 
-@app.task(name="ways.publishes_when_told")
-def publishes_when_told(folder: str) -> None:
-    """A hand-off at a moment of the test's choosing: says `ready`, waits for `go`, says `going`."""
+@app.task(name="ways.waits")
+def waits(folder: str, hands_on: bool) -> None:
+    """Ends, or hands on, at a moment of the test's choosing: says `ready`, waits for `go`, says `gone`."""
     place = Path(folder)
+    if hands_on:
+        publish(Stage.FETCH, DECISION)  # so that it has a connection to lose
     (place / "ready").touch()
     while not (place / "go").exists():
         time.sleep(PAUSE_S)
-    (place / "going").touch()
-    publish(Stage.EXECUTE, DECISION)
+    (place / "gone").touch()
+    if hands_on:
+        publish(Stage.EXECUTE, DECISION)
 
 
 @app.task(name="ways.publishes_stages")

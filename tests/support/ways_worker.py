@@ -20,6 +20,7 @@ from tests.support.waiting import eventually
 from tests.support.ways import SEEN
 
 WORKER = ["-m", "celery", "-A", "tests.support.ways", "worker", "-n", "ways@%h", "-Q", "upkeep", "-c", "1"]
+WORKER += ["--without-gossip", "--without-mingle"]  # as the pipeline's own workers
 
 
 @dataclass
