@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from config.settings import GovernorSettings
+from config.sections.trading import GovernorSettings
 from pipeline.domain.decisions import Advance, Decision, Mode, Origin, Stage, StageRecord, StageResult
 from pipeline.domain.guards import Lookback, Reconciliation, marks_after
 from pipeline.domain.ids import client_order_id, decision_id, permit_id

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from config.settings import FlowerSettings
+from config.sections.processes import FlowerSettings
 from pipeline.domain.decisions import Stage
 
 UPKEEP = "upkeep"

@@ -4,57 +4,51 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Generic, TypeVar
 
 import redis
 
 from config.home import local_key
 from config.settings import Settings
 from config.snapshot import config_hash
-from pipeline.domain.decisions import Decision, End, Mode, Stage
+from pipeline import options
+from pipeline.domain.decisions import Decision, End, Stage
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Transient
 from pipeline.domain.events import EventName, Events
-from pipeline.domain.guards import Lookback
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.instruments import plain
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit
 from pipeline.domain.positions import Equity
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
-from pipeline.exchange.ccxt_adapter import CcxtExchange, ExchangeOptions, connect
-from pipeline.exchange.wire import WireOptions
+from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.resolver import Resolver
 from pipeline.execution.router import OrderRouter
-from pipeline.governor.breaker import BreakerRules
 from pipeline.governor.permits import PermitAuthority, Valid
-from pipeline.governor.universe import Universe, UniverseReport, Wanted
+from pipeline.governor.universe import Universe, UniverseReport
 from pipeline.governor.view import Limits
+from pipeline.lazily import LazyStages, Remembered
 from pipeline.ledger.sql import SqlLedger
 from pipeline.market.source import CandleSource
 from pipeline.market.store import CandleStore
 from pipeline.stages.evaluate import Evaluate
 from pipeline.stages.execute import Execute
 from pipeline.stages.fetch import Fetch
-from pipeline.stages.opening import Opened, Opener, OpeningTerms, PassRequest
-from pipeline.stages.running import Runner, StageFunction
+from pipeline.stages.opening import Opened, Opener, PassRequest
+from pipeline.stages.running import Runner
 from pipeline.stages.safeguarding import Safeguarding
-from pipeline.stages.sweeping import Sweeper, SweepOptions
+from pipeline.stages.sweeping import Sweeper
 from pipeline.stages.universe import UniverseKeeper
 from pipeline.stages.validate import Validate
 from pipeline.strategies import registry
 from pipeline.strategies.interface import AnyStrategy
 from pipeline.strategies.judge import Patience
 from pipeline.strategies.resolution import Rule
-from pipeline.strategies.sizing import SizingRules
 from pipeline.trace.events import LoggedEvents
-
-Answer = TypeVar("Answer")
 
 SPARE_BARS = 20
 """How many bars more than a window needs are stored: a later stage finds the same bars when newer ones have come."""
@@ -62,9 +56,6 @@ UNIVERSE_SEEN_EVERY_S = 5.0
 """How long a process goes on with the universe that it read in the ledger."""
 
 HEARTBEAT_EVERY_S = 5.0
-
-SENDER_SLACK_S = 2.0
-"""How much longer than a request may take its sender is believed to be alive."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +72,7 @@ class Pipeline:
 
     @property
     def account(self) -> str:
-        return account_of(self.settings)
+        return options.account_of(self.settings)
 
     @cached_property
     def config_hash(self) -> str:
@@ -93,7 +84,7 @@ class Pipeline:
 
     @cached_property
     def exchange(self) -> CcxtExchange:
-        return connect(exchange_options(self.settings), self.clock)
+        return connect(options.exchange_options(self.settings), self.clock)
 
     @cached_property
     def redis(self) -> redis.Redis:
@@ -126,7 +117,6 @@ class Pipeline:
 
     @cached_property
     def universe_keeper(self) -> UniverseKeeper:
-        told = self.settings.universe
         return UniverseKeeper(
             ledger=self.ledger,
             market=self.exchange,
@@ -134,13 +124,8 @@ class Pipeline:
             clock=self.clock,
             events=self.events,
             account=self.account,
-            wanted=Wanted(
-                symbols=told.symbols,
-                block=told.block,
-                top=told.top_by_volume,
-                min_volume=told.min_volume_usdt,
-            ),
-            check_every=timedelta(seconds=told.check_every_s),
+            wanted=options.wanted_symbols(self.settings),
+            check_every=timedelta(seconds=self.settings.universe.check_every_s),
         )
 
     def canonical(self, name: str) -> str:
@@ -171,14 +156,7 @@ class Pipeline:
 
     @cached_property
     def _opener(self) -> Opener:
-        chain = self.settings.chain
-        terms = OpeningTerms(
-            account=self.account,
-            mode=self.settings.mode,
-            config_hash=self.config_hash,
-            cadence=timedelta(seconds=chain.cadence_s),
-            deadline=timedelta(seconds=chain.deadline_s),
-        )
+        terms = options.opening_terms(self.settings, self.config_hash)
         return Opener(terms, self.ledger, self.clock, self.events)
 
     @cached_property
@@ -212,14 +190,8 @@ class Pipeline:
             timeframes=market.timeframes,
             bars=market.bars,
             events=self.events,
-            unchanged_for=self._unchanged_for if self.settings.chain.skip_unchanged else None,
+            unchanged_for=options.unchanged_for(self.settings),
         )
-
-    @property
-    def _unchanged_for(self) -> timedelta:
-        """A window changes when its newest bar does; a message may wait for a cadence besides."""
-        lengths = 1 + self.settings.market.max_lag_bars
-        return self.timeframes[0].length * lengths + timedelta(seconds=self.settings.chain.cadence_s)
 
     def _evaluate(self) -> Evaluate:
         wanted = self.settings.strategies
@@ -230,7 +202,7 @@ class Pipeline:
             patience=Patience(wanted.time_limit_s, self.overrun_errors),
             rule=Rule(wanted.resolution),
             cancel_within=wanted.cancel_within_score,
-            sizing=self.sizing,
+            sizing=options.sizing_rules(self.settings),
             trigger=self.timeframes[0].length,
             events=self.events,
         )
@@ -255,7 +227,7 @@ class Pipeline:
             universe=self.universe,
             limits=self.limits,
             authority=self.authority,
-            lookback=self._lookback,
+            lookback=options.lookback(self.settings),
             config_hash=self.config_hash,
             trigger=self.timeframes[0],
             clock=self.clock,
@@ -277,17 +249,7 @@ class Pipeline:
         return Limits.of(self.settings.governor)
 
     @cached_property
-    def _lookback(self) -> Lookback:
-        governor = self.settings.governor
-        return Lookback(
-            latch_window=timedelta(seconds=governor.latch_window_s),
-            config_seen_within=timedelta(seconds=governor.config_seen_within_s),
-        )
-
-    @cached_property
     def safeguarding(self) -> Safeguarding:
-        governor = self.settings.governor
-        rules = BreakerRules(share=governor.breaker_share, min_decisions=governor.breaker_min_decisions)
         return Safeguarding(
             ledger=self.ledger,
             venue=self.exchange,
@@ -295,8 +257,8 @@ class Pipeline:
             events=self.events,
             account=self.account,
             limits=self.limits,
-            breaker_rules=rules,
-            breaker_window=timedelta(seconds=governor.breaker_window_s),
+            breaker_rules=options.breaker_rules(self.settings),
+            breaker_window=timedelta(seconds=self.settings.governor.breaker_window_s),
         )
 
     @cached_property
@@ -317,15 +279,6 @@ class Pipeline:
         store = CandleStore(self.redis, prefix=f"tl:candles:{self.settings.mode}-{self.settings.exchange.id}")
         return CandleSource(
             store, self.exchange, keep=market.bars + SPARE_BARS, max_lag_bars=market.max_lag_bars
-        )
-
-    @cached_property
-    def sizing(self) -> SizingRules:
-        return SizingRules(
-            risk_per_trade=self.settings.sizing.risk_per_trade,
-            max_notional=self.settings.sizing.max_notional_usdt,
-            max_leverage=self.settings.governor.max_leverage,
-            slippage_bps=self.settings.execution.slippage_bps,
         )
 
     @cached_property
@@ -356,25 +309,11 @@ class Pipeline:
 
     @cached_property
     def _execution(self) -> ExecutionOptions:
-        told, exchange = self.settings.execution, self.settings.exchange
-        return ExecutionOptions(
-            slippage_bps=told.slippage_bps,
-            max_attempts=told.max_attempts,
-            retry_backoff_ms=told.retry_backoff_ms,
-            receive_window_ms=exchange.receive_window_ms,
-            not_placed_margin_s=told.not_placed_margin_s,
-            not_placed_misses=told.not_placed_misses,
-            sending_stale_s=exchange.timeout_s + SENDER_SLACK_S,
-        )
+        return options.execution_options(self.settings)
 
     def sweeper(self, publish: Callable[[Stage, Decision, int], None]) -> Sweeper:
-        chain = self.settings.chain
-        options = SweepOptions(
-            resume_after=timedelta(seconds=chain.resume_after_s),
-            start_grace=timedelta(seconds=chain.soft_time_limit_s),
-            max_deliveries=chain.max_deliveries,
-        )
-        return Sweeper(self.ledger, self.clock, self.events, options, publish)
+        told = options.sweep_options(self.settings)
+        return Sweeper(self.ledger, self.clock, self.events, told, publish)
 
     def refresh_equity(self) -> Equity:
         """Ask the exchange, record the answer, and look at the latches of losses. Raises:
@@ -392,57 +331,6 @@ class Pipeline:
         """Load what the first message would wait for. Raises: ThroughlineError; nothing is lost by trying later."""
         self.ledger.check_version()
         self.exchange.instruments()
-
-
-class LazyStages(dict[Stage, StageFunction]):
-    """The stage functions, each built at its first use: a worker that only fetches needs no permit key."""
-
-    def __init__(self, builders: dict[Stage, Callable[[], StageFunction]]) -> None:
-        super().__init__()
-        self._builders = builders
-
-    def __missing__(self, stage: Stage) -> StageFunction:
-        self[stage] = self._builders[stage]()
-        return self[stage]
-
-
-class Remembered(Generic[Answer]):
-    """An answer that is asked for again when it is older than `max_age_s`."""
-
-    def __init__(self, ask: Callable[[], Answer], max_age_s: float) -> None:
-        self._ask, self._max_age_s = ask, max_age_s
-        self._answers: list[Answer] = []
-        self._asked_at = 0.0
-
-    def get(self) -> Answer:
-        """Raises: whatever asking raises."""
-        if not self._answers or time.monotonic() - self._asked_at > self._max_age_s:
-            self._answers, self._asked_at = [self._ask()], time.monotonic()
-        return self._answers[0]
-
-
-def exchange_options(settings: Settings) -> ExchangeOptions:
-    """How to reach the exchange. In mode paper every request is diverted to the simulated one."""
-    exchange = settings.exchange
-    return ExchangeOptions(
-        account=account_of(settings),
-        mode=settings.mode,
-        instruments_max_age_s=exchange.instruments_max_age_s,
-        wire=WireOptions(
-            exchange_id=exchange.id,
-            api_key=exchange.api_key.get_secret_value(),
-            api_secret=exchange.api_secret.get_secret_value(),
-            base_url=settings.simulator_url if settings.mode is Mode.PAPER else "",
-            timeout_s=exchange.timeout_s,
-            receive_window_ms=exchange.receive_window_ms,
-            demo=settings.mode is Mode.TESTNET,
-        ),
-    )
-
-
-def account_of(settings: Settings) -> str:
-    """The name under which the ledger keeps this account: `paper-main`."""
-    return f"{settings.mode}-{settings.exchange.account}"
 
 
 def build(settings: Settings, *, overrun_errors: tuple[type[Exception], ...] = ()) -> Pipeline:

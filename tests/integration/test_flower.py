@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 from celery import Celery
 
-from config.settings import FlowerSettings
+from config.sections.processes import FlowerSettings
 from console import roles
 from pipeline.domain.decisions import Decision, Origin, Stage
 from pipeline.domain.ids import DecisionId, task_id

@@ -16,7 +16,8 @@ from kombu.exceptions import OperationalError
 
 import beat_schedule
 from beat_schedule import DueSlot, SlotPlan, SlotScheduler, Upkeep, phase, slot_at_or_before
-from config.settings import ChainSettings, Settings
+from config.sections.processes import ChainSettings
+from config.settings import Settings
 from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.events import EventName
 from pipeline.governor.universe import Universe

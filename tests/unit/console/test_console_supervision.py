@@ -11,7 +11,9 @@ import pytest
 
 from config.home import ensure_home
 from config.loading import read
-from config.settings import ExchangeSettings, FlowerSettings, RedisSettings, Settings, SimulatorSettings
+from config.sections.processes import FlowerSettings, RedisSettings, SimulatorSettings
+from config.sections.trading import ExchangeSettings
+from config.settings import Settings
 from console.supervise import ports
 from console.supervise.conf import supervisord_conf
 from console.supervise.host import STOP_ORDER

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import pipeline.governor
-from config.settings import GovernorSettings
+from config.sections.trading import GovernorSettings
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ConfigError

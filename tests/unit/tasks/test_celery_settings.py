@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from config.settings import RedisSettings, Settings
+from config.sections.processes import RedisSettings
+from config.settings import Settings
 from tasks.policies import POLICIES, QUEUES
 from tasks.settings import celery_settings
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from config.settings import ChainSettings, Settings
+from config.sections.processes import ChainSettings
+from config.settings import Settings
 from console import roles
 from pipeline.domain.decisions import Decision, Stage
 from tasks.app import app

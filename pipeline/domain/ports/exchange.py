@@ -1,0 +1,77 @@
+"""The exchange, its public side and its private one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from pipeline.domain.instruments import Instruments
+from pipeline.domain.orders import Answer, Order, OrderReport, Trade
+from pipeline.domain.permits import Permit
+from pipeline.domain.positions import Equity, Holding
+
+
+class Quote(Protocol):
+    """Best bid and ask in quote currency, with the exchange's time."""
+
+    @property
+    def bid(self) -> Decimal: ...
+    @property
+    def ask(self) -> Decimal: ...
+    @property
+    def occurred_at(self) -> datetime: ...
+
+
+class MarketData(Protocol):
+    """The exchange's public side. All raise ExchangeUnavailable or ExchangeRefused."""
+
+    def instruments(self) -> Instruments:
+        """Every active or inactive instrument; cached by the adapter for a while."""
+
+    def now(self) -> datetime:
+        """The exchange's clock, by the offset last measured."""
+
+    def bars(self, symbol: str, timeframe: str, since: datetime, limit: int) -> Sequence[Sequence[float]]:
+        """Rows of [open time in ms, open, high, low, close, volume], as the exchange sent them: unchecked,
+        the last may still be forming.
+        """
+
+    def quote(self, symbol: str) -> Quote:
+        """The best bid and ask right now."""
+
+
+class Venue(Protocol):
+    """The exchange's private side: only `pipeline.execution` and the upkeep of equity hold one."""
+
+    @property
+    def name(self) -> str:
+        """The exchange's name in fills (`binanceusdm`)."""
+
+    def submit(self, order: Order, permit: Permit) -> Answer:
+        """One request, never repeated, signed with `order.sent_at`. Raises nothing: what is not a listed answer
+        is `Unknown`.
+        """
+
+    def find(self, order: Order) -> OrderReport | None:
+        """Ask by client order id. None when the exchange says it does not know it. Raises: ExchangeUnavailable,
+        ExchangeRefused.
+        """
+
+    def listed(self, order: Order, since: datetime) -> OrderReport | None:
+        """Search open orders and the order history since then for the client order id; None when absent from both."""
+
+    def trades(self, order: Order) -> Sequence[Trade]:
+        """All trades of an order that has an `exchange_order_id`, oldest first."""
+
+    def trades_since(self, symbol: str, since: datetime) -> Sequence[Trade]:
+        """The account's trades on a symbol since then: the last place where a lost order could show."""
+
+    def cancel(self, order: Order) -> None:
+        """Ask for its cancellation; it being gone already is no error."""
+
+    def equity(self) -> Equity: ...
+
+    def holdings(self) -> Sequence[Holding]:
+        """Positions that are not zero."""

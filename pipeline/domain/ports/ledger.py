@@ -1,0 +1,55 @@
+"""The ledger: transactions over all its records."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.ports.chain import Decisions, Sessions, Stages, Verdicts
+from pipeline.domain.ports.safety import Guards, Switches
+from pipeline.domain.ports.trade import EquityCurve, Fills, Orders, Permits, Positions
+
+
+class Unit(Protocol):
+    """One transaction's view of the ledger: a small repository for each kind of record."""
+
+    @property
+    def decisions(self) -> Decisions: ...
+    @property
+    def stages(self) -> Stages: ...
+    @property
+    def verdicts(self) -> Verdicts: ...
+    @property
+    def permits(self) -> Permits: ...
+    @property
+    def orders(self) -> Orders: ...
+    @property
+    def fills(self) -> Fills: ...
+    @property
+    def positions(self) -> Positions: ...
+    @property
+    def equity(self) -> EquityCurve: ...
+    @property
+    def switches(self) -> Switches: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def guards(self) -> Guards: ...
+
+    def find_decision(self, text: str) -> DecisionId | None:
+        """By decision id (or an unambiguous beginning of one), task id, client order id, the exchange's order id,
+        permit id or position id (that is the decision that opened it). None when no decision, or several, match.
+        """
+
+
+class Ledger(Protocol):
+    """The record."""
+
+    def begin(self, *, durable: bool = False) -> AbstractContextManager[Unit]:
+        """A writing transaction. With `durable` it survives a power cut once the block has ended:
+        used for everything that concerns an order.
+        """
+
+    def read(self) -> AbstractContextManager[Unit]:
+        """A reading transaction; writes in it are an error."""

@@ -1,0 +1,65 @@
+"""The tables. Their keys and constraints carry the guarantees; `docs/ledger.md` says them in words."""
+
+from __future__ import annotations
+
+from pipeline.ledger.tables.building import metadata
+from pipeline.ledger.tables.chain import (
+    IS_OPEN,
+    check_verdicts,
+    decisions,
+    deliveries,
+    sessions,
+    stages,
+    strategy_verdicts,
+)
+from pipeline.ledger.tables.safety import (
+    breakers,
+    equity_marks,
+    heartbeats,
+    kill_switches,
+    latches,
+    reconciliations,
+    switch_events,
+    trading_states,
+    universes,
+)
+from pipeline.ledger.tables.trade import (
+    IS_UNSETTLED,
+    UNSETTLED,
+    budgets,
+    equity,
+    fills,
+    order_steps,
+    orders,
+    permits,
+    positions,
+)
+
+__all__ = [
+    "IS_OPEN",
+    "IS_UNSETTLED",
+    "UNSETTLED",
+    "breakers",
+    "budgets",
+    "check_verdicts",
+    "decisions",
+    "deliveries",
+    "equity",
+    "equity_marks",
+    "fills",
+    "heartbeats",
+    "kill_switches",
+    "latches",
+    "metadata",
+    "order_steps",
+    "orders",
+    "permits",
+    "positions",
+    "reconciliations",
+    "sessions",
+    "stages",
+    "strategy_verdicts",
+    "switch_events",
+    "trading_states",
+    "universes",
+]

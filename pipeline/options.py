@@ -1,0 +1,126 @@
+"""What each part is told of the settings: one function for each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from config.settings import Settings
+from pipeline.domain.decisions import Mode
+from pipeline.domain.guards import Lookback
+from pipeline.domain.timeframes import Timeframe
+from pipeline.exchange.ccxt_adapter import ExchangeOptions
+from pipeline.exchange.wire import WireOptions
+from pipeline.execution.options import ExecutionOptions
+from pipeline.governor.breaker import BreakerRules
+from pipeline.governor.universe import Wanted
+from pipeline.stages.opening import OpeningTerms
+from pipeline.stages.sweeping import SweepOptions
+from pipeline.strategies.sizing import SizingRules
+
+SENDER_SLACK_S = 2.0
+"""How much longer than a request may take its sender is believed to be alive."""
+
+
+def account_of(settings: Settings) -> str:
+    """The name under which the ledger keeps this account: `paper-main`."""
+    return f"{settings.mode}-{settings.exchange.account}"
+
+
+def exchange_options(settings: Settings) -> ExchangeOptions:
+    """How to reach the exchange. In mode paper every request is diverted to the simulated one."""
+    exchange = settings.exchange
+    return ExchangeOptions(
+        account=account_of(settings),
+        mode=settings.mode,
+        instruments_max_age_s=exchange.instruments_max_age_s,
+        wire=WireOptions(
+            exchange_id=exchange.id,
+            api_key=exchange.api_key.get_secret_value(),
+            api_secret=exchange.api_secret.get_secret_value(),
+            base_url=settings.simulator_url if settings.mode is Mode.PAPER else "",
+            timeout_s=exchange.timeout_s,
+            receive_window_ms=exchange.receive_window_ms,
+            demo=settings.mode is Mode.TESTNET,
+        ),
+    )
+
+
+def wanted_symbols(settings: Settings) -> Wanted:
+    """The universe that is wished for."""
+    told = settings.universe
+    return Wanted(
+        symbols=told.symbols,
+        block=told.block,
+        top=told.top_by_volume,
+        min_volume=told.min_volume_usdt,
+    )
+
+
+def opening_terms(settings: Settings, config_hash: str) -> OpeningTerms:
+    """What every decision of this configuration has in common."""
+    return OpeningTerms(
+        account=account_of(settings),
+        mode=settings.mode,
+        config_hash=config_hash,
+        cadence=timedelta(seconds=settings.chain.cadence_s),
+        deadline=timedelta(seconds=settings.chain.deadline_s),
+    )
+
+
+def unchanged_for(settings: Settings) -> timedelta | None:
+    """How long a judgement over the same bars stands: a window changes when its newest bar does, and a message may wait
+    for a cadence besides. None when every pass shall judge.
+    """
+    if not settings.chain.skip_unchanged:
+        return None
+    lengths = 1 + settings.market.max_lag_bars
+    trigger = Timeframe.parse(settings.market.timeframes[0])
+    return trigger.length * lengths + timedelta(seconds=settings.chain.cadence_s)
+
+
+def sizing_rules(settings: Settings) -> SizingRules:
+    """How large an intent may be."""
+    return SizingRules(
+        risk_per_trade=settings.sizing.risk_per_trade,
+        max_notional=settings.sizing.max_notional_usdt,
+        max_leverage=settings.governor.max_leverage,
+        slippage_bps=settings.execution.slippage_bps,
+    )
+
+
+def lookback(settings: Settings) -> Lookback:
+    """How far back the governor looks."""
+    return Lookback(
+        latch_window=timedelta(seconds=settings.governor.latch_window_s),
+        config_seen_within=timedelta(seconds=settings.governor.config_seen_within_s),
+    )
+
+
+def breaker_rules(settings: Settings) -> BreakerRules:
+    """When the circuit breaker opens."""
+    governor = settings.governor
+    return BreakerRules(share=governor.breaker_share, min_decisions=governor.breaker_min_decisions)
+
+
+def execution_options(settings: Settings) -> ExecutionOptions:
+    """How orders are placed and resolved."""
+    told, exchange = settings.execution, settings.exchange
+    return ExecutionOptions(
+        slippage_bps=told.slippage_bps,
+        max_attempts=told.max_attempts,
+        retry_backoff_ms=told.retry_backoff_ms,
+        receive_window_ms=exchange.receive_window_ms,
+        not_placed_margin_s=told.not_placed_margin_s,
+        not_placed_misses=told.not_placed_misses,
+        sending_stale_s=exchange.timeout_s + SENDER_SLACK_S,
+    )
+
+
+def sweep_options(settings: Settings) -> SweepOptions:
+    """When a decision stands still, and what is done about it."""
+    chain = settings.chain
+    return SweepOptions(
+        resume_after=timedelta(seconds=chain.resume_after_s),
+        start_grace=timedelta(seconds=chain.soft_time_limit_s),
+        max_deliveries=chain.max_deliveries,
+    )
