@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -16,8 +17,8 @@ LINE = b"x" * 99 + b"\n"
 
 @pytest.fixture(autouse=True)
 def _looks_at_every_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In production a writer looks once a second or every 16 KB."""
-    monkeypatch.setattr(logfile, "LOOK_EVERY_BYTES", 1)
+    """In production a writer looks for a deleted or renamed file once a second."""
+    monkeypatch.setattr(logfile, "LOOK_EVERY_S", 0.0)
 
 
 def files_in(folder: Path) -> dict[str, int]:
@@ -133,12 +134,36 @@ def test_a_file_that_somebody_just_rotated_is_not_rotated_again(
         log.write(LINE)
     real = LogFile._rotate
 
-    def too_late(late: LogFile) -> None:
+    def too_late(late: LogFile, wanted: int) -> None:
         path.rename(tmp_path / "all.jsonl.1")
         path.write_bytes(b"fresh\n")
-        real(late)
+        real(late, wanted)
 
     monkeypatch.setattr(LogFile, "_rotate", too_late)
     log.write(b"mine\n")
 
     assert files_in(tmp_path) == {"all.jsonl": 11, "all.jsonl.1": 1000}
+
+
+def test_a_writer_that_rotates_for_ever_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process can be frozen while it has the lock. The others wait once, then write a file that is too large."""
+    monkeypatch.setattr(logfile, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(logfile, "IMPATIENT_FOR_S", 3600.0)
+    waits: list[float] = []
+    real = logfile._is_locked
+
+    def counted(descriptor: int, until: float) -> bool:
+        waits.append(until)
+        return real(descriptor, until)
+
+    monkeypatch.setattr(logfile, "_is_locked", counted)
+    log = LogFile(tmp_path / "all.jsonl", max_bytes=1000, keep=3)
+
+    with (tmp_path / ".all.jsonl.lock").open("w") as frozen:
+        fcntl.flock(frozen, fcntl.LOCK_EX)
+        assert all(log.write(LINE) for _ in range(100))
+
+    assert len(waits) == 1
+    assert files_in(tmp_path) == {"all.jsonl": 10_000}
