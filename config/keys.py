@@ -31,6 +31,7 @@ CONTROLS: Mapping[str, str] = types.MappingProxyType(
     {
         "THROUGHLINE_CONFIG": "path of the configuration file, instead of ./throughline.yaml",
         "THROUGHLINE_ALLOW_LIVE": "`yes` allows mode live; without it a live configuration does not start",
+        "THROUGHLINE_CRASH_PLAN": "folder that says where processes kill or freeze themselves; mode paper only",
     }
 )
 """Variables that are not settings themselves."""

@@ -16,6 +16,7 @@ from config.loading import load
 from config.settings import Settings
 from pipeline.bootstrap import Pipeline, build
 from pipeline.domain.decisions import Stage
+from pipeline.execution import crashpoints
 from pipeline.trace import context, logs, sentry
 from tasks import headers
 
@@ -26,7 +27,9 @@ def services() -> Pipeline:
     """The pipeline of this process. Raises: ConfigError."""
     pid = os.getpid()
     if pid not in _built:
-        _built[pid] = build(load(), overrun_errors=(SoftTimeLimitExceeded,))
+        settings = load()
+        crashpoints.arm(os.environ.get(crashpoints.VARIABLE, ""), settings.mode)
+        _built[pid] = build(settings, overrun_errors=(SoftTimeLimitExceeded,))
     return _built[pid]
 
 

@@ -10,6 +10,7 @@ from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.timeframes import SystemClock
+from pipeline.execution.crashpoints import CrashPoint, reached
 from tasks import headers
 from tasks.app import app
 from tasks.enqueue import enqueue_as_called
@@ -64,6 +65,7 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
         if handoff is None:
             return "ended"
         publish(handoff.stage, handoff.decision)
+        reached(CrashPoint.HANDED_ON)
         return f"passed to {handoff.stage}"
 
 

@@ -8,6 +8,7 @@ from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import ExchangeRefused, Transient
 from pipeline.domain.events import EventName
+from pipeline.execution.crashpoints import CrashPoint, reached
 from tasks.app import app
 from tasks.publishing import publish
 from tasks.services import services
@@ -25,6 +26,7 @@ def resolve() -> int:
     """Ask the exchange about every order whose fate is not settled; report those that are settled now."""
     here = services()
     settled = here.resolver.resolve(here.account)
+    reached(CrashPoint.SETTLED_UNPUBLISHED)
     for decision in here.open_decisions(order.decision_id for order in settled):
         publish(Stage.EXECUTE, decision, attempt=2)  # never the first: that one was handed on by validate
     if any(order.filled_qty for order in settled):

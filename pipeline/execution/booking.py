@@ -19,6 +19,7 @@ from pipeline.domain.orders import Fill, Order, OrderReport, OrderState, Trade, 
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.domain.positions import Position, book
 from pipeline.domain.signals import Side
+from pipeline.execution.crashpoints import CrashPoint, reached
 
 BPS = Decimal(10_000)
 BPS_STEP = Decimal("0.0001")
@@ -54,6 +55,8 @@ class Bookkeeper:
             booked = book_trades(unit, order, trades, self.venue.name, now)
             known = unit.fills.of_order(order.client_order_id)
             after = _step(unit, order, report, known, now)
+            reached(CrashPoint.BOOKING_UNCOMMITTED)
+        reached(CrashPoint.BOOKED)
         self._tell(order, after, booked)
         return after
 

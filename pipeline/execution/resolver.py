@@ -17,6 +17,7 @@ from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.execution.absence import Answers, NotPlaced, Proof, Settle, Wait, judge, too_early
 from pipeline.execution.booking import Bookkeeper, as_it_stands, order_fields
+from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.outcome import abandonment
 
@@ -91,9 +92,11 @@ class Resolver:
             return order
         with self.ledger.begin(durable=True) as unit:
             detail = "its sender is gone or frozen"
-            return unit.orders.step(order, OrderState.UNKNOWN, now, detail=detail) or as_it_stands(
+            after = unit.orders.step(order, OrderState.UNKNOWN, now, detail=detail) or as_it_stands(
                 unit, order
             )
+        reached(CrashPoint.LOST_SENDER_RECORDED)
+        return after
 
     def _question(self, order: Order) -> Order:
         found = self.venue.find(order)
@@ -103,6 +106,7 @@ class Resolver:
             found is None
         ):  # it was acknowledged: whoever says "not found" is wrong, and the lists know better
             found = self.venue.listed(order, self._since(order))
+        reached(CrashPoint.RESOLVER_ANSWERED)
         now = self.clock.now()
         verdict = judge(order, Answers(found), now, self.options)
         if isinstance(verdict, Wait) and _is_worth_proving(order, now, self.options):
@@ -148,9 +152,12 @@ class Resolver:
 
     def _declare_absent(self, order: Order, proof: str, now: datetime) -> Order:
         with self.ledger.begin(durable=True) as unit:
-            return unit.orders.step(order, OrderState.NOT_PLACED, now, detail=proof) or as_it_stands(
+            after = unit.orders.step(order, OrderState.NOT_PLACED, now, detail=proof) or as_it_stands(
                 unit, order
             )
+            reached(CrashPoint.ABSENCE_UNCOMMITTED)
+        reached(CrashPoint.ABSENCE_COMMITTED)
+        return after
 
     def _books(self) -> Bookkeeper:
         return Bookkeeper(self.ledger, self.venue, self.clock, self.events)

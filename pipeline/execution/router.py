@@ -30,6 +30,7 @@ from pipeline.domain.permits import OrderTerms, Permit, PermitState
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.domain.signals import Side
 from pipeline.execution.booking import Bookkeeper, as_it_stands, order_fields
+from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.gate import PermitCheck, stop_reason, uncovered
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.outcome import Ending, conclude
@@ -132,6 +133,8 @@ class OrderRouter:
         order = _new_order(job, attempt, self.clock.now())
         with self.ledger.begin() as unit:
             added = unit.orders.add(order)
+            reached(CrashPoint.INTENT_UNCOMMITTED)
+        reached(CrashPoint.INTENT_COMMITTED)
         if not added:
             return None
         name = EventName.BUY_ORDER if order.side is Side.BUY else EventName.SELL_ORDER
@@ -167,15 +170,21 @@ class OrderRouter:
             if stop is not None:
                 abandon(unit, order, unit.permits.of(order.decision_id, order.leg), stop, now)
                 return None
-            return unit.orders.step(order, OrderState.SENDING, now, fence=uuid.uuid4().hex, sent_at=now)
+            sending = unit.orders.step(order, OrderState.SENDING, now, fence=uuid.uuid4().hex, sent_at=now)
+            reached(CrashPoint.CLAIM_UNCOMMITTED)
+        reached(CrashPoint.CLAIM_COMMITTED)
+        return sending
 
     def _submit(self, job: Job, order: Order) -> Answer:
         """Exactly one request. Nothing below repeats it."""
         self.events.emit(EventName.ORDER_CONTEXT, **self._context(job, order))
+        reached(CrashPoint.BEFORE_SEND)
         try:
-            return self.venue.submit(order, job.permit)
+            answer = self.venue.submit(order, job.permit)
         except Exception as error:  # noqa: BLE001 -- it may have been sent: whatever this was, it settles nothing
-            return Unknown(f"the adapter raised {type(error).__name__}: {error}")
+            answer = Unknown(f"the adapter raised {type(error).__name__}: {error}")
+        reached(CrashPoint.ANSWER_RECEIVED)
+        return answer
 
     def _context(self, job: Job, order: Order) -> dict[str, Any]:
         return {
@@ -211,6 +220,7 @@ class OrderRouter:
         detail = f"{answer.code}: {answer.message}" if isinstance(answer, Rejected) else answer.why
         with self.ledger.begin(durable=True) as unit:
             after = _step_if_allowed(unit, order, to, self.clock.now(), detail)
+        reached(CrashPoint.ANSWER_RECORDED)
         name = EventName.ORDER_FAILED if rejected else EventName.ORDER_UNKNOWN
         self.events.emit(name, **order_fields(after), problem=detail)
         return after
@@ -227,6 +237,7 @@ class OrderRouter:
         if self.clock.now() + wait >= min(job.permit.expires_at, job.decision.deadline_at):
             return None
         self.pause(wait.total_seconds())
+        reached(CrashPoint.BEFORE_NEXT_ATTEMPT)
         return self._intend(job, order.attempt + 1)
 
     def _backoff(self, attempt: int, answer: Rejected) -> timedelta:

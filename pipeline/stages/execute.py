@@ -14,6 +14,7 @@ from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason, Outcome, outcome_of
 from pipeline.domain.permits import Permit
 from pipeline.domain.ports import Ledger
+from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.router import OrderRouter
 from pipeline.stages.running import Conclusion
 from pipeline.stages.validate import read_intent
@@ -28,6 +29,7 @@ class Execute:
     after_fill: Callable[[], None]
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
+        reached(CrashPoint.EXECUTE_BEGAN)
         finish = self._place(decision)
         if outcome_of_end(finish) is Outcome.EXECUTED:
             self.after_fill()

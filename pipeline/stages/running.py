@@ -31,6 +31,7 @@ from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason, Reason
 from pipeline.domain.ports import Clock, Ledger, Unit
+from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.stages.ending import end_if_settled, ended
 from pipeline.stages.opening import emit_end
 
@@ -186,6 +187,8 @@ class Runner:
                 now = self.clock.now()
                 unit.decisions.end(decision.decision_id, finish.reason, finish.detail[-DETAIL_LENGTH:], now)
                 gone = ended(decision, finish.reason, finish.detail, now)
+            reached(CrashPoint.CONCLUSION_UNCOMMITTED)
+        reached(CrashPoint.STAGE_COMMITTED)
         self._tell(stage, delivery, finish, began)
         if gone is not None:
             emit_end(self.events, gone)

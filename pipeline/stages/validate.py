@@ -23,6 +23,7 @@ from pipeline.domain.permits import Denied, OrderTerms, Permit
 from pipeline.domain.ports import Clock, MarketData, Quote, Unit
 from pipeline.domain.signals import Side
 from pipeline.domain.timeframes import Timeframe
+from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.governor import latches
 from pipeline.governor.assess import assess
 from pipeline.governor.permits import PermitAuthority
@@ -151,6 +152,7 @@ class Validate:
 
     def _permitted(self, unit: Unit, intent: Intent, permit: Permit) -> Advance:
         unit.permits.add(permit)
+        reached(CrashPoint.PERMIT_UNCOMMITTED)
         self.events.emit(
             EventName.SIGNAL_VALIDATED,
             permit_id=permit.permit_id,
