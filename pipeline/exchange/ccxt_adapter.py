@@ -24,9 +24,10 @@ from pipeline.domain.ports import Quote
 from pipeline.domain.positions import Equity, Holding
 from pipeline.domain.timeframes import Clock, SystemClock
 from pipeline.exchange import reading
-from pipeline.exchange.answers import NOT_SENT, TABLES, classify, reading_error
+from pipeline.exchange.answers import NOT_SENT, classify, is_not_found, reading_error
 from pipeline.exchange.clock import ExchangeClock
 from pipeline.exchange.replies import Reply, Return
+from pipeline.exchange.tables import TABLES
 from pipeline.exchange.wire import Wire, WireOptions
 
 Read = TypeVar("Read")
@@ -132,7 +133,7 @@ class CcxtExchange:
     def find(self, order: Order) -> OrderReport | None:
         question = {"symbol": self._market_id(order.symbol), "origClientOrderId": order.client_order_id}
         returned = self._wire.request("fapiPrivateGetOrder", question)
-        if isinstance(returned, Reply) and returned.status == 400 and returned.code in self._table.not_found:
+        if is_not_found(self._table, returned):
             return None
         what = f"order {order.client_order_id}"
         report = self._understood(returned, reading.report, what)

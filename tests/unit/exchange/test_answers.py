@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
 from pipeline.domain.orders import Acknowledged, Answer, Rejected, Unknown
 from pipeline.exchange import reading
-from pipeline.exchange.answers import BINANCE_USDM, NOT_SENT, classify, reading_error
+from pipeline.exchange.answers import NOT_SENT, classify, reading_error
 from pipeline.exchange.replies import Lost, Reply, Return
+from pipeline.exchange.tables import BINANCE_USDM
 from tests.unit.exchange.canned import an_order, told_order
 
 ORDER, _ = an_order()
