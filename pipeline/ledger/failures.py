@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from sqlalchemy import URL, ExceptionContext
+from sqlalchemy import URL, Connection, ExceptionContext
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -71,12 +71,26 @@ def translate(context: ExceptionContext) -> BaseException | None:
     if error is None or context.engine is None:
         return None
     reading = context.connection is not None and context.connection.info.get("kind") is Kind.READ
+    return _in_our_words(error, context.engine.url, reading=reading)
+
+
+def told_by_driver(connection: Connection, error: Exception) -> Exception:
+    """The same for an error of the driver that was used past SQLAlchemy. A lost connection is given up."""
+    dialect = connection.dialect
+    base = dialect.loaded_dbapi.Error
+    lost = dialect.is_disconnect(error, connection.connection.driver_connection, None)  # type: ignore[arg-type]
+    if lost:
+        connection.invalidate(error)
+    wrapped = DBAPIError.instance(None, None, error, base, connection_invalidated=lost, dialect=dialect)
+    return _in_our_words(wrapped, connection.engine.url, reading=False)
+
+
+def _in_our_words(error: SQLAlchemyError, url: URL, *, reading: bool) -> Exception:
     if reading and error_code(error) in READ_ONLY_UNIT:
         return InvariantBroken("a reading unit of the ledger was asked to write; use begin() for that")
     trouble = trouble_of(error)
     if trouble is None and _is_our_fault(error):
         return InvariantBroken(f"the ledger refused a record: {_first_line(error)}")
-    url = context.engine.url
     return LedgerDown(
         place(url), trouble or Trouble(_without_password(url, _first_line(error)), UNKNOWN_REMEDY)
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Table, bindparam, delete, select
 from sqlalchemy import insert as plain_insert
 
 from pipeline.domain.guards import Breaker, Heartbeat, Latch, Marks, Reconciliation, UniverseRecord
-from pipeline.ledger.repository import Repository, insert, insert_once
+from pipeline.ledger.repository import Query, Repository, every, insert, insert_once, one
 from pipeline.ledger.tables import (
     breakers,
     equity_marks,
@@ -37,15 +37,20 @@ def _of_account(table: Table) -> Any:
     return select(table).where(table.c.account == bindparam("of_account"))
 
 
-_LATCHES, _SET_LATCH = _of_account(latches).order_by(latches.c.code), _upsert(latches)
+def _compared(*, differences: list[str], **others: Any) -> Reconciliation:
+    return Reconciliation(differences=tuple(differences), **others)
+
+
+LATCHES, _SET_LATCH = every(_of_account(latches).order_by(latches.c.code), Latch), _upsert(latches)
 _LATCH = _of_account(latches).where(latches.c.code == bindparam("of_code")).with_for_update()
-_MARKS, _SAVE_MARKS = _of_account(equity_marks), _upsert(equity_marks)
-_COMPARED, _SAVE_COMPARED = _of_account(reconciliations), _upsert(reconciliations)
+MARKS, _SAVE_MARKS = one(_of_account(equity_marks), Marks), _upsert(equity_marks)
+COMPARED, _SAVE_COMPARED = one(_of_account(reconciliations), _compared), _upsert(reconciliations)
 _BEAT = _upsert(heartbeats)
-_HASHES = (
+HASHES = Query(
     select(heartbeats.c.config_hash)
     .distinct()
-    .where(heartbeats.c.account == bindparam("of_account"), heartbeats.c.beat_at >= bindparam("since"))
+    .where(heartbeats.c.account == bindparam("of_account"), heartbeats.c.beat_at >= bindparam("since")),
+    lambda rows: frozenset(row["config_hash"] for row in rows),
 )
 _BREAKER, _OPEN_BREAKER = _of_account(breakers), insert_once(breakers)
 _CLOSE_BREAKER = delete(breakers).where(breakers.c.account == bindparam("of_account"))
@@ -65,7 +70,7 @@ class SqlGuards(Repository):
     __slots__ = ()
 
     def latches(self, account: str) -> Sequence[Latch]:
-        return [Latch(**row) for row in self._all(_LATCHES, {"of_account": account})]
+        return self._ask(LATCHES, {"of_account": account})
 
     def set_latch(self, latch: Latch) -> bool:
         before = self._first(_LATCH, {"of_account": latch.account, "of_code": latch.code})
@@ -77,15 +82,13 @@ class SqlGuards(Repository):
         return True
 
     def marks(self, account: str) -> Marks | None:
-        row = self._first(_MARKS, {"of_account": account})
-        return None if row is None else Marks(**row)
+        return self._ask(MARKS, {"of_account": account})
 
     def save_marks(self, marks: Marks) -> None:
         self._connection.execute(_SAVE_MARKS, asdict(marks))
 
     def reconciliation(self, account: str) -> Reconciliation | None:
-        row = self._first(_COMPARED, {"of_account": account})
-        return None if row is None else Reconciliation(**{**row, "differences": tuple(row["differences"])})
+        return self._ask(COMPARED, {"of_account": account})
 
     def save_reconciliation(self, reconciliation: Reconciliation) -> None:
         values = {**asdict(reconciliation), "differences": list(reconciliation.differences)}
@@ -95,8 +98,7 @@ class SqlGuards(Repository):
         self._connection.execute(_BEAT, asdict(heartbeat))
 
     def config_hashes(self, account: str, since: datetime) -> frozenset[str]:
-        rows = self._all(_HASHES, {"of_account": account, "since": since})
-        return frozenset(row["config_hash"] for row in rows)
+        return self._ask(HASHES, {"of_account": account, "since": since})
 
     def breaker(self, account: str) -> Breaker | None:
         row = self._first(_BREAKER, {"of_account": account})

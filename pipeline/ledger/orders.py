@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, case, func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy import insert as plain_insert
 
 from pipeline.domain.errors import InvariantBroken
-from pipeline.domain.guards import Activity
 from pipeline.domain.ids import ClientOrderId, DecisionId
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order, OrderReport, OrderState, may_step
 from pipeline.ledger.columns import UtcDateTime
-from pipeline.ledger.repository import Repository, insert_once, matching, reader
-from pipeline.ledger.tables import IS_UNSETTLED, order_steps, positions
+from pipeline.ledger.repository import Repository, every, insert_once, matching, reader
+from pipeline.ledger.tables import IS_UNSETTLED, order_steps
 from pipeline.ledger.tables import orders as table
 
 _LEGS = list(Leg)
@@ -72,36 +71,17 @@ _UNSETTLED = (
     .where(table.c.account == bindparam("of_account"), text(IS_UNSETTLED))
     .order_by(table.c.created_at)
 )
-_UNSETTLED_ON = _UNSETTLED.where(table.c.symbol == bindparam("of_symbol"))
-_RECENT = (
+UNSETTLED = every(_UNSETTLED, Order)
+_UNSETTLED_ON = every(_UNSETTLED.where(table.c.symbol == bindparam("of_symbol")), Order)
+RECENT = every(
     select(table)
     .where(
         table.c.account == bindparam("of_account"),
         table.c.symbol == bindparam("of_symbol"),
         table.c.created_at >= bindparam("since"),
     )
-    .order_by(table.c.created_at.desc())
-)
-
-
-def _count(*conditions: Any) -> Any:
-    return func.coalesce(func.sum(case((and_(*conditions), 1), else_=0)), 0)
-
-
-def _since(name: str) -> Any:
-    return table.c.created_at >= bindparam(name, type_=UtcDateTime())
-
-
-_ACTIVITY = select(
-    func.count().label("last_day"),
-    _count(_since("second")).label("last_second"),
-    _count(_since("minute")).label("last_minute"),
-    _count(_since("latch"), table.c.state == OrderState.REJECTED).label("rejects"),
-    _count(_since("latch"), table.c.state.in_((OrderState.UNKNOWN, OrderState.NOT_PLACED))).label("unknowns"),
-    _count(_since("latch"), table.c.symbol == bindparam("of_symbol")).label("on_symbol"),
-).where(table.c.account == bindparam("of_account"), _since("day"))
-_CLOSED = select(positions.c.symbol, positions.c.realised_pnl, positions.c.fees, positions.c.closed_at).where(
-    positions.c.account == bindparam("of_account"), positions.c.closed_at >= bindparam("since")
+    .order_by(table.c.created_at.desc()),
+    Order,
 )
 
 
@@ -165,28 +145,11 @@ class SqlOrders(Repository):
         return Order(**row)
 
     def unsettled(self, account: str, symbol: str | None = None) -> Sequence[Order]:
-        statement = _UNSETTLED if symbol is None else _UNSETTLED_ON
-        return [Order(**row) for row in self._all(statement, {"of_account": account, "of_symbol": symbol})]
+        query = UNSETTLED if symbol is None else _UNSETTLED_ON
+        return self._ask(query, {"of_account": account, "of_symbol": symbol})
 
     def recent(self, account: str, symbol: str, since: datetime) -> Sequence[Order]:
-        rows = self._all(_RECENT, {"of_account": account, "of_symbol": symbol, "since": since})
-        return [Order(**row) for row in rows]
-
-    def activity(
-        self, account: str, symbol: str, *, now: datetime, latch_since: datetime, losses_since: datetime
-    ) -> Activity:
-        lengths = {"second": 1, "minute": 60, "day": 86400}
-        since = {name: now - timedelta(seconds=length) for name, length in lengths.items()}
-        asked = {"of_account": account, "of_symbol": symbol, "latch": latch_since, **since}
-        counts = self._first(_ACTIVITY, asked) or {}
-        rows = self._all(_CLOSED, {"of_account": account, "since": min(latch_since, losses_since)})
-        lost = [row for row in rows if row["realised_pnl"] < row["fees"]]
-        on_symbol = [row["closed_at"] for row in lost if row["symbol"] == symbol]
-        return Activity(
-            **{name: int(count) for name, count in counts.items()},
-            losses=sum(row["closed_at"] >= latch_since for row in lost),
-            last_loss_at=max((at for at in on_symbol if at >= losses_since), default=None),
-        )
+        return self._ask(RECENT, {"of_account": account, "of_symbol": symbol, "since": since})
 
     def latest(
         self, *, symbol: str | None = None, state: str | None = None, mode: str | None = None, limit: int = 50

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, update
 from pipeline.domain.ids import DecisionId, PermitId
 from pipeline.domain.intents import Leg
 from pipeline.domain.permits import OrderTerms, Permit, PermitState
-from pipeline.ledger.repository import Repository, insert_once, reader
+from pipeline.ledger.repository import Repository, every, insert_once, reader
 from pipeline.ledger.tables import budgets
 from pipeline.ledger.tables import permits as table
 
@@ -35,14 +35,22 @@ _USE = (
     .values(state=PermitState.USED, used_at=bindparam("now"))
 )
 _RELEASE = update(table).where(_ISSUED).values(state=PermitState.RELEASED)
-_RESERVING = (
+
+
+def _permit(**row: Any) -> Permit:
+    terms = OrderTerms(**{name: row[name] for name in _TERMS})
+    return Permit(terms=terms, **{name: row[name] for name in _OWN})
+
+
+RESERVING = every(
     select(table)
     .where(
         table.c.account == bindparam("of_account"),
         table.c.expires_at > bindparam("now"),
         table.c.state == PermitState.ISSUED,
     )
-    .order_by(table.c.issued_at)
+    .order_by(table.c.issued_at),
+    _permit,
 )
 _BUDGET = select(budgets.c.account).where(budgets.c.account == bindparam("of_account")).with_for_update()
 _NEW_BUDGET = insert_once(budgets)
@@ -66,7 +74,7 @@ class SqlPermits(Repository):
 
     def of(self, decision_id: DecisionId, leg: Leg | None = None) -> Permit | None:
         row = self._first(_OF if leg is None else _OF_LEG, {"id": decision_id, "of_leg": leg})
-        return None if row is None else _permit(row)
+        return None if row is None else _permit(**row)
 
     def use(self, permit_id: PermitId, at: datetime) -> bool:
         return self._changed(_USE, {"id": permit_id, "now": at})
@@ -75,9 +83,4 @@ class SqlPermits(Repository):
         return self._changed(_RELEASE, {"id": permit_id})
 
     def reserving(self, account: str, now: datetime) -> Sequence[Permit]:
-        return [_permit(row) for row in self._all(_RESERVING, {"of_account": account, "now": now})]
-
-
-def _permit(row: Mapping[str, Any]) -> Permit:
-    terms = OrderTerms(**{name: row[name] for name in _TERMS})
-    return Permit(terms=terms, **{name: row[name] for name in _OWN})
+        return self._ask(RESERVING, {"of_account": account, "now": now})

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, or_, select
 
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.positions import Equity, Position
-from pipeline.ledger.repository import Repository, insert, insert_once, matching, reader
+from pipeline.ledger.repository import Repository, every, insert, insert_once, matching, one, reader
 from pipeline.ledger.tables import equity
 from pipeline.ledger.tables import positions as table
 
@@ -21,8 +21,9 @@ _SAVE = _INSERT.on_conflict_do_update(
 )
 _GET = select(table).where(table.c.position_id == bindparam("id"))
 _OPEN = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.symbol)
-_OPEN_OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
-_OPEN_OF = _OPEN_OF_ACCOUNT.where(table.c.symbol == bindparam("of_symbol"))
+_OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
+ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every(_OF_ACCOUNT, Position)
+_OPEN_OF = _OF_ACCOUNT.where(table.c.symbol == bindparam("of_symbol"))
 _TOUCHED = (
     select(table)
     .where(or_(table.c.opened_by == bindparam("id"), table.c.closed_by == bindparam("id")))
@@ -30,11 +31,12 @@ _TOUCHED = (
 )
 
 _ADD_EQUITY = insert_once(equity)
-_LATEST_EQUITY = (
+LATEST_EQUITY = one(
     select(equity)
     .where(equity.c.account == bindparam("of_account"))
     .order_by(equity.c.occurred_at.desc())
-    .limit(1)
+    .limit(1),
+    Equity,
 )
 
 
@@ -48,8 +50,7 @@ class SqlPositions(Repository):
         return None if row is None else Position(**row)
 
     def all_open(self, account: str | None = None) -> Sequence[Position]:
-        statement = _OPEN if account is None else _OPEN_OF_ACCOUNT
-        return [Position(**row) for row in self._all(statement, {"of_account": account})]
+        return self._ask(ALL_OPEN if account is None else OPEN_OF_ACCOUNT, {"of_account": account})
 
     def save(self, position: Position) -> None:
         self._connection.execute(_SAVE, _values(position))
@@ -84,5 +85,4 @@ class SqlEquityCurve(Repository):
         self._connection.execute(_ADD_EQUITY, _equity_values(equity))
 
     def latest(self, account: str) -> Equity | None:
-        row = self._first(_LATEST_EQUITY, {"of_account": account})
-        return None if row is None else Equity(**row)
+        return self._ask(LATEST_EQUITY, {"of_account": account})

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Executable, Select, String, Table, select, type_coerce
 from sqlalchemy.dialects import postgresql
+
+Row = dict[str, Any]
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[Found]):
+    """A SELECT, and how its rows are read. It takes its parameters by name, and leaves alone what it does
+    not know.
+    """
+
+    statement: Select[Any]
+    read: Callable[[Sequence[Row]], Found]
+
+
+def one(statement: Select[Any], read: Callable[..., Found]) -> Query[Found | None]:
+    """The first row as the arguments of `read`; None when there is none."""
+    return Query(statement, lambda rows: read(**rows[0]) if rows else None)
+
+
+def every(statement: Select[Any], read: Callable[..., Found]) -> Query[list[Found]]:
+    """Each row as the arguments of `read`."""
+    return Query(statement, lambda rows: [read(**row) for row in rows])
 
 
 class Repository:
@@ -22,11 +45,14 @@ class Repository:
         """Whether the statement wrote a row."""
         return self._connection.execute(statement, values).rowcount > 0
 
-    def _first(self, statement: Executable, values: Mapping[str, object]) -> dict[str, Any] | None:
+    def _ask(self, query: Query[Found], values: Mapping[str, object]) -> Found:
+        return query.read(self._all(query.statement, values))
+
+    def _first(self, statement: Executable, values: Mapping[str, object]) -> Row | None:
         row = self._connection.execute(statement, values).first()
         return None if row is None else row._asdict()
 
-    def _all(self, statement: Executable, values: Mapping[str, object]) -> list[dict[str, Any]]:
+    def _all(self, statement: Executable, values: Mapping[str, object]) -> list[Row]:
         return [row._asdict() for row in self._connection.execute(statement, values)]
 
 

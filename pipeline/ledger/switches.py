@@ -9,14 +9,14 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy import insert as plain_insert
 
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
-from pipeline.ledger.repository import Repository, insert, reader
+from pipeline.ledger.repository import Query, Repository, every, insert, reader
 from pipeline.ledger.tables import kill_switches, switch_events, trading_states
 
 STATE_SCOPE = "trading_state"
 
 _values = reader(KillSwitch)
 
-_ON = select(kill_switches).order_by(kill_switches.c.set_at)
+ON = every(select(kill_switches).order_by(kill_switches.c.set_at), KillSwitch)
 _INSERT = insert(kill_switches)
 _SET = _INSERT.on_conflict_do_update(
     index_elements=["scope", "name"],
@@ -25,7 +25,10 @@ _SET = _INSERT.on_conflict_do_update(
 _CLEAR = delete(kill_switches).where(
     kill_switches.c.scope == bindparam("of_scope"), kill_switches.c.name == bindparam("of_name")
 )
-_STATE = select(trading_states.c.state).where(trading_states.c.account == bindparam("of_account"))
+STATE: Query[TradingState] = Query(
+    select(trading_states.c.state).where(trading_states.c.account == bindparam("of_account")),
+    lambda rows: rows[0]["state"] if rows else TradingState.HALTED,
+)
 _INSERT_STATE = insert(trading_states)
 _SET_STATE = _INSERT_STATE.on_conflict_do_update(
     index_elements=["account"],
@@ -40,7 +43,7 @@ class SqlSwitches(Repository):
     __slots__ = ()
 
     def on(self) -> Sequence[KillSwitch]:
-        return [KillSwitch(**row) for row in self._all(_ON, {})]
+        return self._ask(ON, {})
 
     def set(self, switch: KillSwitch) -> None:
         self._connection.execute(_SET, _values(switch))
@@ -54,8 +57,7 @@ class SqlSwitches(Repository):
         return cleared
 
     def trading_state(self, account: str) -> TradingState:
-        row = self._first(_STATE, {"of_account": account})
-        return TradingState.HALTED if row is None else row["state"]
+        return self._ask(STATE, {"of_account": account})
 
     def set_trading_state(
         self, account: str, state: TradingState, *, by: str, reason: str, at: datetime

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from pipeline.domain.ids import DecisionId
+from pipeline.domain.standing import Horizon, Standing
 from pipeline.ledger.decisions import SqlDecisions
 from pipeline.ledger.fills import SqlFills
 from pipeline.ledger.finding import find_decision
@@ -14,6 +17,7 @@ from pipeline.ledger.permits import SqlPermits
 from pipeline.ledger.positions import SqlEquityCurve, SqlPositions
 from pipeline.ledger.sessions import SqlSessions
 from pipeline.ledger.stages import SqlStages
+from pipeline.ledger.standing import standing
 from pipeline.ledger.switches import SqlSwitches
 from pipeline.ledger.verdicts import SqlVerdicts
 
@@ -69,6 +73,9 @@ class SqlUnit:
     @property
     def guards(self) -> SqlGuards:
         return SqlGuards(self._connection)
+
+    def standing(self, account: str, symbol: str, now: datetime, horizon: Horizon) -> Standing:
+        return standing(self._connection, account, symbol, now, horizon)
 
     def find_decision(self, text: str) -> DecisionId | None:
         return find_decision(self._connection, text)

@@ -3,53 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.events import EventName, Events
-from pipeline.domain.guards import LATCHES, Activity, Latch, Lookback, marks_after, marks_rearmed
+from pipeline.domain.guards import LATCHES, Latch, Lookback, marks_after, marks_rearmed
 from pipeline.domain.ports import Unit
 from pipeline.domain.positions import Equity
+from pipeline.domain.standing import Horizon
 from pipeline.governor import latches
 from pipeline.governor.latches import Trip
-from pipeline.governor.view import Limits, Safeguards
+from pipeline.governor.view import Limits
 
 GOVERNOR = "governor"
 
 
-def safeguards(unit: Unit, account: str, hashes: frozenset[str], since: datetime) -> Safeguards:
-    """`hashes` are those that the caller knows of, `since` is how far back other processes count."""
-    return Safeguards(
-        latches=tuple(unit.guards.latches(account)),
-        marks=unit.guards.marks(account),
-        reconciliation=unit.guards.reconciliation(account),
-        config_hashes=hashes | unit.guards.config_hashes(account, since),
+def horizon(limits: Limits, lookback: Lookback, now: datetime) -> Horizon:
+    """How far back the rules look."""
+    return Horizon(
+        orders=now - _seconds(limits.duplicate_within_s),
+        latch=now - lookback.latch_window,
+        losses=now - _seconds(limits.cooldown_after_loss_s),
+        beats=now - lookback.config_seen_within,
     )
 
 
-def activity(
-    unit: Unit,
-    account: str,
-    symbol: str,
-    *,
-    known: Safeguards,
-    limits: Limits,
-    lookback: Lookback,
-    now: datetime,
-) -> Activity:
-    """What counts for the latches: since their window began, or since somebody re-armed them."""
-    window = now - lookback.latch_window
-    rearmed = [
-        each.changed_at for each in known.latches if each.code is CheckCode.LATCHED and not each.tripped
-    ]
-    rest = float(limits.cooldown_after_loss_s or 0)
-    return unit.orders.activity(
-        account,
-        symbol,
-        now=now,
-        latch_since=max([window, *rearmed]),
-        losses_since=datetime.fromtimestamp(now.timestamp() - rest, now.tzinfo),
-    )
+def _seconds(limit: Decimal | None) -> timedelta:
+    return timedelta(seconds=float(limit or 0))
 
 
 def keep_marks(unit: Unit, equity: Equity, limits: Limits, now: datetime) -> list[Trip]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
@@ -22,6 +22,7 @@ from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Denied, OrderTerms, Permit
 from pipeline.domain.ports import Clock, MarketData, Quote, Unit
 from pipeline.domain.signals import Side
+from pipeline.domain.standing import Standing
 from pipeline.domain.timeframes import Timeframe
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.governor import latches
@@ -29,8 +30,8 @@ from pipeline.governor.assess import assess
 from pipeline.governor.permits import PermitAuthority
 from pipeline.governor.rules.answers import seconds_between
 from pipeline.governor.universe import Universe
-from pipeline.governor.view import Limits, WorldView
-from pipeline.stages.remembering import activity, safeguards, tell, trip
+from pipeline.governor.view import Limits, Safeguards, WorldView
+from pipeline.stages.remembering import horizon, tell, trip
 from pipeline.stages.running import Conclusion
 
 
@@ -113,9 +114,7 @@ class Validate:
     def _view(self, unit: Unit, asked: Asked) -> WorldView:
         now, decision, outside, symbol = self.clock.now(), asked.decision, asked.outside, asked.intent.symbol
         account = decision.account
-        hashes = frozenset({self.config_hash, decision.config_hash})
-        known = safeguards(unit, account, hashes, now - self.lookback.config_seen_within)
-        lookback = timedelta(seconds=float(self.limits.duplicate_within_s or 0))
+        known = unit.standing(account, symbol, now, horizon(self.limits, self.lookback, now))
         return WorldView(
             account=account,
             mode=decision.mode,
@@ -125,19 +124,26 @@ class Validate:
             instrument=outside.instrument,
             quote=outside.quote,
             timeframe_s=self.trigger.seconds,
-            equity=unit.equity.latest(account),
-            positions=unit.positions.all_open(account),
-            unsettled=unit.orders.unsettled(account),
-            reserving=unit.permits.reserving(account, now),
-            recent=unit.orders.recent(account, symbol, now - lookback),
-            kill_switches=unit.switches.on(),
-            trading_state=unit.switches.trading_state(account),
+            equity=known.equity,
+            positions=known.positions,
+            unsettled=known.unsettled,
+            reserving=known.reserving,
+            recent=known.recent,
+            kill_switches=known.kill_switches,
+            trading_state=known.trading_state,
             bar_jump_bps=asked.bar_jump_bps,
-            activity=activity(
-                unit, account, symbol, known=known, limits=self.limits, lookback=self.lookback, now=now
-            ),
-            safeguards=known,
+            activity=known.activity,
+            safeguards=self._safeguards(known, decision),
             clock_offset_s=outside.clock_offset_s,
+        )
+
+    def _safeguards(self, known: Standing, decision: Decision) -> Safeguards:
+        """What is remembered; this process and whoever opened the decision take part as well."""
+        return Safeguards(
+            latches=known.latches,
+            marks=known.marks,
+            reconciliation=known.reconciliation,
+            config_hashes=known.config_hashes | {self.config_hash, decision.config_hash},
         )
 
     def _denied(self, intent: Intent, denied: Denied) -> End:

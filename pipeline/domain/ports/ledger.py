@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Protocol
 
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.ports.chain import Decisions, Sessions, Stages, Verdicts
 from pipeline.domain.ports.safety import Guards, Switches
 from pipeline.domain.ports.trade import EquityCurve, Fills, Orders, Permits, Positions
+from pipeline.domain.standing import Horizon, Standing
 
 
 class Unit(Protocol):
@@ -36,6 +38,9 @@ class Unit(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def guards(self) -> Guards: ...
+
+    def standing(self, account: str, symbol: str, now: datetime, horizon: Horizon) -> Standing:
+        """Everything that the governor asks about, read at once: on PostgreSQL in one round trip."""
 
     def find_decision(self, text: str) -> DecisionId | None:
         """By decision id (or an unambiguous beginning of one), task id, client order id, the exchange's order id,

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from pipeline.domain.guards import Activity
 from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Fill, Order, OrderReport, OrderState
@@ -68,14 +67,6 @@ class Orders(Protocol):
 
     def recent(self, account: str, symbol: str, since: datetime) -> Sequence[Order]:
         """Orders created since then, newest first."""
-
-    def activity(
-        self, account: str, symbol: str, *, now: datetime, latch_since: datetime, losses_since: datetime
-    ) -> Activity:
-        """What was ordered within the last second, minute and day, and what went wrong since `latch_since`.
-
-        `last_loss_at` is the newest loss on the symbol since `losses_since`.
-        """
 
     def latest(
         self, *, symbol: str | None = None, state: str | None = None, mode: str | None = None, limit: int = 50

@@ -1,0 +1,127 @@
+"""How an account stands, read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
+
+from pipeline.domain.checks import CheckCode
+from pipeline.domain.guards import Activity
+from pipeline.domain.orders import OrderState
+from pipeline.domain.standing import Horizon, Standing
+from pipeline.ledger.columns import UtcDateTime
+from pipeline.ledger.guards import COMPARED, HASHES, LATCHES, MARKS
+from pipeline.ledger.orders import RECENT, UNSETTLED
+from pipeline.ledger.permits import RESERVING
+from pipeline.ledger.positions import LATEST_EQUITY, OPEN_OF_ACCOUNT
+from pipeline.ledger.repository import Query, Row
+from pipeline.ledger.switches import ON, STATE
+from pipeline.ledger.tables import latches, orders, positions
+from pipeline.ledger.together import Question, ask_together
+
+LENGTHS = {"second": timedelta(seconds=1), "minute": timedelta(minutes=1), "day": timedelta(days=1)}
+
+
+def standing(connection: Connection, account: str, symbol: str, now: datetime, horizon: Horizon) -> Standing:
+    """Fulfils `ports.Unit.standing`."""
+    of = {"of_account": account, "of_symbol": symbol, "now": now}
+    answers = ask_together(connection, _questions(of, horizon) | _about_activity(of, now, horizon))
+    counts, lost = answers.pop("counts"), answers.pop("lost")
+    return Standing(**answers, activity=_activity(counts, lost, symbol, horizon))
+
+
+def _questions(of: Mapping[str, object], horizon: Horizon) -> dict[str, Question]:
+    return {
+        "equity": (LATEST_EQUITY, of),
+        "positions": (OPEN_OF_ACCOUNT, of),
+        "unsettled": (UNSETTLED, of),
+        "reserving": (RESERVING, of),
+        "recent": (RECENT, {**of, "since": horizon.orders}),
+        "kill_switches": (ON, of),
+        "trading_state": (STATE, of),
+        "latches": (LATCHES, of),
+        "marks": (MARKS, of),
+        "reconciliation": (COMPARED, of),
+        "config_hashes": (HASHES, {**of, "since": horizon.beats}),
+    }
+
+
+# ---------------------------------------------------------------------------------------------- activity
+
+
+def _since(name: str) -> Any:
+    return bindparam(name, type_=UtcDateTime())
+
+
+_REARMED = (
+    select(latches.c.changed_at)
+    .where(
+        latches.c.account == bindparam("of_account"),
+        latches.c.code == CheckCode.LATCHED,
+        latches.c.tripped.is_(False),
+    )
+    .scalar_subquery()
+)
+
+
+def _counts_for_latch(at: Any) -> Any:
+    """Within the latch's window, and since somebody re-armed it."""
+    return and_(at >= _since("latch"), or_(_REARMED.is_(None), at >= _REARMED))
+
+
+def _count(*conditions: Any) -> Any:
+    return func.count().filter(*conditions)
+
+
+_OF_ACCOUNT = orders.c.account == bindparam("of_account")
+_COUNTS: Query[Row] = Query(
+    # Two windows: the day's orders are only counted, in an index; what is looked at lies within minutes.
+    select(
+        select(func.count())
+        .where(_OF_ACCOUNT, orders.c.created_at >= _since("day"))
+        .scalar_subquery()
+        .label("last_day"),
+        _count(orders.c.created_at >= _since("second")).label("last_second"),
+        _count(orders.c.created_at >= _since("minute")).label("last_minute"),
+        _count(_counts_for_latch(orders.c.created_at), orders.c.state == OrderState.REJECTED).label(
+            "rejects"
+        ),
+        _count(
+            _counts_for_latch(orders.c.created_at),
+            or_(orders.c.state == OrderState.UNKNOWN, orders.c.state == OrderState.NOT_PLACED),
+        ).label("unknowns"),
+        _count(_counts_for_latch(orders.c.created_at), orders.c.symbol == bindparam("of_symbol")).label(
+            "on_symbol"
+        ),
+    ).where(_OF_ACCOUNT, orders.c.created_at >= _since("lately")),
+    lambda rows: rows[0],
+)
+_CLOSED = select(
+    positions.c.symbol,
+    positions.c.realised_pnl,
+    positions.c.fees,
+    positions.c.closed_at,
+    _counts_for_latch(positions.c.closed_at).label("counts"),
+).where(positions.c.account == bindparam("of_account"), positions.c.closed_at >= _since("earliest"))
+_LOST = Query(_CLOSED, lambda rows: [row for row in rows if row["realised_pnl"] < row["fees"]])
+
+
+def _about_activity(of: Mapping[str, object], now: datetime, horizon: Horizon) -> dict[str, Question]:
+    began = {name: now - length for name, length in LENGTHS.items()} | {"latch": horizon.latch}
+    lately = min(began["minute"], horizon.latch)
+    return {
+        "counts": (_COUNTS, {**of, **began, "lately": lately}),
+        "lost": (_LOST, {**of, **began, "earliest": min(horizon.latch, horizon.losses)}),
+    }
+
+
+def _activity(counts: Row, lost: Sequence[Row], symbol: str, horizon: Horizon) -> Activity:
+    on_symbol = [row["closed_at"] for row in lost if row["symbol"] == symbol]
+    return Activity(
+        **counts,
+        losses=sum(row["counts"] for row in lost),
+        last_loss_at=max((at for at in on_symbol if at >= horizon.losses), default=None),
+    )
