@@ -125,14 +125,13 @@ class FreeText(TypeDecorator[str]):
     cache_ok = True
 
     def bind_processor(self, dialect: Dialect) -> Converter:
-        return lambda value: value if value is None or _is_plain(value) else _plain(value)
+        return lambda value: None if value is None else plain_text(value)
 
 
-def _is_plain(text: str) -> bool:
-    return text.isascii() and "\0" not in text
-
-
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """The text with what a database cannot hold replaced."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from pipeline.domain.checks import CheckVerdict
+from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.intents import Leg
 from pipeline.domain.signals import NearestMiss, Regime, Side, Signal, StrategyVerdict
+from pipeline.ledger.columns import plain_text
 from pipeline.ledger.repository import Repository, insert_once
-from pipeline.ledger.tables import check_verdicts, strategy_verdicts
+from pipeline.ledger.tables import assessments, strategy_verdicts
 
 _LEGS = list(Leg)
 
@@ -24,11 +25,9 @@ _OF = (
     .where(strategy_verdicts.c.decision_id == bindparam("id"))
     .order_by(strategy_verdicts.c.place)
 )
-_INSERT_CHECK = insert_once(check_verdicts)
-_CHECKS_OF = (
-    select(check_verdicts)
-    .where(check_verdicts.c.decision_id == bindparam("id"))
-    .order_by(check_verdicts.c.place)
+_INSERT_CHECKS = insert_once(assessments)
+_CHECKS_OF = select(assessments.c.leg, assessments.c.verdicts).where(
+    assessments.c.decision_id == bindparam("id")
 )
 
 
@@ -46,14 +45,13 @@ class SqlVerdicts(Repository):
         return [_verdict(row) for row in self._all(_OF, {"id": decision_id})]
 
     def add_checks(self, decision_id: DecisionId, leg: Leg, verdicts: Iterable[CheckVerdict]) -> None:
-        key = {"decision_id": decision_id, "leg": leg}
-        rows = [key | _check_row(place, verdict) for place, verdict in enumerate(verdicts)]
-        if rows:
-            self._connection.execute(_INSERT_CHECK, rows)
+        records = [_check_record(verdict) for verdict in verdicts]
+        row = {"decision_id": decision_id, "leg": leg, "verdicts": records}
+        self._connection.execute(_INSERT_CHECKS, row)
 
     def checks_of(self, decision_id: DecisionId) -> Sequence[CheckVerdict]:
         rows = sorted(self._all(_CHECKS_OF, {"id": decision_id}), key=lambda row: _LEGS.index(row["leg"]))
-        return [_check(row) for row in rows]
+        return [_check(**record) for row in rows for record in row["verdicts"]]
 
 
 def _row(decision_id: DecisionId, place: int, verdict: StrategyVerdict) -> dict[str, object]:
@@ -114,16 +112,15 @@ def _signal(record: Mapping[str, str]) -> Signal:
     )
 
 
-def _check_row(place: int, verdict: CheckVerdict) -> dict[str, object]:
+def _check_record(verdict: CheckVerdict) -> dict[str, object]:
     return {
-        "place": place,
-        "code": verdict.code,
+        "code": verdict.code.value,
         "ok": verdict.ok,
-        "value": verdict.value,
-        "limit": verdict.limit,
-        "detail": verdict.detail,
+        "value": plain_text(verdict.value),
+        "limit": plain_text(verdict.limit),
+        "detail": plain_text(verdict.detail),
     }
 
 
-def _check(row: Mapping[str, Any]) -> CheckVerdict:
-    return CheckVerdict(row["code"], row["ok"], row["value"], row["limit"], row["detail"])
+def _check(*, code: str, ok: bool, value: str, limit: str, detail: str) -> CheckVerdict:
+    return CheckVerdict(CheckCode(code), ok, value, limit, detail)

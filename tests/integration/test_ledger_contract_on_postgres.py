@@ -17,6 +17,7 @@ from tests.unit.ledger import test_ledger_columns as columns
 from tests.unit.ledger.test_ledger_decisions import *  # noqa: F403 - the point of this file
 from tests.unit.ledger.test_ledger_fills_and_positions import *  # noqa: F403
 from tests.unit.ledger.test_ledger_finding import *  # noqa: F403
+from tests.unit.ledger.test_ledger_guards import *  # noqa: F403
 from tests.unit.ledger.test_ledger_judgements import *  # noqa: F403
 from tests.unit.ledger.test_ledger_orders import *  # noqa: F403
 from tests.unit.ledger.test_ledger_permits import *  # noqa: F403

@@ -11,13 +11,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect
 
+from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.errors import ConfigError, InvariantBroken, LedgerUnavailable
+from pipeline.domain.standing import Horizon, Standing
 from pipeline.ledger.sql import SqlLedger
 from pipeline.ledger.tables import metadata
 from pipeline.ledger.unit import SqlUnit
 from tests.support.processes import free_port
 from tests.support.servers import PostgresServer
-from tests.unit.ledger.ledger_worlds import ETH, a_decision, open_one
+from tests.unit.ledger.ledger_worlds import ACCOUNT, ETH, NOW, a_decision, open_one
 
 Shape = dict[str, set[str]]
 
@@ -204,3 +206,58 @@ def test_a_broken_constraint_is_not_taken_for_an_outage(ledger: SqlLedger) -> No
         unit._connection.exec_driver_sql(
             f"UPDATE decisions SET outcome = 'failed' WHERE decision_id = '{decision.decision_id}'"  # noqa: S608
         )
+
+
+def test_verdicts_of_before_they_shared_a_row_are_kept_in_their_order(ledger: SqlLedger) -> None:
+    """An upgrade must not forget why something was denied."""
+    decision = open_one(ledger)
+    rows = [("RATE", False, 1), ("MARGIN", True, 0)]
+    with ledger.engine.connect() as connection:
+        connection.exec_driver_sql("DROP TABLE assessments")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        connection.exec_driver_sql(
+            "CREATE TABLE check_verdicts (decision_id VARCHAR, leg VARCHAR, code VARCHAR, place INTEGER, "
+            'ok BOOLEAN, value TEXT, "limit" TEXT, detail TEXT)'
+        )
+        for code, ok, place in rows:
+            connection.exec_driver_sql(
+                f"INSERT INTO check_verdicts VALUES ('{decision.decision_id}', 'entry', '{code}', {place}, "  # noqa: S608
+                f"{ok}, '7 in 1 s', '5', 'why')"
+            )
+    ledger.migrate()
+    with ledger.read() as unit:
+        assert list(unit.verdicts.checks_of(decision.decision_id)) == [
+            CheckVerdict(CheckCode.MARGIN, True, "7 in 1 s", "5", "why"),  # noqa: FBT003
+            CheckVerdict(CheckCode.RATE, False, "7 in 1 s", "5", "why"),  # noqa: FBT003
+        ]
+
+
+def test_a_connection_cut_before_questions_asked_together_is_unavailable(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """They go past SQLAlchemy, and fail in our words all the same; the next unit works."""
+    ledger = SqlLedger(postgres_url)
+    ledger.migrate()
+    horizon = Horizon(orders=NOW, latch=NOW, losses=NOW, beats=NOW)
+
+    def ask(unit: SqlUnit) -> Standing:
+        return unit.standing(ACCOUNT, ETH, NOW, horizon)
+
+    def ask_cut(unit: SqlUnit) -> None:
+        _cut_all(postgres_server)
+        ask(unit)
+
+    with pytest.raises(LedgerUnavailable, match="PostgreSQL"), ledger.begin() as unit:
+        ask_cut(unit)
+    with ledger.begin() as unit:
+        assert ask(unit).positions == []
+    ledger.close()
+
+
+def test_questions_asked_together_of_a_ledger_without_tables_say_so(postgres_url: str) -> None:
+    """Whatever the database complains of comes in our words."""
+    ledger = SqlLedger(postgres_url)
+    horizon = Horizon(orders=NOW, latch=NOW, losses=NOW, beats=NOW)
+    with pytest.raises(LedgerUnavailable, match="tables are missing"), ledger.begin() as unit:
+        unit.standing(ACCOUNT, ETH, NOW, horizon)
+    ledger.close()

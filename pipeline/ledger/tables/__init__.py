@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.ledger.tables.building import metadata
 from pipeline.ledger.tables.chain import (
     IS_OPEN,
-    check_verdicts,
+    assessments,
     decisions,
     deliveries,
     sessions,
@@ -39,9 +39,9 @@ __all__ = [
     "IS_OPEN",
     "IS_UNSETTLED",
     "UNSETTLED",
+    "assessments",
     "breakers",
     "budgets",
-    "check_verdicts",
     "decisions",
     "deliveries",
     "equity",

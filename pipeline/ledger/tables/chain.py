@@ -114,17 +114,12 @@ strategy_verdicts = Table(
     CheckConstraint("(signal IS NOT NULL) = (kind = 'signal')", name="signal_when_signalled"),
 )
 
-check_verdicts = Table(
-    "check_verdicts",
+assessments = Table(
+    "assessments",
     metadata,
     decision_key(primary_key=True),
     column("leg", Word(Leg), primary_key=True),
-    column("code", Word(CheckCode), primary_key=True),
-    column("place", Integer()),
-    column("ok", Boolean()),
-    column("value", FreeText()),
-    column("limit", FreeText()),
-    column("detail", FreeText()),
+    column("verdicts", json_column_type()),
     within("leg", Leg),
 )
 
