@@ -7,10 +7,11 @@ from celery.app.task import Context, Task
 from pipeline.domain.decisions import Delivery, Stage
 from pipeline.domain.errors import Transient, UnknownDecision
 from pipeline.domain.events import EventName
-from pipeline.domain.ids import DecisionId
+from pipeline.domain.ids import DecisionId, task_id
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.timeframes import SystemClock
 from pipeline.execution.crashpoints import CrashPoint, reached
+from pipeline.stages.running import Handoff
 from tasks import headers
 from tasks.app import app
 from tasks.enqueue import enqueue_as_called
@@ -66,7 +67,15 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
             return "ended"
         publish(handoff.stage, handoff.decision)
         reached(CrashPoint.HANDED_ON)
+        _tell_queued(handoff)
         return f"passed to {handoff.stage}"
+
+
+def _tell_queued(handoff: Handoff) -> None:
+    """From evaluate on there is a signal; it must be seen whether anybody takes it up."""
+    if handoff.stage is not Stage.EVALUATE:
+        queued = task_id(handoff.decision.decision_id, handoff.stage.value)
+        services().events.emit(EventName.SIGNAL_QUEUED, queue=handoff.stage.value, queued_task_id=queued)
 
 
 def _give_up(decision_id: DecisionId, stage: Stage, error: Transient) -> str:

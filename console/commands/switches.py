@@ -48,7 +48,9 @@ def on(reason: Reason, symbol: ForSymbol = None, strategy: ForStrategy = None) -
     switch = KillSwitch(scope=scope, name=name, reason=reason, set_by=_who(), set_at=datetime.now(UTC))
     with pipeline.ledger.begin(durable=True) as unit:
         unit.switches.set(switch)
-    pipeline.events.emit(EventName.KILL_SWITCH, on=True, switch=as_record(switch))
+    pipeline.events.emit(
+        EventName.KILL_SWITCH, on=True, scope=scope, name=name, reason=reason, by=switch.set_by
+    )
     console().print(f"kill switch [bold red]on[/]: {_what(scope, name)}")
     cancelled = pipeline.safeguarding.cancel_covered()  # here and now: the broker may be what is broken
     if cancelled:
@@ -63,7 +65,13 @@ def off(reason: Reason, symbol: ForSymbol = None, strategy: ForStrategy = None) 
     with pipeline.ledger.begin(durable=True) as unit:
         was_on = unit.switches.clear(scope, name, by=_who(), reason=reason, at=datetime.now(UTC))
     pipeline.events.emit(
-        EventName.KILL_SWITCH, on=False, scope=scope, name=name, reason=reason, was_on=was_on
+        EventName.KILL_SWITCH,
+        on=False,
+        scope=scope,
+        name=name,
+        reason=reason,
+        by=_who(),
+        was_on=was_on,
     )
     if not was_on:
         console().print(f"it was not on: {_what(scope, name)}")

@@ -1,7 +1,7 @@
 """Events: the closed list of things that the pipeline says, and how it says them.
 
-The names are stable: people grep for them, dashboards and alerts are built on them. A new name is added here
-first, then to the table in `docs/observability.md`.
+The names are stable: people grep for them, dashboards and alerts are built on them. What each says and which fields it
+carries stands in `pipeline/domain/catalogue.py`; a name that is new here needs its row there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Level(StrEnum):
 
 @unique
 class EventName(StrEnum):
-    """Every event. The table in `docs/observability.md` has what each means and carries."""
+    """Every event. `docs/events.md` has what each means and carries."""
 
     # the chain
     DECISION_START = "DECISION_START"
@@ -32,6 +32,7 @@ class EventName(StrEnum):
     SIGNAL_GENERATED = "SIGNAL_GENERATED"
     NO_SIGNAL = "NO_SIGNAL"
     SIGNAL_VALIDATED = "SIGNAL_VALIDATED"
+    SIGNAL_QUEUED = "SIGNAL_QUEUED"
     STAGE_END = "STAGE_END"
     STAGE_REPEATED = "STAGE_REPEATED"
     DECISION_END = "DECISION_END"
@@ -40,10 +41,12 @@ class EventName(StrEnum):
     PUBLISH_FAILED = "PUBLISH_FAILED"
 
     # what a signal became
+    BUY_TRIGGERED = "BUY_TRIGGERED"
     BUY_CANDIDATE = "BUY_CANDIDATE"
     BUY_BLOCKED = "BUY_BLOCKED"
     BUY_ORDER = "BUY_ORDER"
     BUY_FILLED = "BUY_FILLED"
+    SELL_TRIGGERED = "SELL_TRIGGERED"
     SELL_CANDIDATE = "SELL_CANDIDATE"
     SELL_BLOCKED = "SELL_BLOCKED"
     SELL_ORDER = "SELL_ORDER"

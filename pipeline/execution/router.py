@@ -100,7 +100,12 @@ class OrderRouter:
         unused = replace(job.permit, state=PermitState.ISSUED)
         problem = self.permit_problem(unused, job.terms, now)
         if problem is not None and problem.reason is EndReason.PERMIT_INVALID:
-            self.events.emit(EventName.SECURITY, decision_id=job.decision.decision_id, problem=problem.detail)
+            self.events.emit(
+                EventName.SECURITY,
+                decision_id=job.decision.decision_id,
+                what="a permit that does not allow the order; nothing was sent",
+                problem=problem.detail,
+            )
         return problem or self._still_blocked(blocking)
 
     def _still_blocked(self, blocking: Sequence[Order]) -> End | None:

@@ -124,10 +124,20 @@ class Evaluate:
             level = Level.ERROR if verdict.kind is VerdictKind.FAILED else None
             self.events.emit(EventName.STRATEGY_CHECK, level=level, **_in_words(verdict))
             if verdict.signal is not None:
-                signal = verdict.signal.as_record()
-                self.events.emit(EventName.SIGNAL_GENERATED, level=None, strategy=verdict.strategy, **signal)
-        if resolution.chosen is None:
+                told = verdict.signal.as_record()
+                self.events.emit(EventName.SIGNAL_GENERATED, level=None, strategy=verdict.strategy, **told)
+        if resolution.chosen is None or resolution.chosen.signal is None:
             self.events.emit(EventName.NO_SIGNAL, why=resolution.detail)
+            return
+        signal = resolution.chosen.signal
+        self.events.emit(
+            EventName.BUY_TRIGGERED if signal.side is Side.BUY else EventName.SELL_TRIGGERED,
+            strategy=resolution.chosen.strategy,
+            side=signal.side.value,
+            score=str(signal.score),
+            regime=signal.regime.value,
+            why=signal.reason,
+        )
 
 
 def bar_jump_bps(window: Window) -> str:
@@ -148,8 +158,8 @@ def _in_words(verdict: StrategyVerdict) -> dict[str, object]:
     if verdict.nearest_miss is not None:
         miss = verdict.nearest_miss
         said |= {
-            "missed": miss.condition,
-            "value": round(miss.value, 6),
+            "condition": miss.condition,
+            "observed": round(miss.value, 6),
             "threshold": round(miss.threshold, 6),
         }
     if verdict.error:

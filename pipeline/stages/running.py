@@ -34,6 +34,7 @@ from pipeline.domain.ports import Clock, Ledger, Unit
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.stages.ending import end_if_settled, ended
 from pipeline.stages.opening import emit_end
+from pipeline.stages.telling import in_words
 
 DETAIL_LENGTH = 4000
 DURABLE_STAGES = frozenset({Stage.EXECUTE})
@@ -198,12 +199,13 @@ class Runner:
         """The one line that tells a stage's whole story."""
         self.events.emit(
             EventName.STAGE_END,
+            level=None,
             stage=stage.value,
-            result=_in_words(finish),
             worker=delivery.worker,
             attempt=delivery.attempt,
             queue_wait_ms=delivery.queue_wait_ms,
             run_ms=_elapsed_ms(began),
+            **in_words(stage, finish),
         )
 
     def _record(
@@ -227,12 +229,6 @@ class Runner:
 
 def _elapsed_ms(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
-
-
-def _in_words(finish: StageEnd) -> str:
-    if isinstance(finish, End):
-        return StageResult.ENDED.value
-    return StageResult.PASSED.value if isinstance(finish, Advance) else f"unresolved: {finish.detail}"
 
 
 def _before(stage: Stage, records: dict[Stage, StageRecord]) -> StageRecord | None:

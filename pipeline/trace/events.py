@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pipeline.domain.catalogue import CATALOGUE
+from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.events import EventName, Level
 from pipeline.trace import context, logs, sentry
 
@@ -12,8 +14,13 @@ class LoggedEvents:
     """Writes each event as one line of the process's log; what `pipeline.domain.events.Events` asks for."""
 
     def emit(self, name: EventName, /, *, level: Level | None = None, **fields: object) -> None:
-        """Say that something happened now: in the log, and to Sentry when it is a failure. Never raises."""
+        """Say that something happened now: in the log, and to Sentry when it is a failure. Never raises.
+
+        A field that the catalogue does not know is written all the same, and named in `undeclared`.
+        """
         chosen = level or name.level
+        if unknown := CATALOGUE[name].undeclared(fields):
+            fields["undeclared"] = unknown
         logs.writer().write(chosen.value, name.value, fields)
         sentry.report(name, chosen, fields)
 
@@ -29,11 +36,14 @@ class Emitted:
 
 @dataclass(slots=True)
 class RecordedEvents:
-    """Keeps events in memory, for tests and for commands that show what a call did."""
+    """Keeps events in memory, for tests. It is strict: what the catalogue does not say may not be said."""
 
     all: list[Emitted] = field(default_factory=list)
 
     def emit(self, name: EventName, /, *, level: Level | None = None, **fields: object) -> None:
+        """Raises: InvariantBroken when a field is undeclared, missing or of another type than declared."""
+        if problems := CATALOGUE[name].problems({**context.fields(), **fields}):
+            raise InvariantBroken(f"{name} breaks pipeline/domain/catalogue.py: {'; '.join(problems)}")
         self.all.append(Emitted(name, level or name.level, {**context.fields(), **fields}))
 
     def of(self, name: EventName) -> list[dict[str, object]]:

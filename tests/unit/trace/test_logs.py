@@ -269,8 +269,8 @@ def test_recorded_events_remember_the_decision_they_happened_in() -> None:
     events = RecordedEvents()
 
     with context.bound(decision_id="dec_1"):
-        events.emit(EventName.NO_SIGNAL, strategy="adaptive_ob")
+        events.emit(EventName.NO_SIGNAL, why="quiet")
 
-    assert events.of(EventName.NO_SIGNAL) == [{"decision_id": "dec_1", "strategy": "adaptive_ob"}]
+    assert events.of(EventName.NO_SIGNAL) == [{"decision_id": "dec_1", "why": "quiet"}]
     assert events.names == [EventName.NO_SIGNAL]
     assert events.all[0].level is Level.INFO
