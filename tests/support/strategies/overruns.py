@@ -1,7 +1,8 @@
-"""Does not stop when it is told to, as long as a file says so: its process has to be killed."""
+"""Cannot be interrupted while a file says so, like compiled code that never returns: its process has to be killed."""
 
 from __future__ import annotations
 
+import signal as signals
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ class OverrunsParams(Params):
 
 
 class Overruns(Strategy[OverrunsParams]):
-    """Hangs while the file is there; otherwise it has no signal, at once."""
+    """Hangs while the file is there, and says so in another one; otherwise it has no signal, at once."""
 
     name = "overruns"
     params_type = OverrunsParams
@@ -33,12 +34,7 @@ class Overruns(Strategy[OverrunsParams]):
 
     def signal(self, view: View) -> Signal | NearestMiss:
         while (Path(self.params.folder) / "hangs").exists():
-            _sleep_on()
+            (Path(self.params.folder) / "hanging").touch()
+            signals.pthread_sigmask(signals.SIG_BLOCK, {signals.SIGALRM, signals.SIGUSR1})
+            time.sleep(LONG_S)
         return NearestMiss("close below", view.trigger.close, 0.0)
-
-
-def _sleep_on() -> None:
-    try:
-        time.sleep(LONG_S)
-    except BaseException:  # noqa: BLE001 - like code that swallows whatever it is told
-        return
