@@ -18,6 +18,7 @@ from pipeline.domain.decisions import Origin
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import digest
 from pipeline.stages.opening import PassRequest
+from tasks import pulsing
 from tasks.enqueue import enqueue_pass
 from tasks.publishing import NOTHING
 from tasks.services import services
@@ -135,7 +136,13 @@ class SlotScheduler(Scheduler):
             if upkeep.is_due(now):
                 self._send(upkeep, now)
         self._fire_due()
+        pulsing.tick()
         return min(LONGEST_SLEEP_S, self._plan.wait_s(self._here.clock.now()))
+
+    def close(self) -> None:
+        """Called by beat at its orderly end."""
+        pulsing.end_beat()
+        super().close()
 
     def _fire_due(self) -> None:
         """For a second at most, so that the upkeep does not wait behind a slow ledger or an absent Redis."""

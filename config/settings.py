@@ -29,6 +29,7 @@ from config.sections.trading import (
     StrategySettings,
     UniverseSettings,
 )
+from config.sections.watching import AlertSettings, WatchSettings
 from pipeline.domain.decisions import Mode
 
 
@@ -50,6 +51,8 @@ class Settings(Section):
     simulator: SimulatorSettings = SimulatorSettings()
     flower: FlowerSettings = FlowerSettings()
     workers: WorkerSettings = WorkerSettings()
+    watch: WatchSettings = WatchSettings()
+    alerts: AlertSettings = AlertSettings()
     logging: LoggingSettings = LoggingSettings()
     sentry: SentrySettings = SentrySettings()
     demo: DemoSettings = DemoSettings()

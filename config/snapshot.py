@@ -33,6 +33,8 @@ NOT_HASHED: Mapping[str, str] = MappingProxyType(
         "simulator.port": "an address",
         "flower": "looks on, decides nothing",
         "workers": "how many processes this host gives, not what they do",
+        "watch": "looks on, decides nothing",
+        "alerts": "addresses, with secrets in them",
         "logging": "how much is said, not what is done",
         "sentry": "looks on, decides nothing",
         "demo": "has been applied to the other keys when the demo runs",

@@ -13,7 +13,7 @@ from tasks import transport
 from tasks.batching import BatchedEvents
 from tasks.settings import celery_settings
 
-HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up")
+HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up", "tasks.pulsing")
 TASKS = ("tasks.stages", "tasks.upkeep")
 
 transport.install()
@@ -30,3 +30,4 @@ def _settings() -> dict[str, Any]:
 
 app.add_defaults(_settings)
 app.steps["consumer"].add(BatchedEvents)
+app.steps["consumer"].add("tasks.pulsing:PulseStep")

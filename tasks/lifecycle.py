@@ -13,7 +13,6 @@ from celery.signals import (
     task_failure,
     worker_process_init,
     worker_ready,
-    worker_shutdown,
 )
 
 from pipeline.domain.errors import ConfigError, LedgerUnavailable, ThroughlineError
@@ -61,11 +60,6 @@ def say_hello(**_: object) -> None:
     here.events.emit(
         EventName.PROCESS_START, role=component(), config_hash=here.config_hash, account=here.account
     )
-
-
-@worker_shutdown.connect
-def say_goodbye(**_: object) -> None:
-    services().events.emit(EventName.PROCESS_END, role=component())
 
 
 @setup_logging.connect

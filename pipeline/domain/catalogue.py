@@ -202,7 +202,22 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
         _event(
             EventName.PROCESS_START, "a worker or beat is ready for work", "role config_hash account"
         ),
-        _event(EventName.PROCESS_END, "a worker has stopped in an orderly way", "role"),
+        _event(
+            EventName.PROCESS_END,
+            "a process has stopped in an orderly way; a worker says what became of the tasks that it held",
+            "role",
+            "finished handed_back",
+        ),
+        _event(
+            EventName.SHUTDOWN_HEARTBEAT,
+            "a process lives: every half minute, when it begins to stop, and when it has stopped",
+            "process state components threads done last_done_age_s up_s note",
+        ),
+        _event(
+            EventName.THREAD_HUNG,
+            "a part of a process has been at one thing for too long",
+            "process thread part doing for_s limit_s where",
+        ),
         _event(
             EventName.CONFIG_HASH, "with which configuration a run starts", "session_id config_hash"
         ),

@@ -76,6 +76,8 @@ class EventName(StrEnum):
     # processes and their configuration
     PROCESS_START = "PROCESS_START"
     PROCESS_END = "PROCESS_END"
+    SHUTDOWN_HEARTBEAT = "SHUTDOWN_HEARTBEAT"
+    THREAD_HUNG = "THREAD_HUNG"
     CONFIG_HASH = "CONFIG_HASH"
     CONFIG_DIFF = "CONFIG_DIFF"
     CONFIG_OVERRIDES = "CONFIG_OVERRIDES"
@@ -103,6 +105,7 @@ LEVELS: dict[EventName, Level] = {
     EventName.STRATEGY_BROKEN: Level.ERROR,
     EventName.CONFIG_DIFF: Level.WARNING,
     EventName.UPKEEP_FAILED: Level.ERROR,
+    EventName.THREAD_HUNG: Level.ERROR,
     EventName.LOG_LINES_LOST: Level.WARNING,
 }
 

@@ -97,6 +97,8 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
         "governor.breaker_share": "0.5",
         "flower.enabled": "false",
         "chain.skip_unchanged": "false",
+        "watch.enabled": "false",
+        "alerts.least": "critical",
         "strategies.resolution": "unanimous",
         "strategies.time_limit_s": "2.5",
         "chain.visibility_timeout_s": "55",

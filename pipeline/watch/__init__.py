@@ -1,0 +1,1 @@
+"""Who watches: queues, liveness, levels, alerts and the doctor."""
