@@ -112,6 +112,7 @@ FIELDS: Mapping[str, EventField] = {
         symbol="the symbol",
         task="the name of a task",
         task_id="the message's task id, by which Flower finds it",
+        thread="the name of the thread",
         tif="time in force",
         timeframes="each timeframe with what is the matter with its candles (`30m=ok 4h=missing`)",
         trade_id="the exchange's id of the trade",
