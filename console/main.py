@@ -18,6 +18,7 @@ from console.commands import (
     status,
     strategies,
     switches,
+    universe,
     up,
 )
 
@@ -48,7 +49,7 @@ app.command()(reading.orders)
 app.command()(reading.positions)
 app.command()(status.status)
 app.command()(logs.logs)
-app.command()(settings.universe)
+app.command()(universe.universe)
 app.add_typer(settings.config, name="config")
 app.add_typer(strategies.strategies, name="strategies")
 

@@ -1,4 +1,4 @@
-"""`throughline universe` and `throughline config`: what it would trade, with what settings."""
+"""`throughline config`: the settings as they are now."""
 
 from __future__ import annotations
 
@@ -9,38 +9,10 @@ from rich.markup import escape
 from config.loading import load, read
 from config.reference import explain
 from config.snapshot import config_hash, flat, snapshot
-from console import failures
 from console.commands.options import AsJson
 from console.output import console, print_json, print_table, table
-from console.records import pipeline_of
-from pipeline.governor.universe import UniverseReport
 
 config = typer.Typer(help="The settings as they are now.", no_args_is_help=True)
-
-
-def universe(as_json: AsJson = False) -> None:
-    """The symbols that may be traded, and why each name is in or out. Exit code 1 when a name of the list
-    is out, or nothing is in.
-    """
-    report = pipeline_of(load()).universe_report()
-    if as_json:
-        print_json(_as_record(report))
-    else:
-        rows = [
-            (escape(each.name), each.symbol, each.standing.value, escape(each.detail))
-            for each in report.listings
-        ]
-        print_table(table(("name", "symbol", "standing", "why"), rows))
-        console().print(f"\n{escape(report.summary)}; version {report.universe.version}")
-        for name in report.unused_blocks:
-            console().print(f"[yellow]{escape(name)} on the block list matches nothing[/]")
-    wanted_all = not load().universe.top_by_volume
-    if report.is_empty or report.unused_blocks or (wanted_all and report.out()):
-        raise typer.Exit(failures.FINDING)
-
-
-def _as_record(report: UniverseReport) -> dict[str, object]:
-    return report.as_record()
 
 
 @config.command()

@@ -20,6 +20,7 @@ from pipeline.domain.events import EventName
 from pipeline.domain.guards import LATCHES, Latch
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
 from pipeline.domain.timeframes import iso
+from pipeline.options import account_of
 from pipeline.stages import remembering
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def latches(as_json: AsJson = False) -> None:
     on.
     """
     book = opened()
-    account = f"{book.settings.mode}-{book.settings.exchange.account}"
+    account = account_of(book.settings)
     with book.ledger.read() as unit:
         known, breaker = unit.guards.latches(account), unit.guards.breaker(account)
     if as_json:

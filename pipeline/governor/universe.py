@@ -124,6 +124,18 @@ class UniverseReport:
         return tuple(entry for entry in self.listings if entry.standing is not Standing.IN)
 
 
+def differences(before: Iterable[str], report: UniverseReport) -> Mapping[str, str]:
+    """What `report` changes of a universe that held the symbols `before`: each symbol, with why."""
+    held = set(before)
+    why = {each.symbol: each for each in reversed(report.listings)}  # of one that is repeated, the first
+    entering = {symbol: "goes in" for symbol in report.universe.symbols if symbol not in held}
+    leaving = dict.fromkeys(sorted(held - set(report.universe.symbols)), "goes out")
+    return {
+        symbol: f"{what}: {why[symbol].detail if symbol in why else 'nobody asks for it any more'}"
+        for symbol, what in (entering | leaving).items()
+    }
+
+
 def build(requested: Iterable[str], block: Iterable[str], instruments: Instruments) -> UniverseReport:
     """What of `requested` may be traded: known to the exchange, active there, and not blocked.
 

@@ -39,11 +39,15 @@ class UniverseKeeper:
         """The version in force. Raises: ExchangeUnavailable, ExchangeRefused when it must be made and
         cannot.
         """
-        with self.ledger.read() as unit:
-            kept = unit.guards.universe(self.account)
+        kept = self.kept()
         if kept is None or kept.key != self.wanted.key or self._is_old(kept):
             return self.check().universe
         return Universe(kept.symbols, kept.version)
+
+    def kept(self) -> UniverseRecord | None:
+        """The version that the ledger holds in force, however old. Raises: LedgerUnavailable."""
+        with self.ledger.read() as unit:
+            return unit.guards.universe(self.account)
 
     def report(self) -> UniverseReport:
         """The universe as it would be made now; writes nothing. Raises: ExchangeUnavailable,

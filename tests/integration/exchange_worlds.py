@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
@@ -29,11 +29,12 @@ _numbers = itertools.count()
 
 @dataclass
 class Exchange:
-    """Both ports of one exchange, and the clock that it goes by."""
+    """Both ports of one exchange, the clock that it goes by, and its volumes of 24 h."""
 
     venue: Venue
     market: MarketData
     clock: Clock
+    volumes: Callable[[], Mapping[str, Decimal]] = dict
 
     @property
     def instrument(self) -> Instrument:

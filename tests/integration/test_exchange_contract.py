@@ -43,9 +43,10 @@ def exchange(request: pytest.FixtureRequest) -> Exchange:
         clock = FixedClock(datetime.now(UTC))
         market = FakeMarketData(clock)
         market.rows[BTC, "1h"] = _hours(clock.now())
-        return Exchange(FakeVenue(clock, account="test", best=market.ask), market, clock)
+        market.traded[BTC] = Decimal("1250000.5")
+        return Exchange(FakeVenue(clock, account="test", best=market.ask), market, clock, market.volumes)
     real = request.getfixturevalue("rehearsal").adapter()
-    return Exchange(real, real, SystemClock())
+    return Exchange(real, real, SystemClock(), real.volumes)
 
 
 def _hours(now: datetime) -> list[list[float]]:
@@ -71,6 +72,15 @@ def test_the_quote_is_a_fresh_bid_below_an_ask(exchange: Exchange) -> None:
     quote = exchange.market.quote(BTC)
     assert 0 < quote.bid <= quote.ask
     assert abs(exchange.market.now() - quote.occurred_at) < timedelta(seconds=5)
+
+
+def test_volumes_of_24_hours_are_told_by_symbol(exchange: Exchange) -> None:
+    """A universe of the most traded symbols is made of them; a market id would be a name that nobody trades."""
+    volumes = exchange.volumes()
+    known = exchange.market.instruments().by_symbol
+    assert volumes[BTC] > 0
+    assert volumes.keys() <= known.keys()
+    assert all(type(volume) is Decimal and volume >= 0 for volume in volumes.values())
 
 
 def test_the_exchanges_clock_is_aware_and_near(exchange: Exchange) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.instruments import Instruments
-from pipeline.governor.universe import Standing, Universe, build
+from pipeline.governor.universe import Standing, Universe, build, differences
 from tests.unit.governor.worlds import INSTRUMENT
 
 BTC, ETH, SOL, OLD = (f"{base}/USDT:USDT" for base in ("BTC", "ETH", "SOL", "OLD"))
@@ -81,3 +81,15 @@ def test_membership_is_by_the_exact_symbol() -> None:
     assert BTC in universe
     assert "BTCUSDT" not in universe
     assert None not in universe
+
+
+def test_what_another_version_changes_is_named_with_its_reason() -> None:
+    """A symbol that silently left is one whose position nobody watches."""
+    report = build([BTC, "btcusdt", "SOL/USDT", OLD], [], KNOWN)
+    assert differences([ETH, BTC, OLD], report) == {
+        SOL: "goes in: active on the exchange",
+        ETH: "goes out: nobody asks for it any more",
+        OLD: f"goes out: the exchange does not trade {OLD} at the moment",
+    }
+    assert differences(report.universe.symbols, report) == {}
+    assert differences([], report)[BTC] == "goes in: active on the exchange"

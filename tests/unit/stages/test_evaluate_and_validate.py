@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Advance, Decision, End, Mode, Stage, StageEnd, StageRecord, StageResult
 from pipeline.domain.events import EventName
 from pipeline.domain.guards import Lookback, Reconciliation, marks_after
+from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.positions import Equity
 from pipeline.domain.signals import Side, Signal, VerdictKind
@@ -23,13 +24,14 @@ from pipeline.governor.permits import PermitAuthority
 from pipeline.governor.universe import Universe
 from pipeline.governor.view import Limits
 from pipeline.stages.evaluate import Evaluate
+from pipeline.stages.remembering import rearm
 from pipeline.stages.validate import Validate
 from pipeline.strategies.candles import Candles, Floats
 from pipeline.strategies.interface import AnyStrategy, NearestMiss, Params, Strategy, View
 from pipeline.strategies.sizing import SizingRules
 from pipeline.strategies.window import Window
 from pipeline.testing import FakeMarketData
-from tests.unit.stages.worlds import BTC, NOON, StageWorld
+from tests.unit.stages.worlds import BTC, NOON, StageWorld, an_order
 
 RULES = SizingRules(
     risk_per_trade=Decimal("0.01"),
@@ -273,3 +275,61 @@ def test_a_dry_run_is_judged_and_gets_no_permit() -> None:
     assert reason_of(end) is EndReason.DRY_RUN
     with desk.ledger.read() as unit:
         assert unit.permits.of(decision.decision_id) is None
+
+
+PATIENT = replace(
+    LIMITS,
+    max_rejects=Decimal(1),
+    duplicate_within_s=Decimal(0),
+    signal_max_age_bars=Decimal(100),
+    equity_max_age_s=Decimal(3600),
+    reconciled_max_age_s=Decimal(3600),
+)
+
+
+def refused(desk: Desk, nonce: str) -> StageEnd:
+    """One more pass over the symbol; if it is permitted, the exchange refuses its order."""
+    desk.clock.turn(timedelta(seconds=1))
+    decision = desk.open(slot=desk.clock.now(), nonce=nonce).decision
+    end = desk.validate(decision, desk.evaluate(decision, buy()))
+    with desk.ledger.begin() as unit:
+        if isinstance(end, Advance):
+            now, order = desk.clock.now(), an_order(decision, OrderState.REJECTED)
+            assert unit.permits.use(order.permit_id, now)
+            assert unit.orders.add(replace(order, created_at=now, sent_at=now))
+        unit.decisions.end(decision.decision_id, EndReason.REJECTED_BY_EXCHANGE, "", desk.clock.now())
+    return end
+
+
+def test_repeated_rejects_latch_until_a_person_rearms_it() -> None:
+    """An account that the exchange refuses must not go on knocking, nor start again by itself."""
+    desk = Desk(limits=PATIENT)
+    assert [type(refused(desk, nonce)) for nonce in "ab"] == [Advance, Advance]
+    assert reason_of(refused(desk, "c")) is CheckCode.LATCHED
+    with desk.ledger.read() as unit:
+        (latch,) = unit.guards.latches("paper-main")
+    assert (latch.code, latch.tripped, latch.reason) == (
+        CheckCode.LATCHED,
+        True,
+        "2 rejected orders, limit 1",
+    )
+    desk.clock.turn(Lookback().latch_window)
+    later = refused(desk, "d")
+    assert isinstance(later, End)
+    assert later.reason is CheckCode.LATCHED
+    assert "2 rejected orders" in later.detail
+    with desk.ledger.begin() as unit:
+        rearm(unit, "paper-main", latch.code, by="ann", reason="margin paid in", now=desk.clock.now())
+    assert isinstance(refused(desk, "e"), Advance)
+    assert [each["what"] for each in desk.events.of(EventName.ALERT)] == ["the latch LATCHED has tripped"]
+
+
+def test_rearming_forgives_the_rejects_before_it() -> None:
+    """Else the latch would trip again with the next intent, on what somebody has looked at already."""
+    desk = Desk(limits=PATIENT)
+    for nonce in "abc":
+        refused(desk, nonce)
+    with desk.ledger.begin() as unit:
+        rearm(unit, "paper-main", CheckCode.LATCHED, by="ann", reason="seen", now=desk.clock.now())
+    assert [type(refused(desk, nonce)) for nonce in "de"] == [Advance, Advance]
+    assert reason_of(refused(desk, "f")) is CheckCode.LATCHED
