@@ -24,6 +24,7 @@ from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit
 from pipeline.domain.positions import Equity
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
+from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.resolver import Resolver
@@ -57,6 +58,9 @@ UNIVERSE_SEEN_EVERY_S = 5.0
 
 HEARTBEAT_EVERY_S = 5.0
 
+BUDGET_WAITS_S = 1.0
+"""How long a request waits for the word of the rate budget."""
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -84,7 +88,16 @@ class Pipeline:
 
     @cached_property
     def exchange(self) -> CcxtExchange:
-        return connect(options.exchange_options(self.settings), self.clock)
+        return connect(options.exchange_options(self.settings), self.clock, self.budget)
+
+    @cached_property
+    def budget(self) -> SharedBudget:
+        """What the exchange allows, shared with every other process. Its Redis must answer at once, or is away."""
+        client = redis.Redis.from_url(
+            self.settings.redis_url, socket_timeout=BUDGET_WAITS_S, socket_connect_timeout=BUDGET_WAITS_S
+        )
+        name = f"tl:budget:{self.settings.mode}-{self.settings.exchange.id}"
+        return SharedBudget(client, options.rate_limits(self.settings), self.events, name)
 
     @cached_property
     def redis(self) -> redis.Redis:

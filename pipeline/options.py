@@ -8,6 +8,7 @@ from config.settings import Settings
 from pipeline.domain.decisions import Mode
 from pipeline.domain.guards import Lookback
 from pipeline.domain.timeframes import Timeframe
+from pipeline.exchange.budget.rules import RateLimits
 from pipeline.exchange.ccxt_adapter import ExchangeOptions
 from pipeline.exchange.wire import WireOptions
 from pipeline.execution.options import ExecutionOptions
@@ -39,9 +40,20 @@ def exchange_options(settings: Settings) -> ExchangeOptions:
             api_secret=exchange.api_secret.get_secret_value(),
             base_url=settings.simulator_url if settings.mode is Mode.PAPER else "",
             timeout_s=exchange.timeout_s,
+            public_timeout_s=exchange.public_timeout_s,
             receive_window_ms=exchange.receive_window_ms,
             demo=settings.mode is Mode.TESTNET,
         ),
+    )
+
+
+def rate_limits(settings: Settings) -> RateLimits:
+    """What the exchange allows, as configured; what it publishes may lower it."""
+    told = settings.exchange
+    return RateLimits(
+        weight_1m=told.weight_per_minute,
+        orders_10s=told.orders_per_10s,
+        orders_1m=told.orders_per_minute,
     )
 
 

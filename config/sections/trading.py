@@ -19,8 +19,12 @@ class ExchangeSettings(Section):
     api_key: SecretStr = SecretStr("")
     api_secret: SecretStr = SecretStr("")
     timeout_s: Positive = 8.0
+    public_timeout_s: Positive = 3.0
     receive_window_ms: Annotated[int, Field(ge=1000, le=60000)] = 5000
     instruments_max_age_s: Positive = 600.0
+    weight_per_minute: Annotated[int, Field(ge=50)] = 2400
+    orders_per_10s: Annotated[int, Field(ge=2)] = 300
+    orders_per_minute: Annotated[int, Field(ge=2)] = 1200
 
 
 class UniverseSettings(Section):

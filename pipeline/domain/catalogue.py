@@ -225,6 +225,17 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
         _event(EventName.CONFIG_OVERRIDES, "what environment variables changed", "overrides"),
         _event(EventName.UPKEEP_FAILED, "a periodic task could not do its work", "what problem", "account"),
         _event(
+            EventName.RATE_LIMITED,
+            "the exchange told us to stop; until then nothing leaves any process of ours",
+            "stopped wait_s why",
+        ),
+        _event(
+            EventName.RATE_BUDGET,
+            "the rate budget cannot be asked, and only cancellations and exits leave; or it can again",
+            "answers",
+            "problem",
+        ),
+        _event(
             EventName.LOG_LINES_LOST, "lines could not be written; there is room again", "lines file"
         ),
     ]

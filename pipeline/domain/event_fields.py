@@ -106,6 +106,7 @@ FIELDS: Mapping[str, EventField] = {
         side="buy or sell",
         source="where the symbols come from",
         stage="fetch, evaluate, validate or execute",
+        stopped="what may not leave: everything, or orders",
         state="the state of the order, of trading, or of the process, now",
         strategy="the strategy",
         summary="the whole of it in one sentence",
@@ -148,6 +149,7 @@ FIELDS: Mapping[str, EventField] = {
         queue_wait_ms="how long the message waited, in milliseconds",
         run_ms="how long it ran, in milliseconds",
         threshold="what the value would have had to reach",
+        wait_s="for how long, in seconds",
         total_ms="from enqueueing to the end, in milliseconds",
     ),
     **_of(
@@ -183,6 +185,7 @@ FIELDS: Mapping[str, EventField] = {
     ),
     **_of(
         FieldType.FLAG,
+        answers="whether it answers now",
         chosen="whether it is this strategy that was chosen",
         handed_on="whether the message after it was published again",
         on="whether it is on now",

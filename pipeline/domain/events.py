@@ -82,6 +82,8 @@ class EventName(StrEnum):
     CONFIG_DIFF = "CONFIG_DIFF"
     CONFIG_OVERRIDES = "CONFIG_OVERRIDES"
     UPKEEP_FAILED = "UPKEEP_FAILED"
+    RATE_LIMITED = "RATE_LIMITED"
+    RATE_BUDGET = "RATE_BUDGET"
     LOG_LINES_LOST = "LOG_LINES_LOST"
 
     @property
@@ -106,6 +108,8 @@ LEVELS: dict[EventName, Level] = {
     EventName.CONFIG_DIFF: Level.WARNING,
     EventName.UPKEEP_FAILED: Level.ERROR,
     EventName.THREAD_HUNG: Level.ERROR,
+    EventName.RATE_LIMITED: Level.WARNING,
+    EventName.RATE_BUDGET: Level.ERROR,
     EventName.LOG_LINES_LOST: Level.WARNING,
 }
 

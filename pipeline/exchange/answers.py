@@ -24,7 +24,7 @@ ReadReport = Callable[[object], OrderReport]
 def classify(table: Table, order: Order, returned: Return, read_report: ReadReport) -> Answer:
     """What the answer to a submission means. Unknown is the last line, and the only default."""
     if isinstance(returned, Lost):
-        return Unknown(returned.why) if returned.sent else Rejected(NOT_SENT, returned.why, retryable=True)
+        return Unknown(returned.why) if returned.sent else _not_sent(returned)
     said = table.words(returned)
     if returned.status == 200 and not said.code:
         return _acknowledged(order, returned, read_report)
@@ -34,6 +34,10 @@ def classify(table: Table, order: Order, returned: Return, read_report: ReadRepo
         return Rejected(code, message, refusal.retryable, returned.retry_after_s)
     known = {**table.exists, **table.unknown}.get(said.code, "")
     return Unknown(f"{described(returned, said)}{f' ({known})' if known else ''}")
+
+
+def _not_sent(lost: Lost) -> Rejected:
+    return Rejected(NOT_SENT, lost.why, retryable=True, retry_after_s=lost.retry_after_s)
 
 
 def definite_refusal(table: Table, reply: Reply, said: Words) -> Refusal | None:
@@ -76,7 +80,7 @@ def is_not_found(table: Table, returned: Return) -> bool:
 def reading_error(table: Table, returned: Return, what: str) -> ThroughlineError:
     """The exception for a reading request that did not give what it should. `what` was being read."""
     if isinstance(returned, Lost):
-        return ExchangeUnavailable(f"{what}: {returned.why}")
+        return ExchangeUnavailable(f"{what}: {returned.why}", retry_after_s=returned.retry_after_s)
     said = table.words(returned)
     told = f"{what}: {described(returned, said)}"
     if said.code in table.wrong_key:

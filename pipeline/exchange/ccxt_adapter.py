@@ -25,6 +25,7 @@ from pipeline.domain.positions import Equity, Holding
 from pipeline.domain.timeframes import Clock, SystemClock
 from pipeline.exchange import reading
 from pipeline.exchange.answers import NOT_SENT, classify, is_not_found, reading_error
+from pipeline.exchange.budget.ports import Budget
 from pipeline.exchange.clock import ExchangeClock
 from pipeline.exchange.replies import Reply, Return
 from pipeline.exchange.tables import TABLES
@@ -51,22 +52,24 @@ class ExchangeOptions:
     settlement_asset: str = "USDT"
 
 
-def connect(options: ExchangeOptions, clock: Clock | None = None) -> CcxtExchange:
+def connect(
+    options: ExchangeOptions, clock: Clock | None = None, budget: Budget | None = None
+) -> CcxtExchange:
     """Build the adapter. Nothing is sent before the first question; instruments and clock are asked for
-    when needed.
+    when needed. Without a `budget` nothing is held back.
     """
-    return CcxtExchange(options, clock or SystemClock())
+    return CcxtExchange(options, clock or SystemClock(), budget)
 
 
 class CcxtExchange:
     """Both sides of one exchange, public and private. Safe to use in threads and after a fork."""
 
-    def __init__(self, options: ExchangeOptions, clock: Clock) -> None:
+    def __init__(self, options: ExchangeOptions, clock: Clock, budget: Budget | None = None) -> None:
         self._options = options
         self._table = TABLES[options.wire.exchange_id]
         self._ours = clock
         self._clock = ExchangeClock(clock, self._server_time, options.clock_max_age_s)
-        self._wire = Wire(options.wire, lambda: reading.to_milliseconds(self._clock.signing_time()))
+        self._wire = Wire(options.wire, lambda: reading.to_milliseconds(self._clock.signing_time()), budget)
         self._instruments: Instruments | None = None
         self._symbols: Mapping[str, str] = {}
         self._loaded_at = 0.0

@@ -27,12 +27,7 @@ class Reply:
     @property
     def retry_after_s(self) -> float | None:
         """Seconds to wait, as the `Retry-After` header told them."""
-        told = next((value for name, value in self.headers.items() if name.lower() == "retry-after"), "")
-        try:
-            seconds = float(told)
-        except ValueError:
-            return None
-        return seconds if 0 <= seconds < 1e7 else None
+        return retry_after_s(self.headers)
 
     def _text(self, key: str) -> str:
         value = self.data.get(key) if isinstance(self.data, dict) else None
@@ -48,10 +43,24 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No complete answer came. `sent` is False only when it is proven that no byte left this machine."""
+    """No complete answer came. `sent` is False only when it is proven that no byte left this machine.
+
+    `retry_after_s`: the rate budget held the request back for so long.
+    """
 
     why: str
     sent: bool = True
+    retry_after_s: float | None = None
 
 
 Return = Reply | Lost
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The seconds that `Retry-After` names; None when it names none that make sense."""
+    told = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    try:
+        seconds = float(told)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 1e7 else None

@@ -14,18 +14,28 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
+from pipeline.exchange.budget.gate import Gate
+from pipeline.exchange.budget.ports import Unlimited
+
 _SECRETS_IN_QUERY = re.compile(r"(signature|listenKey)=[^&\s\"')]+")
 
 
 class Transport(HTTPAdapter):
     """Sends each request once, over connections of this process only, diverted to `base_url` if there is one.
 
+    It is the one place through which every request leaves, so the rate budget stands here, at the `gate`.
+
     ccxt picks its table of errors by the real host's name, so the URL it signs stays the real one; only
     the address that is dialled changes.
     """
 
-    def __init__(self, base_url: str = "") -> None:
+    def __init__(
+        self, base_url: str = "", gate: Gate | None = None, public_timeout_s: float | None = None
+    ) -> None:
+        """`public_timeout_s` is for what only reads public data: a late price is worth less than a free worker."""
         self._base_url = base_url.rstrip("/")
+        self._gate = gate or Gate(Unlimited())
+        self._public_timeout_s = public_timeout_s
         self._pid = os.getpid()
         super().__init__(max_retries=0, pool_connections=2, pool_maxsize=8)
 
@@ -38,10 +48,16 @@ class Transport(HTTPAdapter):
         cert: str | tuple[str, str] | None = None,
         proxies: dict[str, str] | None = None,
     ) -> requests.Response:
+        """Raises: Held when the budget does not let it leave; what requests raises."""
         self._leave_the_parents_connections()
         if self._base_url:
             request.url = self._base_url + request.path_url
-        return super().send(request, stream, timeout, verify, cert, proxies)
+        leave = self._gate.leave(request)
+        if leave.public and self._public_timeout_s is not None:
+            timeout = self._public_timeout_s
+        response = super().send(request, stream, timeout, verify, cert, proxies)
+        self._gate.came_back(leave, response)
+        return response
 
     def _leave_the_parents_connections(self) -> None:
         """A forked child that wrote to its parent's socket could read the answer to another's order."""
@@ -50,7 +66,9 @@ class Transport(HTTPAdapter):
             self.init_poolmanager(2, 8)
 
 
-def open_session(base_url: str = "") -> requests.Session:
+def open_session(
+    base_url: str = "", gate: Gate | None = None, public_timeout_s: float | None = None
+) -> requests.Session:
     """A session for ccxt: no retries, no redirects (a redirected POST is a second request), no proxy
     from outside.
 
@@ -61,7 +79,7 @@ def open_session(base_url: str = "") -> requests.Session:
     session = requests.Session()
     session.trust_env = False
     session.max_redirects = 0
-    transport = Transport(base_url)
+    transport = Transport(base_url, gate, public_timeout_s)
     session.mount("https://", transport)
     session.mount("http://", transport)
     return session

@@ -10,6 +10,9 @@ from typing import Any
 import ccxt
 import orjson
 
+from pipeline.exchange.budget.gate import Gate
+from pipeline.exchange.budget.ports import Budget, Held, Unlimited
+from pipeline.exchange.budget.published import published_limits
 from pipeline.exchange.replies import Lost, Reply, Return
 from pipeline.exchange.transport import innermost, never_left, open_session, redacting_logger
 
@@ -24,6 +27,7 @@ class WireOptions:
     api_key: str = field(default="", repr=False)
     api_secret: str = field(default="", repr=False)
     timeout_s: float = 8.0
+    public_timeout_s: float = 3.0
     receive_window_ms: int = 5000
     base_url: str = ""
     demo: bool = False
@@ -42,11 +46,14 @@ class Wire:
     Both are kept per thread, so that a pinned timestamp can never be signed into another request.
     """
 
-    def __init__(self, options: WireOptions, milliseconds: Callable[[], int]) -> None:
+    def __init__(
+        self, options: WireOptions, milliseconds: Callable[[], int], budget: Budget | None = None
+    ) -> None:
         """`milliseconds` gives the time to sign for requests that are not pinned to one."""
+        self._budget = budget or Unlimited()
         self._call = _Call()
         self._milliseconds = milliseconds
-        self.ccxt: Any = getattr(ccxt, options.exchange_id)(_config(options))
+        self.ccxt: Any = getattr(ccxt, options.exchange_id)(_config(options, self._budget))
         self.ccxt.nonce = self._nonce
         self.ccxt.on_rest_response = self._remember
         if options.demo:
@@ -67,11 +74,18 @@ class Wire:
         """ccxt's own reading of the exchange's instruments, or what came instead of it. One request."""
         self._call.reply = None
         try:
-            return list(self.ccxt.fetch_markets())
+            markets = list(self.ccxt.fetch_markets())
         except Exception as error:  # noqa: BLE001 -- the same
             return self._after_failure(error)
+        self._budget.learn(published_limits(self._body()))
+        return markets
+
+    def _body(self) -> str:
+        return self._call.reply[1] if self._call.reply is not None else ""
 
     def _after_failure(self, error: Exception) -> Return:
+        if isinstance(error, Held):
+            return Lost(str(error), sent=False, retry_after_s=error.wait_s)
         why = f"{type(error).__name__}: {innermost(error)}"
         return self._reply(None) or Lost(why, sent=not never_left(error))
 
@@ -92,14 +106,14 @@ class Wire:
         return body.strip()
 
 
-def _config(options: WireOptions) -> dict[str, Any]:
+def _config(options: WireOptions, budget: Budget) -> dict[str, Any]:
     return {
         "apiKey": options.api_key,
         "secret": options.api_secret,
         "timeout": int(options.timeout_s * 1000),
         # The budget for requests is shared between processes; ccxt's own limiter knows only this one.
         "enableRateLimit": False,
-        "session": open_session(options.base_url),
+        "session": open_session(options.base_url, Gate(budget), options.public_timeout_s),
         "logger": redacting_logger(options.api_key, options.api_secret),
         "has": {"fetchCurrencies": False},
         "options": {

@@ -228,6 +228,28 @@ class Simulator:
         entries: list[dict[str, object]] = body["entries"] if isinstance(body, dict) else body
         return entries
 
+    def requests(self, path: str = "") -> list[dict[str, object]]:
+        """The requests it has seen, all or those for one path."""
+        seen = [entry for entry in self.journal() if entry["kind"] == "request"]
+        return [entry for entry in seen if path in {"", entry["path"]}]
+
+    def fault(self, kind: str, **fields: object) -> None:
+        """Make it misbehave; see docs/simulator.md for the kinds."""
+        self.control("POST", "/_sim/faults", {"kind": kind, **fields})
+
+    def calm(self) -> None:
+        """No faults, nothing counted, nobody banned."""
+        self.control("DELETE", "/_sim/faults")
+        self.control("DELETE", "/_sim/limits")
+
+    def control(self, method: str, path: str, body: object = None) -> None:
+        """One of its `/_sim/` calls."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310 - our own address
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - our own address
+            pass
+
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/fapi/v1/time", timeout=2) as answer:  # noqa: S310 - our own address

@@ -1,0 +1,157 @@
+"""The budget that all processes on all hosts share, in Redis."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import redis
+
+from pipeline.domain.events import EventName, Events, Level
+from pipeline.exchange.budget.costs import Cost
+from pipeline.exchange.budget.ports import Held, Stop, Told, Used
+from pipeline.exchange.budget.rules import RULES, RateLimits, ceiling
+from pipeline.exchange.budget.scripts import CORRECT, STOP, TAKE
+
+MARGIN_S = 0.1
+"""Told to wait until a moment, we wait a little longer: clocks and wires differ."""
+AGAIN_S = 1.0
+"""After how long a caller may try again when Redis did not answer."""
+
+
+class RedisAway(Exception):
+    """Redis did not answer: nobody knows what was used, nor whether the exchange told somebody to stop."""
+
+
+class SharedBudget:
+    """Fulfils `Budget`. One round trip to Redis for each request; a second one only where the exchange counted more.
+
+    `client` should give up within about a second: every request waits for it. While Redis is away only cancels and
+    orders that reduce a position leave (see `rules.RULES`), and what this process was told by the exchange holds.
+    """
+
+    def __init__(self, client: redis.Redis, limits: RateLimits, events: Events, prefix: str) -> None:
+        """`prefix` names the address and the account that the limits are about: `tl:budget:live-binanceusdm`."""
+        self._limits = limits
+        self._events = events
+        self._keys = tuple(f"{prefix}:{name}" for name in ("weight", "orders", "stop"))
+        self._take = client.register_script(TAKE)
+        self._correct = client.register_script(CORRECT)
+        self._stop = client.register_script(STOP)
+        self._stopped_until = 0.0
+        self._away = False
+
+    @property
+    def limits(self) -> RateLimits:
+        return self._limits
+
+    def learn(self, limits: RateLimits) -> None:
+        self._limits = self._limits.lowered_to(limits)
+
+    def take(self, cost: Cost) -> Used:
+        stopped = self._stopped_until > time.monotonic()
+        try:
+            used = _granted(self._ask(cost, count=not stopped), cost)
+        except RedisAway as problem:
+            if not stopped and not RULES[cost.kind].without_redis:
+                raise Held(f"the rate budget cannot be asked: {problem}", AGAIN_S) from problem
+            used = Used()
+        if stopped:  # what the exchange told this process holds also while Redis is away, or has forgotten it
+            raise Held("the exchange told us to stop", self._stopped_until - time.monotonic())
+        return used
+
+    def wait_s(self, cost: Cost) -> float:
+        try:
+            return float(self._ask(cost, count=False)[0]) / 1000
+        except RedisAway:
+            return AGAIN_S
+
+    def correct(self, told: Told, used: Used) -> None:
+        if not _exceeds(told, used):
+            return
+        counts = [
+            -1 if count is None else count for count in (told.weight_1m, told.orders_10s, told.orders_1m)
+        ]
+        try:
+            with self._redis():
+                self._correct(self._keys[:2], counts)
+        except RedisAway:
+            return  # what the exchange counts comes with its next answer again
+
+    def stop(self, stop: Stop) -> None:
+        wait_s = stop.wait_s + MARGIN_S
+        if not stop.orders_only:
+            self._stopped_until = max(self._stopped_until, time.monotonic() + wait_s)
+        try:
+            with self._redis():
+                first = self._stop(
+                    self._keys[2:],
+                    ["orders" if stop.orders_only else "all", math.ceil(wait_s * 1000), stop.why],
+                )
+        except RedisAway:
+            first = True
+        if first:
+            self._tell(stop)
+
+    def _ask(self, cost: Cost, *, count: bool) -> Sequence[bytes | int]:
+        rule, limits = RULES[cost.kind], self._limits
+        most = (
+            ceiling(rule.weight_share, limits.weight_1m),
+            ceiling(rule.orders_share, limits.orders_10s),
+            ceiling(rule.orders_share, limits.orders_1m),
+        )
+        with self._redis():
+            answer: Sequence[bytes | int] = self._take(
+                self._keys, [cost.weight, cost.orders, *most, int(count)]
+            )
+        return answer
+
+    def _tell(self, stop: Stop) -> None:
+        what = "orders" if stop.orders_only else "everything"
+        self._events.emit(EventName.RATE_LIMITED, stopped=what, wait_s=stop.wait_s, why=stop.why)
+        if stop.banned:
+            detail = f"{stop.why}; nothing is sent for {stop.wait_s:g} s, cancellations included"
+            self._events.emit(EventName.ALERT, what="the exchange has banned our address", detail=detail)
+
+    @contextmanager
+    def _redis(self) -> Iterator[None]:
+        """Raises: RedisAway. An outage is said once when it begins and once when it is over."""
+        try:
+            yield
+        except redis.RedisError as problem:
+            if not self._away:
+                self._away = True
+                self._events.emit(EventName.RATE_BUDGET, answers=False, problem=str(problem))
+            raise RedisAway(str(problem)) from problem
+        if self._away:
+            self._away = False
+            self._events.emit(EventName.RATE_BUDGET, level=Level.INFO, answers=True)
+
+
+def _granted(answer: Sequence[bytes | int], cost: Cost) -> Used:
+    """Raises: Held."""
+    wait_ms, what, why, *used = answer
+    if int(wait_ms):
+        raise Held(_why(_text(what), _text(why), cost), float(wait_ms) / 1000)
+    return Used(*map(int, used))
+
+
+def _why(what: str, why: str, cost: Cost) -> str:
+    if what in {"all", "orders"}:
+        return why
+    share = RULES[cost.kind].weight_share if what == "weight" else RULES[cost.kind].orders_share
+    return f"{cost.kind} requests may use {share:.0%} of the limit of {what}, and it is used up"
+
+
+def _text(told: bytes | int) -> str:
+    return told.decode() if isinstance(told, bytes) else str(told)
+
+
+def _exceeds(told: Told, used: Used) -> bool:
+    return (
+        (told.weight_1m or 0) > used.weight_1m
+        or (told.orders_10s or 0) > used.orders_10s
+        or (told.orders_1m or 0) > used.orders_1m
+    )
