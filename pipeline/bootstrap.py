@@ -96,8 +96,13 @@ class Pipeline:
         client = redis.Redis.from_url(
             self.settings.redis_url, socket_timeout=BUDGET_WAITS_S, socket_connect_timeout=BUDGET_WAITS_S
         )
-        name = f"tl:budget:{self.settings.mode}-{self.settings.exchange.id}"
-        return SharedBudget(client, options.rate_limits(self.settings), self.events, name)
+        return SharedBudget(
+            client,
+            options.rate_limits(self.settings),
+            self.events,
+            exchange=f"{self.settings.mode}-{self.settings.exchange.id}",
+            account=self.account,
+        )
 
     @cached_property
     def redis(self) -> redis.Redis:

@@ -60,7 +60,7 @@ class Host:
 def host(url: str, limits: RateLimits = LIMITS) -> Host:
     events = RecordedEvents()
     client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
-    return Host(SharedBudget(client, limits, events, "tl:budget:test"), events)
+    return Host(SharedBudget(client, limits, events, exchange="test", account="main"), events)
 
 
 @pytest.fixture
@@ -181,11 +181,14 @@ def test_a_stop_is_told_once_and_never_shortened(one: Host, other: Host) -> None
     assert not other.heard(EventName.RATE_LIMITED)
 
 
-def test_a_ban_calls_somebody(one: Host) -> None:
-    """A person must hear of it: nothing can be closed while it lasts."""
+def test_a_ban_calls_somebody_once(one: Host, other: Host) -> None:
+    """A person must hear of it: nothing can be closed while it lasts. It mostly follows a 429 that stopped us already."""
+    one.budget.stop(Stop(150.0, "the exchange answered 429 to GET /fapi/v1/klines"))
     one.budget.stop(Stop(120.0, "the exchange answered 418 to GET /fapi/v1/klines", banned=True))
+    other.budget.stop(Stop(120.0, "the exchange answered 418 to GET /fapi/v1/time", banned=True))
     (alert,) = one.heard(EventName.ALERT)
     assert "banned" in str(alert["what"])
+    assert not other.events.all
 
 
 def test_too_many_orders_stop_orders_alone(one: Host, other: Host) -> None:

@@ -3,13 +3,15 @@
 Counts are kept by second. What lies within the last 60 whole seconds and the one running counts: wherever the
 exchange's own minute begins, no minute of it holds more.
 
-=========== ======== ===============================================================================
-key         type     holds
-=========== ======== ===============================================================================
-``weight``  hash     second → weight used in it
-``orders``  hash     second → orders sent in it
-``stop``    hash     ``all``, ``orders``: until when nothing, no order may leave (ms); ``why``: in words
-=========== ======== ===============================================================================
+================ ===== ===============================================================================
+key              type  holds
+================ ===== ===============================================================================
+``weight``       hash  second → weight used in it, of our address
+``orders``       hash  second → orders sent in it, of one account
+``stop``         hash  ``until``: before it nothing may leave (ms since the epoch); ``why``: in words
+``orders_stop``  hash  the same for the orders of one account
+``ban``          hash  the same while we are banned, so that somebody is called once
+================ ===== ===============================================================================
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ end
 TAKE = (
     _COUNTING
     + """
--- KEYS weight, orders, stop.
+-- KEYS weight, orders, stop, orders_stop.
 -- ARGV weight, orders, most weight, most orders in 10 s, in 60 s (-1: any), count it (1) or only look (0).
 -- Answers: wait in ms (0: it may leave), what holds it, why, used weight, orders in 10 s, in 60 s.
 local function wait_for(seconds, kept, excess)
@@ -50,10 +52,11 @@ local function wait_for(seconds, kept, excess)
 end
 
 local weight, orders = tonumber(ARGV[1]), tonumber(ARGV[2])
-local stop = redis.call('HMGET', KEYS[3], 'all', 'orders', 'why')
-local all_ms, orders_ms = tonumber(stop[1] or 0), tonumber(stop[2] or 0)
-if all_ms > now_ms then return {all_ms - now_ms, 'all', stop[3] or '', 0, 0, 0} end
-if orders > 0 and orders_ms > now_ms then return {orders_ms - now_ms, 'orders', stop[3] or '', 0, 0, 0} end
+for i = 3, orders > 0 and 4 or 3 do
+  local stop = redis.call('HMGET', KEYS[i], 'until', 'why')
+  local until_ms = tonumber(stop[1] or 0)
+  if until_ms > now_ms then return {until_ms - now_ms, 'stop', stop[2] or '', 0, 0, 0} end
+end
 
 local used, kept = 0, {}
 if weight > 0 then
@@ -105,15 +108,14 @@ raise(KEYS[2], 60, tonumber(ARGV[3]), second - 11)
 )
 
 STOP = """
--- KEYS stop. ARGV all or orders, wait in ms, why. Answers 1 when it was not stopped before. A stop is never shortened.
+-- KEYS stop, orders_stop or ban. ARGV wait in ms, why. Answers 1 when it was not stopped before. A stop is never shortened.
 local time = redis.call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-local before = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)
-local until_ms = now_ms + tonumber(ARGV[2])
+local before = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
+local until_ms = now_ms + tonumber(ARGV[1])
 if until_ms > before then
-  redis.call('HSET', KEYS[1], ARGV[1], until_ms, 'why', ARGV[3])
-  local left = redis.call('PTTL', KEYS[1])
-  if left < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[2])) end
+  redis.call('HSET', KEYS[1], 'until', until_ms, 'why', ARGV[2])
+  redis.call('PEXPIREAT', KEYS[1], until_ms)
 end
 return before <= now_ms and 1 or 0
 """

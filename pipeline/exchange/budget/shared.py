@@ -17,6 +17,7 @@ from pipeline.exchange.budget.scripts import CORRECT, STOP, TAKE
 
 MARGIN_S = 0.1
 """Told to wait until a moment, we wait a little longer: clocks and wires differ."""
+BANNED = "the exchange has banned our address"
 AGAIN_S = 1.0
 """After how long a caller may try again when Redis did not answer."""
 
@@ -32,11 +33,18 @@ class SharedBudget:
     orders that reduce a position leave (see `rules.RULES`), and what this process was told by the exchange holds.
     """
 
-    def __init__(self, client: redis.Redis, limits: RateLimits, events: Events, prefix: str) -> None:
-        """`prefix` names the address and the account that the limits are about: `tl:budget:live-binanceusdm`."""
+    def __init__(
+        self, client: redis.Redis, limits: RateLimits, events: Events, *, exchange: str, account: str
+    ) -> None:
+        """Weight counts for the whole `exchange` (`live-binanceusdm`), orders for the `account` (`live-main`)."""
         self._limits = limits
         self._events = events
-        self._keys = tuple(f"{prefix}:{name}" for name in ("weight", "orders", "stop"))
+        self._account = account
+        where = f"tl:budget:{exchange}"
+        self._weight, self._stop_key = f"{where}:weight", f"{where}:stop"
+        self._orders, self._orders_stop = f"{where}:orders:{account}", f"{where}:orders_stop:{account}"
+        self._ban = f"{where}:ban"
+        self._keys = (self._weight, self._orders, self._stop_key, self._orders_stop)
         self._take = client.register_script(TAKE)
         self._correct = client.register_script(CORRECT)
         self._stop = client.register_script(STOP)
@@ -76,7 +84,7 @@ class SharedBudget:
         ]
         try:
             with self._redis():
-                self._correct(self._keys[:2], counts)
+                self._correct([self._weight, self._orders], counts)
         except RedisAway:
             return  # what the exchange counts comes with its next answer again
 
@@ -84,16 +92,21 @@ class SharedBudget:
         wait_s = stop.wait_s + MARGIN_S
         if not stop.orders_only:
             self._stopped_until = max(self._stopped_until, time.monotonic() + wait_s)
+        key = self._orders_stop if stop.orders_only else self._stop_key
+        if self._is_first(key, wait_s, stop.why):
+            what = "orders" if stop.orders_only else "everything"
+            self._events.emit(EventName.RATE_LIMITED, stopped=what, wait_s=stop.wait_s, why=stop.why)
+        if stop.banned and self._is_first(self._ban, wait_s, stop.why):
+            detail = f"{stop.why}; nothing is sent for {stop.wait_s:g} s, cancellations included"
+            self._events.emit(EventName.ALERT, account=self._account, what=BANNED, detail=detail)
+
+    def _is_first(self, key: str, wait_s: float, why: str) -> bool:
+        """Write the stop down; whether nobody had. Without Redis everybody is the first."""
         try:
             with self._redis():
-                first = self._stop(
-                    self._keys[2:],
-                    ["orders" if stop.orders_only else "all", math.ceil(wait_s * 1000), stop.why],
-                )
+                return bool(self._stop([key], [math.ceil(wait_s * 1000), why]))
         except RedisAway:
-            first = True
-        if first:
-            self._tell(stop)
+            return True
 
     def _ask(self, cost: Cost, *, count: bool) -> Sequence[bytes | int]:
         rule, limits = RULES[cost.kind], self._limits
@@ -107,13 +120,6 @@ class SharedBudget:
                 self._keys, [cost.weight, cost.orders, *most, int(count)]
             )
         return answer
-
-    def _tell(self, stop: Stop) -> None:
-        what = "orders" if stop.orders_only else "everything"
-        self._events.emit(EventName.RATE_LIMITED, stopped=what, wait_s=stop.wait_s, why=stop.why)
-        if stop.banned:
-            detail = f"{stop.why}; nothing is sent for {stop.wait_s:g} s, cancellations included"
-            self._events.emit(EventName.ALERT, what="the exchange has banned our address", detail=detail)
 
     @contextmanager
     def _redis(self) -> Iterator[None]:
@@ -139,7 +145,7 @@ def _granted(answer: Sequence[bytes | int], cost: Cost) -> Used:
 
 
 def _why(what: str, why: str, cost: Cost) -> str:
-    if what in {"all", "orders"}:
+    if what == "stop":
         return why
     share = RULES[cost.kind].weight_share if what == "weight" else RULES[cost.kind].orders_share
     return f"{cost.kind} requests may use {share:.0%} of the limit of {what}, and it is used up"
