@@ -182,7 +182,7 @@ def test_a_stop_is_told_once_and_never_shortened(one: Host, other: Host) -> None
 
 
 def test_a_ban_calls_somebody_once(one: Host, other: Host) -> None:
-    """A person must hear of it: nothing can be closed while it lasts. It mostly follows a 429 that stopped us already."""
+    """A person must hear of it: nothing can be closed while it lasts. Mostly a 429 has stopped us already."""
     one.budget.stop(Stop(150.0, "the exchange answered 429 to GET /fapi/v1/klines"))
     one.budget.stop(Stop(120.0, "the exchange answered 418 to GET /fapi/v1/klines", banned=True))
     other.budget.stop(Stop(120.0, "the exchange answered 418 to GET /fapi/v1/time", banned=True))

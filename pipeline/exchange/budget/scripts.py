@@ -108,7 +108,8 @@ raise(KEYS[2], 60, tonumber(ARGV[3]), second - 11)
 )
 
 STOP = """
--- KEYS stop, orders_stop or ban. ARGV wait in ms, why. Answers 1 when it was not stopped before. A stop is never shortened.
+-- KEYS stop, orders_stop or ban. ARGV wait in ms, why.
+-- Answers 1 when it was not stopped before. A stop is never shortened.
 local time = redis.call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local before = tonumber(redis.call('HGET', KEYS[1], 'until') or 0)
