@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--order-limit-10s", type=int, default=default.order_limit_10s, help="orders in ten seconds"
     )
+    made.add_argument("--order-limit-1m", type=int, default=default.order_limit_1m, help="orders in a minute")
     return made
 
 

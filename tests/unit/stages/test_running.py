@@ -11,10 +11,11 @@ from pipeline.domain.decisions import Advance, Decision, End, Stage, StageEnd, S
 from pipeline.domain.errors import LedgerUnavailable, UnknownDecision
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
+from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.domain.ports import Unit
 from pipeline.stages.running import Conclusion, Handoff, Runner, StageFunction
-from tests.unit.stages.worlds import StageWorld
+from tests.unit.stages.worlds import NOON, StageWorld, a_permit, an_order
 
 DONE = Advance({"ranges": []})
 NOTHING = End(EndReason.NO_SIGNAL, "nothing to do")
@@ -120,6 +121,22 @@ def test_a_message_that_keeps_killing_its_worker_ends_its_decision() -> None:
     run(world, runner(world, fetch), opened.decision, attempt=4)
     assert fetch.runs == 0
     assert world.decision(opened).reason is EndReason.KEEPS_DYING
+
+
+def test_a_decision_whose_order_was_filled_is_executed_whatever_befell_its_messages() -> None:
+    """The last message of a decision may be lost again and again after the resolver has settled its order."""
+    world = StageWorld()
+    decision = world.open().decision
+    filled = an_order(decision, OrderState.FILLED)
+    with world.ledger.begin() as unit:
+        unit.permits.add(a_permit(decision))
+        unit.orders.add(replace(filled, sent_at=NOON, filled_qty=filled.qty, avg_price=filled.limit_price))
+    runner(world, Counting()).fail(decision.decision_id, EndReason.KEEPS_DYING, "delivered 4 times")
+    with world.ledger.read() as unit:
+        ended = unit.decisions.get(decision.decision_id)
+    assert ended is not None
+    assert (ended.outcome, ended.reason) == (Outcome.EXECUTED, EndReason.FILLED)
+    assert "KEEPS_DYING: delivered 4 times" in ended.detail
 
 
 def test_retries_that_the_stage_asked_for_are_not_held_against_its_message() -> None:

@@ -10,6 +10,7 @@ from pipeline.domain.decisions import Decision, Delivery, Mode, Origin, Stage
 from pipeline.domain.ids import client_order_id, permit_id, task_id
 from pipeline.domain.intents import Leg, OrderType, TimeInForce
 from pipeline.domain.orders import Order, OrderState
+from pipeline.domain.permits import OrderTerms, Permit, PermitState
 from pipeline.domain.signals import Side
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
@@ -83,4 +84,34 @@ def an_order(decision: Decision, state: OrderState) -> Order:
         decision_price=Decimal(59990),
         state=state,
         created_at=NOON,
+    )
+
+
+def a_permit(decision: Decision) -> Permit:
+    """The permit of `an_order`, used."""
+    order = an_order(decision, OrderState.INTENT)
+    terms = OrderTerms(
+        account=order.account,
+        mode=order.mode,
+        decision_id=order.decision_id,
+        leg=order.leg,
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        tif=order.tif,
+        qty=order.qty,
+        limit_price=order.limit_price,
+        reduce_only=order.reduce_only,
+    )
+    return Permit(
+        permit_id=order.permit_id,
+        terms=terms,
+        terms_hash=terms.hash(),
+        reserved=terms.notional,
+        limits={},
+        issued_at=NOON,
+        expires_at=NOON + timedelta(seconds=10),
+        signature="",
+        state=PermitState.USED,
+        used_at=NOON,
     )

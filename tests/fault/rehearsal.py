@@ -1,0 +1,239 @@
+"""A running pipeline to which accidents happen: real workers, Redis, ledger, the simulated exchange."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import psutil
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from pipeline.domain.decisions import Decision, Origin
+from pipeline.domain.errors import ThroughlineError
+from pipeline.domain.ids import task_id
+from pipeline.execution.crashpoints import VARIABLE, CrashPoint
+from pipeline.stages.opening import PassRequest
+from tests.fault.audit import Evidence, Violation, read_evidence, violations
+from tests.fault.audit.evidence import journal_file
+from tests.support.chain import ChainProcesses
+from tests.support.processes import temporary_folder
+from tests.support.waiting import eventually
+
+UPKEEP = ("tasks.sweep", "tasks.resolve")
+WIDE = {
+    "STRATEGIES_ENABLED": "takes_sides",
+    "MARKET_TIMEFRAMES": "1m",
+    "MARKET_MAX_LAG_BARS": "2",
+    "CHAIN_CADENCE_S": "20",
+    "CHAIN_DEADLINE_S": "20",
+    "CHAIN_RESUME_AFTER_S": "2",
+    "CHAIN_SOFT_TIME_LIMIT_S": "6",
+    "CHAIN_HARD_TIME_LIMIT_S": "8",
+    "CHAIN_VISIBILITY_TIMEOUT_S": "20",
+    "EXCHANGE_TIMEOUT_S": "2",
+    "LEDGER_BUSY_TIMEOUT_S": "1",
+    "SIZING_MAX_NOTIONAL_USDT": "400",
+    "EXECUTION_SLIPPAGE_BPS": "100",
+    "GOVERNOR_PERMIT_TTL_S": "15",
+    "GOVERNOR_MAX_POSITIONS": "2000",
+    "GOVERNOR_MAX_EXPOSURE_USDT": "100000000",
+    "GOVERNOR_MAX_ORDERS_PER_S": "10000",
+    "GOVERNOR_MAX_ORDERS_PER_MINUTE": "100000",
+    "GOVERNOR_MAX_ORDERS_PER_DAY": "10000000",
+    "GOVERNOR_DUPLICATE_WITHIN_S": "0.01",
+    "GOVERNOR_COOLDOWN_AFTER_LOSS_S": "0",
+    "GOVERNOR_MAX_REJECTS": "10000000",
+    "GOVERNOR_MAX_REPEATS": "10000000",
+    "GOVERNOR_MAX_KILL_SCORE": "10000000",
+}
+"""Limits that let everything through: what is rehearsed is that what was let through happens once."""
+
+LIMITS = ("--weight-limit", "100000000", "--order-limit-10s", "1000000", "--order-limit-1m", "10000000")
+
+
+class Rehearsal:
+    """One pipeline, its plan of accidents, and the audit of what came of it."""
+
+    def __init__(self, *, seed: int, symbols: int, ledger_url: str = "", **settings: str) -> None:
+        self.seed = seed
+        self.folder = temporary_folder("rehearsal")
+        self.plan = self.folder / "plan"
+        self.plan.mkdir()
+        self.journal = self.folder / "journal.jsonl"
+        params = json.dumps({"takes_sides": {"folder": str(self.folder)}})
+        names = ",".join(f"FLT{number:03d}USDT" for number in range(symbols))
+        wanted = {**WIDE, "UNIVERSE_SYMBOLS": names, "STRATEGIES_PARAMS": params, **settings}
+        told = {f"THROUGHLINE_{name}": value for name, value in wanted.items()} | {VARIABLE: str(self.plan)}
+        exchange = ("--seed", str(seed), "--symbols", names, "--balance", "10000000", *LIMITS)
+        self.chain = ChainProcesses(told, (*exchange, "--journal", str(self.journal)), ledger_url)
+        self.symbols = sorted(self.chain.pipeline.universe().symbols)
+        self._celery = Celery("rehearsal", broker=self.chain.redis.url)
+        self._celery.conf.broker_transport_options = {"socket_timeout": 2, "socket_connect_timeout": 2}
+
+    def start(self, *, market: int = 1, orders: Sequence[int] = (2,)) -> None:
+        """Workers: `orders` has the number of children of each worker that executes."""
+        self.chain.start_worker("market", concurrency=market)
+        for number, children in enumerate(orders):
+            self.start_orders(number, children)
+
+    def start_orders(self, number: int = 0, children: int = 2) -> None:
+        self.chain.start_worker(f"orders{number}", "validate,execute,upkeep", concurrency=children)
+
+    def stop(self) -> None:
+        self.thaw()
+        self._celery.close()
+        self.chain.stop()
+
+    # -- traffic ----------------------------------------------------------------------------------------------
+
+    def wants(self, side: str) -> None:
+        """From now on every pass has a signal for this side: `buy` opens, `sell` closes, or the reverse."""
+        file = self.folder / "side.new"
+        file.write_text(side, encoding="utf-8")
+        file.rename(self.folder / "side")
+
+    def enqueue(self, symbol: str) -> Decision | None:
+        """One decision now. None when Redis or the ledger could not take it."""
+        here = self.chain.pipeline
+        try:
+            decision = here.open(PassRequest.manual(symbol, here.clock.now(), Origin.PYTHON)).decision
+            if decision.is_open:
+                self.publish("fetch", decision)
+        except (ThroughlineError, OperationalError, redis.RedisError):
+            return None
+        return decision
+
+    def publish(self, stage: str, decision: Decision, **headers: str) -> None:
+        """A stage's message, as the chain itself would send it."""
+        self._send(
+            f"tasks.{stage}",
+            stage,
+            args=[decision.symbol],
+            task_id=task_id(decision.decision_id, stage),
+            headers={**decision.headers(), **headers},
+        )
+
+    def upkeep(self, *more: str) -> None:
+        """What beat would ask for."""
+        with suppress(OperationalError, redis.RedisError):
+            for task in (*UPKEEP, *more):
+                self._send(task, "upkeep", expires=5)
+
+    def _send(self, task: str, queue: str, **options: Any) -> None:
+        self._celery.send_task(task, queue=queue, retry=False, **options)
+
+    # -- accidents --------------------------------------------------------------------------------------------
+
+    def at(self, point: CrashPoint, word: str, arrival: int = 1) -> None:
+        """The next process to come to `point` for the n-th time is to `KILL` or `STOP` itself."""
+        (self.plan / point).write_text(f"{word} {arrival}", encoding="utf-8")
+
+    def hit(self, point: CrashPoint) -> int | None:
+        """The process that the accident at `point` happened to; None while it has not."""
+        for file in self.plan.glob(f"{point}.*"):
+            return int(file.suffix[1:])
+        return None
+
+    def forget(self, point: CrashPoint) -> None:
+        """Make room for the next accident at this point."""
+        for file in self.plan.glob(f"{point}*"):
+            file.unlink(missing_ok=True)
+
+    def frozen(self) -> list[psutil.Process]:
+        """Every process of ours that is stopped now."""
+        found = []
+        for process in self.chain.processes.values():
+            with suppress(psutil.Error):
+                parent = psutil.Process(process.pid)
+                family = [parent, *parent.children()]
+                found += [each for each in family if each.status() == psutil.STATUS_STOPPED]
+        return found
+
+    def thaw(self) -> None:
+        for process in self.frozen():
+            with suppress(psutil.Error):
+                process.resume()
+
+    def control(self, path: str, body: object, method: str = "POST") -> Any:
+        """The simulated exchange's own interface."""
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.chain.simulator.url}/_sim/{path}", data=data, method=method)  # noqa: S310 - our own address
+        with urlopen(request, timeout=20) as answer:  # noqa: S310 - our own address
+            return json.load(answer)
+
+    # -- the end ----------------------------------------------------------------------------------------------
+
+    def unsettled(self) -> int:
+        """Open decisions, and orders whose fate is open."""
+        here = self.chain.pipeline
+        with here.ledger.read() as unit:
+            orders = [each for each in unit.orders.unsettled(here.account) if each.leg in MAIN_LEGS]
+            return unit.decisions.counts().get("open", 0) + len(orders)
+
+    def drain(self, timeout: float = 60) -> None:
+        """Heal everything, and wait until nothing is under way any more."""
+        self.chain.heal()
+        self.thaw()
+
+        def quiet() -> bool:
+            self.upkeep()
+            with suppress(ThroughlineError):
+                return self.unsettled() == 0
+            return False
+
+        wait_slowly(quiet, timeout, f"every decision to end; {self.chain.counts()}; {self.chain.tail()}")
+
+    def evidence(self, foreign: Iterable[str] = ()) -> Evidence:
+        eventually(self._journal_is_whole, 10, "the journal to be written")
+        return read_evidence(self.ledger_url, journal_file(self.journal), foreign)
+
+    @property
+    def ledger_url(self) -> str:
+        return self.chain.pipeline.settings.ledger_url
+
+    def audit(self, foreign: Iterable[str] = ()) -> list[Violation]:
+        return violations(self.evidence(foreign))
+
+    def _journal_is_whole(self) -> bool:
+        """The simulator writes it out ten times a second."""
+        before = self.control("health", None, "GET")["journal_seq"]
+        last = last_line(self.journal)
+        return bool(last) and json.loads(last)["seq"] >= before
+
+
+MAIN_LEGS = ("entry", "close")
+
+
+def last_line(file: Path) -> str:
+    """The last whole line of a long file."""
+    with file.open("rb") as lines:
+        size = lines.seek(0, 2)
+        lines.seek(max(0, size - 65536))
+        whole = [line for line in lines.read().decode(errors="replace").split("\n")[:-1] if line]
+    return whole[-1] if whole else ""
+
+
+def wait_slowly(condition: Any, timeout: float, what: str, every_s: float = 0.4) -> None:
+    """Like `eventually`, for conditions that ask a busy system to do something each time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(every_s)
+
+
+@contextmanager
+def rehearsal(*, seed: int, symbols: int, ledger_url: str = "", **settings: str) -> Iterator[Rehearsal]:
+    """A pipeline without workers yet; everything is stopped at the end."""
+    made = Rehearsal(seed=seed, symbols=symbols, ledger_url=ledger_url, **settings)
+    try:
+        yield made
+    finally:
+        made.stop()
