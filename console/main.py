@@ -10,6 +10,7 @@ from console import failures
 from console.commands import (
     demo,
     enqueue,
+    figures,
     logs,
     migrating,
     reading,
@@ -48,6 +49,8 @@ app.command()(reading.decisions)
 app.command()(reading.orders)
 app.command()(reading.positions)
 app.command()(status.status)
+app.command()(figures.metrics)
+app.command()(figures.report)
 app.command()(logs.logs)
 app.command()(universe.universe)
 app.add_typer(settings.config, name="config")

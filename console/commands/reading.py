@@ -14,10 +14,10 @@ from console.records import Book, opened
 from console.render import values as v
 from console.render.trace import render_trace
 from console.render.values import Record
+from console.spelling import as_in_ledger
 from console.stories import story
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Mode
-from pipeline.domain.instruments import plain
 from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.trace.records import decision_record, order_record, position_record
@@ -107,16 +107,7 @@ def positions(
 
 
 def _symbol(book: Book, name: str | None) -> str | None:
-    """The ledger's spelling, without asking the exchange: the ledger may be all that is left."""
-    if name is None:
-        return None
-    wanted = plain(name)
-    known = {plain(symbol): symbol for symbol in book.settings.universe.symbols}
-    spelled = known.get(wanted, name)
-    if ":" in spelled:
-        return spelled
-    base = wanted.removesuffix("USDT")
-    return f"{base}/USDT:USDT"
+    return None if name is None else as_in_ledger(book.settings, name)
 
 
 Columns = dict[str, Callable[[Record], str]]

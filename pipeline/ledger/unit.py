@@ -18,6 +18,7 @@ from pipeline.ledger.positions import SqlEquityCurve, SqlPositions
 from pipeline.ledger.sessions import SqlSessions
 from pipeline.ledger.stages import SqlStages
 from pipeline.ledger.standing import standing
+from pipeline.ledger.statistics import SqlStatistics
 from pipeline.ledger.switches import SqlSwitches
 from pipeline.ledger.verdicts import SqlVerdicts
 
@@ -73,6 +74,10 @@ class SqlUnit:
     @property
     def guards(self) -> SqlGuards:
         return SqlGuards(self._connection)
+
+    @property
+    def statistics(self) -> SqlStatistics:
+        return SqlStatistics(self._connection)
 
     def standing(self, account: str, symbol: str, now: datetime, horizon: Horizon) -> Standing:
         return standing(self._connection, account, symbol, now, horizon)

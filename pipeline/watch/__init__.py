@@ -1,1 +1,1 @@
-"""Who watches: queues, liveness, levels, alerts and the doctor."""
+"""Who watches: queues, liveness, levels, alerts and the doctor; what it cost, how fast it was, how it performed."""
