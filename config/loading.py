@@ -214,6 +214,20 @@ def _check_time(settings: Settings, above: Layer, problems: Problems) -> None:
             f"less than chain.soft_time_limit_s ({settings.chain.soft_time_limit_s:g} s) for all of them",
         )
 
+    _check_rest(settings, above, problems)
+
+
+def _check_rest(settings: Settings, above: Layer, problems: Problems) -> None:
+    """Whoever waits for a resting order must not be stopped by the clock before it has cancelled it."""
+    execution, limit_s = settings.execution, settings.chain.soft_time_limit_s
+    waits_s = min(execution.rest_s * execution.max_attempts, settings.governor.permit_ttl_s)
+    if execution.order == "limit" and waits_s + settings.exchange.timeout_s >= limit_s:
+        problems.add(
+            above["execution.rest_s"].where,
+            f"execution.rest_s is {execution.rest_s:g}: orders of one decision may rest for {waits_s:g} s",
+            f"less than chain.soft_time_limit_s ({limit_s:g} s) together with exchange.timeout_s",
+        )
+
 
 def require_keys(settings: Settings) -> None:
     """For whoever is going to trade: reading commands work without keys.

@@ -26,6 +26,7 @@ from pipeline.domain.positions import Equity
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
 from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
+from pipeline.execution.dead_man import DeadMan
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.resolver import Resolver
 from pipeline.execution.router import OrderRouter
@@ -311,8 +312,18 @@ class Pipeline:
     @cached_property
     def router(self) -> OrderRouter:
         return OrderRouter(
-            self.ledger, self.exchange, self.clock, self._permit_problem, self._execution, self.events
+            self.ledger,
+            self.exchange,
+            self.clock,
+            self._permit_problem,
+            self._execution,
+            self.events,
+            quote=self.exchange.quote,
         )
+
+    @cached_property
+    def dead_man(self) -> DeadMan:
+        return DeadMan(self.ledger, self.exchange, self.clock, self.account, self._execution.dead_man_s)
 
     @cached_property
     def resolver(self) -> Resolver:

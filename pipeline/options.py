@@ -97,6 +97,7 @@ def sizing_rules(settings: Settings) -> SizingRules:
         max_notional=settings.sizing.max_notional_usdt,
         max_leverage=settings.governor.max_leverage,
         slippage_bps=settings.execution.slippage_bps,
+        order=settings.execution.order,
     )
 
 
@@ -125,6 +126,8 @@ def execution_options(settings: Settings) -> ExecutionOptions:
         not_placed_margin_s=told.not_placed_margin_s,
         not_placed_misses=told.not_placed_misses,
         sending_stale_s=exchange.timeout_s + SENDER_SLACK_S,
+        rest_s=told.rest_s,
+        dead_man_s=told.dead_man_s,
     )
 
 

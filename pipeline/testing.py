@@ -145,6 +145,7 @@ class _Placed:
 class FakeVenue:
     """An exchange in memory. Immediate-or-cancel orders within the bound fill at once, in two trades.
 
+    `rests` makes what is priced on its own side wait in the book instead of trading; `trade` fills it.
     `accidents` happen to the next submissions, one each; `down` makes every question fail;
     `fill_fraction` is how much an order finds. `requests` counts what was sent, `accepted` what reached
     the book: a second entry for one client order id is the double order that must never be.
@@ -160,6 +161,7 @@ class FakeVenue:
     fill_fraction: Decimal = Decimal(1)
     receive_window: timedelta = timedelta(seconds=5)
     late_by: timedelta = timedelta(seconds=20)
+    rests: bool = False
     hidden_for: timedelta = timedelta(0)
     trades_late_by: timedelta = timedelta(0)
     down: str = ""
@@ -167,6 +169,8 @@ class FakeVenue:
     requests: list[Order] = field(default_factory=list)
     accepted: list[Order] = field(default_factory=list)
     _book: list[_Placed] = field(default_factory=list)
+    dead_men: list[tuple[str, float]] = field(default_factory=list)
+    _countdowns: dict[str, datetime] = field(default_factory=dict)
     _late: list[tuple[datetime, Order]] = field(default_factory=list)
     _next_id: int = 1
 
@@ -215,6 +219,13 @@ class FakeVenue:
         if placed and not placed.report.state.is_final:
             placed.report = replace(placed.report, state=OrderState.CANCELED)
 
+    def dead_man(self, symbol: str, after_s: float) -> None:
+        self._answer()
+        self.dead_men.append((symbol, after_s))
+        self._countdowns.pop(symbol, None)
+        if after_s > 0:
+            self._countdowns[symbol] = self.clock.now() + timedelta(seconds=after_s)
+
     def equity(self) -> Equity:
         self._answer()
         now = self.clock.now()
@@ -241,8 +252,33 @@ class FakeVenue:
 
     # ------------------------------------------------------------------------------- inside the exchange
 
+    def trade(self, qty: Decimal | str) -> None:
+        """Somebody trades that much with the order that rests longest."""
+        placed = next(placed for placed in self._book if not placed.report.state.is_final)
+        filled = placed.report.filled_qty + Decimal(qty)
+        state = OrderState.FILLED if filled == placed.order.qty else OrderState.PARTIALLY_FILLED
+        price = placed.order.limit_price
+        place = len(placed.trades)
+        placed.trades.append(replace(self._trade(placed, Decimal(qty), self.clock.now(), place), price=price))
+        placed.report = replace(placed.report, state=state, filled_qty=filled, avg_price=price)
+
+    @property
+    def resting(self) -> list[Order]:
+        """The orders that are open in the book."""
+        self._run_countdowns()
+        return [placed.order for placed in self._book if not placed.report.state.is_final]
+
+    def _run_countdowns(self) -> None:
+        over = [symbol for symbol, at in self._countdowns.items() if at <= self.clock.now()]
+        for symbol in over:
+            del self._countdowns[symbol]
+            for placed in self._book:
+                if placed.order.symbol == symbol and not placed.report.state.is_final:
+                    placed.report = replace(placed.report, state=OrderState.CANCELED)
+
     def _answer(self) -> None:
         self._let_late_ones_in()
+        self._run_countdowns()
         if self.down:
             raise ExchangeUnavailable(self.down)
 
@@ -292,7 +328,11 @@ class FakeVenue:
 
     def _match(self, order: Order) -> tuple[OrderState, Decimal]:
         bounded = order.type is OrderType.LIMIT
-        crosses = not bounded or (order.limit_price - self.best) * order.side.sign >= 0
+        distance = (order.limit_price - self.best) * order.side.sign
+        joins = (
+            self.rests and order.side.sign < 0 and distance == 0
+        )  # a sale at the best ask waits for a buyer
+        crosses = not bounded or (distance >= 0 and not joins)
         filled = order.qty * self.fill_fraction if crosses else Decimal(0)
         if filled == order.qty:
             return OrderState.FILLED, filled

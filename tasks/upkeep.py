@@ -50,9 +50,10 @@ def reconcile() -> str:
 
 @app.task(name="tasks.guard")
 def guard() -> str:
-    """Cancel what a kill switch covers, and look at the circuit breaker."""
+    """Cancel what a kill switch covers, keep the dead-man switch from firing, and look at the circuit breaker."""
 
     def look(here: Pipeline) -> str:
+        here.dead_man.tend()
         cancelled = len(here.safeguarding.cancel_covered())
         breaker = here.safeguarding.watch_breaker()
         return f"{cancelled} cancelled, breaker {breaker.reason if breaker else 'closed'}"

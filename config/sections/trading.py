@@ -113,7 +113,10 @@ class GovernorSettings(Section):
 class ExecutionSettings(Section):
     """How orders are placed. Absence is believed `not_placed_margin_s` after the receive window."""
 
+    order: Literal["limit_ioc", "limit", "market"] = "limit_ioc"
     slippage_bps: PositiveDecimal = Decimal("15")
+    rest_s: Positive = 2.0
+    dead_man_s: Annotated[float, Field(ge=5)] = 30.0
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     retry_backoff_ms: Annotated[int, Field(ge=1)] = 250
     not_placed_margin_s: Positive = 60.0

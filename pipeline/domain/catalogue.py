@@ -161,6 +161,11 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
             "misses",
         ),
         _event(EventName.ORDER_RESOLVED, "an unknown order's fate is known", f"{ORDER} was detail"),
+        _event(
+            EventName.ORDER_REMAINDER,
+            "what a resting order did not fill is not asked for again",
+            f"{ORDER} rest why",
+        ),
         _event(EventName.POSITION_OPENED, "a position was opened", POSITION),
         _event(EventName.POSITION_CLOSED, "a position was closed", POSITION),
         _event(

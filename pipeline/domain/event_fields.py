@@ -167,6 +167,7 @@ FIELDS: Mapping[str, EventField] = {
         notional="quantity times price, in quote currency",
         price="the price",
         qty="the quantity, in base currency",
+        rest="what of the quantity was left over",
         quote_budget="what the permit reserved for the order at worst, in quote currency",
         realised_pnl="profit or loss of what was closed",
         score="how much the strategy wants it, from 0 to 1",

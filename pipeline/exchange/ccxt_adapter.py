@@ -179,6 +179,10 @@ class CcxtExchange:
             return
         self._understood(returned, reading.report, f"cancellation of order {order.client_order_id}")
 
+    def dead_man(self, symbol: str, after_s: float) -> None:
+        question = {"symbol": self._market_id(symbol), "countdownTime": round(after_s * 1000)}
+        self._read("fapiPrivatePostCountdownCancelAll", question, reading.row, f"dead-man switch of {symbol}")
+
     def equity(self) -> Equity:
         def told(data: object) -> reading.Balance:
             return reading.balance(data, self._options.settlement_asset)

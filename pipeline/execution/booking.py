@@ -7,7 +7,7 @@ and the resolver asks again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +20,9 @@ from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.domain.positions import Position, book
 from pipeline.domain.signals import Side
 from pipeline.execution.crashpoints import CrashPoint, reached
+
+Then = Callable[[Unit, Order], None]
+"""Something that is written in the same transaction as an order's end."""
 
 BPS = Decimal(10_000)
 BPS_STEP = Decimal("0.0001")
@@ -43,9 +46,9 @@ class Bookkeeper:
     clock: Clock
     events: Events
 
-    def settle(self, order: Order, report: OrderReport) -> Order:
+    def settle(self, order: Order, report: OrderReport, then: Then | None = None) -> Order:
         """Book the order's new trades and take the step that `report` allows. Returns the order as it
-        stands now.
+        stands now. `then` is called in the transaction that makes it final.
 
         Raises: InvariantBroken when the trades contradict the order; LedgerUnavailable.
         """
@@ -55,6 +58,8 @@ class Bookkeeper:
             booked = book_trades(unit, order, trades, self.venue.name, now)
             known = unit.fills.of_order(order.client_order_id)
             after = _step(unit, order, report, known, now)
+            if then is not None and after.state.is_final:
+                then(unit, after)
             reached(CrashPoint.BOOKING_UNCOMMITTED)
         reached(CrashPoint.BOOKED)
         self._tell(order, after, booked)
@@ -143,6 +148,8 @@ def _step(unit: Unit, order: Order, report: OrderReport, fills: Sequence[Fill], 
         raise InvariantBroken(f"order {order.client_order_id} is for {order.qty}, but {told} were filled")
     exact, covered = _exact_report(report, fills, filled), filled >= report.filled_qty
     while (to := next_state(order.state, report.state, covered=covered)) is not None:
+        if to is order.state and order.filled_qty == exact.filled_qty:
+            break  # a partial fill that is known already
         stepped = unit.orders.step(order, to, now, report=exact, detail=_detail(to, report))
         order = stepped or as_it_stands(unit, order)
     return order

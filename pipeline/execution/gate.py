@@ -10,11 +10,12 @@ from datetime import datetime
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Decision, End
 from pipeline.domain.intents import Intent
-from pipeline.domain.orders import Order, OrderState
+from pipeline.domain.orders import Order
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit, PermitState
 from pipeline.domain.ports import Unit
 from pipeline.domain.switches import KillSwitch, TradingState
+from pipeline.execution.attempts import uncovered_rest
 
 PermitCheck = Callable[[Permit, OrderTerms, datetime], End | None]
 """Why a permit does not allow these terms at that time: `PERMIT_INVALID` or `PERMIT_EXPIRED`; None when
@@ -68,8 +69,8 @@ def _halted(unit: Unit, decision: Decision, intent: Intent) -> End | None:
 def uncovered(unit: Unit, order: Order, permit: Permit, now: datetime) -> End | None:
     """Use the permit for this attempt; why it does not cover it, or None when it does.
 
-    The first attempt uses it up. A later one is covered only while the same permit lives and every
-    attempt before was definitely refused: then there is still no order, and the permit allows one.
+    The first attempt uses it up. A later one is covered only while the same permit lives, and only for
+    what no earlier attempt has filled or can still fill; see `attempts.uncovered_rest`.
     """
     if order.attempt == 1:
         return None if unit.permits.use(permit.permit_id, now) else _spent(permit, now)
@@ -78,9 +79,8 @@ def uncovered(unit: Unit, order: Order, permit: Permit, now: datetime) -> End | 
         return _spent(permit, now)
     attempts = [other for other in unit.orders.of(order.decision_id) if other.leg is order.leg]
     earlier = [other for other in attempts if other.attempt < order.attempt]
-    if len(earlier) == order.attempt - 1 and all(other.state is OrderState.REJECTED for other in earlier):
-        return None
-    return End(EndReason.PERMIT_INVALID, "an earlier attempt under this permit was not definitely refused")
+    problem = uncovered_rest(stored.terms, order, earlier)
+    return End(EndReason.PERMIT_INVALID, problem) if problem else None
 
 
 def _spent(permit: Permit, now: datetime) -> End:

@@ -14,6 +14,8 @@ class ExecutionOptions:
     `receive_window_ms` is the exchange's: a request signed longer ago is refused at its gate.
     `sending_stale_s`: an order that is SENDING for longer has lost its sender; it must exceed the
     time-out of a request, so that a sender that still waits for its answer is not called dead.
+    `rest_s`: how long a limit order may rest before its remainder is priced anew; `dead_man_s`: the exchange
+    itself cancels what rests when we are not heard of for that long.
     """
 
     slippage_bps: Decimal = Decimal(15)
@@ -23,10 +25,17 @@ class ExecutionOptions:
     not_placed_margin_s: float = 60.0
     not_placed_misses: int = 3
     sending_stale_s: float = 10.0
+    rest_s: float = 2.0
+    rest_poll_s: float = 0.2
+    dead_man_s: float = 30.0
 
     @property
     def margin(self) -> timedelta:
         return timedelta(seconds=self.not_placed_margin_s)
+
+    @property
+    def rest(self) -> timedelta:
+        return timedelta(seconds=self.rest_s)
 
     @property
     def receive_window(self) -> timedelta:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
 
 from pipeline.domain.decisions import End, Unresolved
 from pipeline.domain.errors import InvariantBroken
-from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.outcomes import EndReason, Reason, parse_reason
+from pipeline.execution.attempts import MAIN_LEGS
 
 Ending = End | Unresolved
-
-MAIN_LEGS = (Leg.ENTRY, Leg.CLOSE)
-"""The legs that a decision is about; stop and target follow an entry and decide nothing about it."""
 
 
 def conclude(orders: Sequence[Order]) -> Ending:
@@ -27,19 +26,47 @@ def conclude(orders: Sequence[Order]) -> Ending:
         return Unresolved(
             "; ".join(f"{describe(order)} is {order.state}: {order.detail}" for order in unsettled)
         )
-    return _ending(_last_of_main_leg(orders))
+    return _ending(_attempts_of_main_leg(orders))
 
 
-def _last_of_main_leg(orders: Sequence[Order]) -> Order:
-    """The attempt that counts: every earlier one was refused, or there would be no later one."""
+def _attempts_of_main_leg(orders: Sequence[Order]) -> Sequence[Order]:
     for leg in MAIN_LEGS:
         attempts = [order for order in orders if order.leg is leg]
         if attempts:
-            return max(attempts, key=lambda order: order.attempt)
+            return sorted(attempts, key=lambda order: order.attempt)
     raise InvariantBroken("a decision without an order of entry or close cannot be concluded from its orders")
 
 
-def _ending(order: Order) -> End:
+def _ending(attempts: Sequence[Order]) -> End:
+    """What all attempts filled together; without a fill, the last one that says something."""
+    whole = together(attempts)
+    if whole.filled_qty > 0:
+        filled = f"{whole.filled_qty} of {whole.qty} at {whole.avg_price or 'no price'}"
+        if whole.filled_qty >= whole.qty:
+            return _end(EndReason.FILLED, whole, filled)
+        return _end(EndReason.PARTIALLY_FILLED, whole, f"{filled}; the rest found nobody within the bound")
+    return _unfilled(_telling(attempts))
+
+
+def together(attempts: Sequence[Order]) -> Order:
+    """All attempts under one permit as one order: the last one, with the first one's quantity and all fills."""
+    filled = sum((order.filled_qty for order in attempts), Decimal(0))
+    worth = sum((order.filled_qty * (order.avg_price or 0) for order in attempts), Decimal(0))
+    average = worth / filled if filled else None
+    return replace(attempts[-1], qty=attempts[0].qty, filled_qty=filled, avg_price=average)
+
+
+def _telling(attempts: Sequence[Order]) -> Order:
+    """The last attempt, or the one before when the last was only too late to be sent."""
+    last = attempts[-1]
+    if len(attempts) > 1 and last.state is OrderState.ABANDONED:
+        reason, _ = read_abandonment(last.detail)
+        if reason in {EndReason.PERMIT_EXPIRED, EndReason.DEADLINE}:
+            return attempts[-2]
+    return last
+
+
+def _unfilled(order: Order) -> End:
     match order.state:
         case OrderState.REJECTED:
             return _end(EndReason.REJECTED_BY_EXCHANGE, order, order.detail)
@@ -48,11 +75,6 @@ def _ending(order: Order) -> End:
         case OrderState.ABANDONED:
             reason, detail = read_abandonment(order.detail)
             return _end(reason, order, detail)
-    filled = f"{order.filled_qty} of {order.qty} at {order.avg_price or 'no price'}"
-    if order.filled_qty >= order.qty:
-        return _end(EndReason.FILLED, order, filled)
-    if order.filled_qty > 0:
-        return _end(EndReason.PARTIALLY_FILLED, order, f"{filled}; the rest found nobody within the bound")
     return _end(EndReason.UNFILLED, order, f"nobody traded within the bound of {order.limit_price}")
 
 

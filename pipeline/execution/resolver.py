@@ -16,6 +16,7 @@ from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.execution.absence import Answers, NotPlaced, Proof, Settle, Wait, judge, too_early
+from pipeline.execution.attempts import is_overdue
 from pipeline.execution.booking import Bookkeeper, as_it_stands, order_fields
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.options import ExecutionOptions
@@ -98,7 +99,15 @@ class Resolver:
         reached(CrashPoint.LOST_SENDER_RECORDED)
         return after
 
+    def _cancel_if_overdue(self, order: Order) -> None:
+        """Whoever waited for a resting order is gone: it must not fill at a price of long ago."""
+        if is_overdue(order, self.clock.now(), self.options):
+            self.venue.cancel(order)
+            why = "it rests longer than its time"
+            self.events.emit(EventName.ORDER_CANCEL, **order_fields(order), why=why, problem="")
+
     def _question(self, order: Order) -> Order:
+        self._cancel_if_overdue(order)
         found = self.venue.find(order)
         if found is None and order.state is OrderState.UNKNOWN:
             order = self._note_miss(order)

@@ -4,9 +4,10 @@ The ledger is the lock. An order is written as INTENT; whoever moves it to SENDI
 that also uses up its permit, is the only one who may send it, once. A second delivery of the same
 message finds the order and asks the exchange about it instead.
 
-A permit allows one order. Only a listed, definite refusal proves that there is still none, so only then
-may the same permit cover another attempt, under a new client order id, while it lives; see
-`gate.uncovered`.
+A permit allows one order. Another attempt, under a new client order id, asks for what no earlier one can
+fill any more: after a listed, definite refusal, or when a resting order was cancelled and is final; and only
+while the permit lives. See `attempts` and `gate.uncovered`. It is written as INTENT together with the end of
+the one before, so that its worst case counts without a gap.
 """
 
 from __future__ import annotations
@@ -16,46 +17,45 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Decision, End
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownDecision
 from pipeline.domain.events import EventName, Events
-from pipeline.domain.ids import client_order_id
-from pipeline.domain.intents import Intent
+from pipeline.domain.intents import Intent, OrderType, TimeInForce
 from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState, Rejected, Unknown, may_step
 from pipeline.domain.outcomes import EndReason
-from pipeline.domain.permits import OrderTerms, Permit, PermitState
-from pipeline.domain.ports import Clock, Ledger, Unit, Venue
+from pipeline.domain.permits import Permit, PermitState
+from pipeline.domain.ports import Clock, Ledger, Quote, Unit, Venue
 from pipeline.domain.signals import Side
-from pipeline.execution.booking import Bookkeeper, as_it_stands, order_fields
+from pipeline.execution.attempts import (
+    Attempt,
+    Remainder,
+    after_refusal,
+    after_rest,
+    beyond_bound,
+    first_attempt,
+    rests,
+)
+from pipeline.execution.booking import Bookkeeper, Then, as_it_stands, order_fields
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.gate import PermitCheck, stop_reason, uncovered
+from pipeline.execution.job import Job, new_order, order_context
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.outcome import Ending, conclude
 from pipeline.execution.resolver import Resolver, abandon, blocks_its_symbol
+from pipeline.execution.resting import Resting
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is to be done: one leg of one decision, with its permit."""
-
-    decision: Decision
-    intent: Intent
-    permit: Permit
-
-    @property
-    def terms(self) -> OrderTerms:
-        return OrderTerms.of(
-            self.intent, self.decision.decision_id, self.decision.account, self.decision.mode
-        )
+def no_quotes(symbol: str) -> Quote:
+    """Where nobody can be asked for a price: what rests is priced at its bound, no market order is sent."""
+    raise ExchangeUnavailable(f"nobody tells the price of {symbol}")
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRouter:
     """Places orders. `permit_problem` says why a permit does not allow an order; `pause` waits between
-    attempts.
+    attempts; `quote` tells the best bid and ask.
     """
 
     ledger: Ledger
@@ -65,6 +65,7 @@ class OrderRouter:
     options: ExecutionOptions
     events: Events
     pause: Callable[[float], None] = field(default=time.sleep)
+    quote: Callable[[str], Quote] = field(default=no_quotes)
 
     def place(self, decision: Decision, intent: Intent, permit: Permit) -> Ending:
         """Place the intent's order, or learn what became of it if it was sent before. Safe to call
@@ -81,7 +82,7 @@ class OrderRouter:
         problem = self._problem(job, blocking)
         if problem is not None:
             return self._give_up(job, last, problem)
-        order = last or self._intend(job, attempt=1)
+        order = last or self._intend(job)
         return self._carry_out(job, order) if order else self._report_standing(job)
 
     # --------------------------------------------------------------------------------- before it is sent
@@ -130,21 +131,31 @@ class OrderRouter:
             abandoned = abandon(unit, order, permit, end, self.clock.now())
         return self._report(abandoned)
 
-    def _intend(self, job: Job, attempt: int) -> Order | None:
-        """Write the order down. None when somebody else has.
+    def _intend(self, job: Job) -> Order | None:
+        """Write the first attempt down. None when somebody else has.
 
         Not durable: a power cut that forgets an order that was never sent does no harm.
         """
-        order = _new_order(job, attempt, self.clock.now())
+        quote = self._quote(job) if job.terms.tif is TimeInForce.GTC else None
+        order = new_order(job, first_attempt(job.terms, quote, self.options), self.clock.now())
         with self.ledger.begin() as unit:
             added = unit.orders.add(order)
             reached(CrashPoint.INTENT_UNCOMMITTED)
         reached(CrashPoint.INTENT_COMMITTED)
         if not added:
             return None
+        self._tell_intended(job, order)
+        return order
+
+    def _tell_intended(self, job: Job, order: Order) -> None:
         name = EventName.BUY_ORDER if order.side is Side.BUY else EventName.SELL_ORDER
         self.events.emit(name, **order_fields(order), strategy=job.intent.strategy, reason=job.intent.reason)
-        return order
+
+    def _quote(self, job: Job) -> Quote | None:
+        try:
+            return self.quote(job.terms.symbol)
+        except (ExchangeUnavailable, ExchangeRefused):
+            return None
 
     # ---------------------------------------------------------------------------------------- sending it
 
@@ -152,13 +163,39 @@ class OrderRouter:
         following: Order | None = order
         while following is not None:
             order = following
+            problem = self._unsendable(job, order)
+            if problem is not None:
+                return self._give_up(job, order, problem)
             sending = self._claim(job, order)
             if sending is None:
                 return self._report_standing(job)
             answer = self._submit(job, sending)
-            order = self._record(sending, answer)
-            following = self._next_attempt(job, order, answer)
+            order = self._wait_out(job, self._record(job, sending, answer))
+            following = self._successor(job, order, answer)
+        self._release_dead_man(order)
         return self._conclusion(job)
+
+    def _unsendable(self, job: Job, order: Order) -> End | None:
+        """What the ledger cannot know: where the market stands, and whether the exchange would clean up."""
+        if order.type is OrderType.MARKET:
+            return self._outside_bound(job)
+        if not rests(order) or order.reduce_only:
+            return None
+        try:
+            self.venue.dead_man(order.symbol, self.options.dead_man_s)
+        except (ExchangeUnavailable, ExchangeRefused) as error:
+            return End(EndReason.UNAVAILABLE, f"the exchange's dead-man switch could not be set: {error}")
+        return None
+
+    def _outside_bound(self, job: Job) -> End | None:
+        """A market order has no price of its own: it is sent only while the market is within the permit's."""
+        quote = self._quote(job)
+        if quote is None:
+            return End(CheckCode.NO_REFERENCE, "a market order is not sent without a quote")
+        if beyond_bound(job.terms, quote):
+            told = f"bid {quote.bid}, ask {quote.ask}; the bound is {job.terms.limit_price}"
+            return End(CheckCode.PRICE_COLLAR, f"the market is beyond the permit's bound: {told}")
+        return None
 
     def _claim(self, job: Job, order: Order) -> Order | None:
         """Become the only one who may send `order`. None when it must not be sent, or somebody else has it.
@@ -182,7 +219,7 @@ class OrderRouter:
 
     def _submit(self, job: Job, order: Order) -> Answer:
         """Exactly one request. Nothing below repeats it."""
-        self.events.emit(EventName.ORDER_CONTEXT, **self._context(job, order))
+        self.events.emit(EventName.ORDER_CONTEXT, **order_context(job, order, self.options))
         reached(CrashPoint.BEFORE_SEND)
         try:
             answer = self.venue.submit(order, job.permit)
@@ -191,30 +228,9 @@ class OrderRouter:
         reached(CrashPoint.ANSWER_RECEIVED)
         return answer
 
-    def _context(self, job: Job, order: Order) -> dict[str, Any]:
-        return {
-            "intent_id": f"{order.decision_id}.{order.leg}",
-            "decision_id": order.decision_id,
-            "client_order_id": order.client_order_id,
-            "permit_id": order.permit_id,
-            "symbol": order.symbol,
-            "side": order.side.value,
-            "qty": order.qty,
-            "limit_px": order.limit_price,
-            "quote_budget": job.permit.reserved,
-            "notional": job.intent.notional,
-            "tif": order.tif.value,
-            "slippage_bps": self.options.slippage_bps,
-            "min_notional": job.intent.min_notional,
-            "max_retries": self.options.max_attempts - 1,
-            "retry_backoff_ms": self.options.retry_backoff_ms,
-            "attempt": order.attempt,
-            "attempt_start_ts": order.sent_at,
-        }
-
     # --------------------------------------------------------------------------------- what became of it
 
-    def _record(self, order: Order, answer: Answer) -> Order:
+    def _record(self, job: Job, order: Order, answer: Answer) -> Order:
         """Write the answer down. Only the sender knows it, so it counts also when the order was called
         UNKNOWN.
         """
@@ -225,25 +241,66 @@ class OrderRouter:
         detail = f"{answer.code}: {answer.message}" if isinstance(answer, Rejected) else answer.why
         with self.ledger.begin(durable=True) as unit:
             after = _step_if_allowed(unit, order, to, self.clock.now(), detail)
+            if self._may_try_again(job, after, answer):
+                unit.orders.add(new_order(job, after_refusal(after), self.clock.now()))
         reached(CrashPoint.ANSWER_RECORDED)
         name = EventName.ORDER_FAILED if rejected else EventName.ORDER_UNKNOWN
         self.events.emit(name, **order_fields(after), problem=detail)
         return after
 
-    def _next_attempt(self, job: Job, order: Order, answer: Answer) -> Order | None:
-        """After a definite refusal that may pass: wait, and write down one more attempt. None when it is
-        over.
-        """
+    def _may_try_again(self, job: Job, order: Order, answer: Answer) -> bool:
+        """After a definite refusal that may pass, if there is time to wait for it."""
         if not isinstance(answer, Rejected) or not answer.retryable or order.state is not OrderState.REJECTED:
+            return False
+        in_time = self.clock.now() + self._backoff(order.attempt, answer) < job.ends_at
+        return in_time and order.attempt < self.options.max_attempts
+
+    def _wait_out(self, job: Job, order: Order) -> Order:
+        """A resting order gets its time, then it is cancelled and what is left of it asked for anew."""
+        if not rests(order) or order.state not in {OrderState.ACKED, OrderState.PARTIALLY_FILLED}:
+            return order
+        resting = Resting(self.venue, self._books(), self.clock, self.options, self.events, self.pause)
+        order = resting.watch(order, min(self.clock.now() + self.options.rest, job.ends_at))
+        if not order.state.is_final:
+            order = resting.cancel(order, self._follow(job, self._quote(job)))
+        return order
+
+    def _follow(self, job: Job, quote: Quote | None) -> Then:
+        """Writes the attempt that follows a cancelled order, or says why none does."""
+
+        def write(unit: Unit, order: Order) -> None:
+            following = after_rest(job.intent, job.terms, order, quote, self.options)
+            now = self.clock.now()
+            if isinstance(following, Attempt) and now < job.ends_at:
+                unit.orders.add(new_order(job, following, now))
+            elif isinstance(following, Remainder) and following.qty > 0:
+                fields = order_fields(order)
+                self.events.emit(EventName.ORDER_REMAINDER, **fields, rest=following.qty, why=following.why)
+
+        return write
+
+    def _release_dead_man(self, order: Order) -> None:
+        """Nothing of it rests any more. If this fails the countdown runs out, and finds nothing."""
+        if not rests(order) or order.reduce_only or not order.state.is_final:
+            return
+        try:
+            self.venue.dead_man(order.symbol, 0)
+        except (ExchangeUnavailable, ExchangeRefused) as error:
+            self.events.emit(EventName.UPKEEP_FAILED, what="the dead-man switch", problem=str(error))
+
+    def _successor(self, job: Job, order: Order, answer: Answer) -> Order | None:
+        """The attempt that was written with the end of `order`, once its time has come. None when it is over."""
+        refused = isinstance(answer, Rejected) and answer.retryable
+        if not (order.state.is_final and (refused or rests(order))):
             return None
-        if order.attempt >= self.options.max_attempts:
+        last = self._standing(job)[0][-1]
+        if last.attempt != order.attempt + 1 or last.state is not OrderState.INTENT:
             return None
-        wait = self._backoff(order.attempt, answer)
-        if self.clock.now() + wait >= min(job.permit.expires_at, job.decision.deadline_at):
-            return None
-        self.pause(wait.total_seconds())
+        if isinstance(answer, Rejected):
+            self.pause(self._backoff(order.attempt, answer).total_seconds())
         reached(CrashPoint.BEFORE_NEXT_ATTEMPT)
-        return self._intend(job, order.attempt + 1)
+        self._tell_intended(job, last)
+        return last
 
     def _backoff(self, attempt: int, answer: Rejected) -> timedelta:
         """Doubling from the configured wait; longer when the exchange says so."""
@@ -274,28 +331,6 @@ class OrderRouter:
 
     def _resolver(self) -> Resolver:
         return Resolver(self.ledger, self.venue, self.clock, self.options, self.events)
-
-
-def _new_order(job: Job, attempt: int, now: datetime) -> Order:
-    terms = job.terms
-    return Order(
-        client_order_id=client_order_id(terms.account, terms.decision_id, terms.leg, attempt),
-        decision_id=terms.decision_id,
-        leg=terms.leg,
-        attempt=attempt,
-        account=terms.account,
-        mode=terms.mode,
-        permit_id=job.permit.permit_id,
-        symbol=terms.symbol,
-        side=terms.side,
-        type=terms.type,
-        tif=terms.tif,
-        qty=terms.qty,
-        limit_price=terms.limit_price,
-        reduce_only=terms.reduce_only,
-        decision_price=job.intent.decision_price,
-        created_at=now,
-    )
 
 
 def _step_if_allowed(unit: Unit, order: Order, to: OrderState, now: datetime, detail: str) -> Order:

@@ -11,7 +11,8 @@ from pipeline.domain.orders import Order
 from pipeline.domain.outcomes import Reason, outcome_of
 from pipeline.domain.permits import PermitState
 from pipeline.domain.ports import Unit
-from pipeline.execution.outcome import MAIN_LEGS, conclude
+from pipeline.execution.attempts import MAIN_LEGS
+from pipeline.execution.outcome import conclude
 
 
 def ended(decision: Decision, reason: Reason, detail: str, at: datetime) -> Decision:

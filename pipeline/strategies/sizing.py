@@ -20,12 +20,22 @@ BPS = Decimal(10_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizingRules:
-    """`risk_per_trade` a fraction of equity, notional in quote, leverage a multiple of equity."""
+    """`risk_per_trade` a fraction of equity, notional in quote, leverage a multiple of equity; `order` the kind
+    of order that an intent becomes.
+    """
 
     risk_per_trade: Decimal
     max_notional: Decimal
     max_leverage: Decimal
     slippage_bps: Decimal
+    order: str = "limit_ioc"
+
+
+KINDS = {
+    "limit_ioc": (OrderType.LIMIT, TimeInForce.IOC),
+    "limit": (OrderType.LIMIT, TimeInForce.GTC),
+    "market": (OrderType.MARKET, TimeInForce.IOC),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +53,14 @@ class Levels:
 
     stop: Decimal
     target: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The worst price allowed, and the kind of order that keeps to it."""
+
+    price: Decimal
+    order: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +82,7 @@ def size(
 ) -> Intent | TooSmall | AlreadyHeld:
     """The order that the signal becomes: an entry, or the close of a position held the other way.
 
-    `equity` in quote, `held` the open position on the symbol, if any. The order is limit-IOC: its price
+    `equity` in quote, `held` the open position on the symbol, if any. Whatever kind of order it is, its price
     is the signal's, moved by the slippage allowed and rounded inside that bound (a purchase down, a sale
     up).
     """
@@ -96,7 +114,7 @@ def _entry(wanted: Wanted, instrument: Instrument, equity: Decimal, rules: Sizin
     too_small = _below_minimum(instrument, qty, limit)
     if too_small:
         return TooSmall(f"{too_small} ({why})")
-    return _intent(wanted, instrument, qty, limit, levels)
+    return _intent(wanted, instrument, qty, Bound(limit, rules.order), levels)
 
 
 def _on_tick(instrument: Instrument, price: Decimal) -> Decimal:
@@ -135,22 +153,23 @@ def _close(wanted: Wanted, instrument: Instrument, held: Position, rules: Sizing
             f"the {held.qty} {instrument.base} held are below the minimum of {instrument.min_qty}"
         )
     limit = limit_price(signal.side, signal.entry, rules.slippage_bps, instrument)
-    return _intent(wanted, instrument, qty, limit, None)
+    return _intent(wanted, instrument, qty, Bound(limit, rules.order), None)
 
 
 def _intent(
-    wanted: Wanted, instrument: Instrument, qty: Decimal, limit: Decimal, levels: Levels | None
+    wanted: Wanted, instrument: Instrument, qty: Decimal, bound: Bound, levels: Levels | None
 ) -> Intent:
     """An entry with its levels, or the close of what is held when there are none."""
     signal = wanted.signal
+    order_type, tif = KINDS[bound.order]
     return Intent(
         symbol=instrument.symbol,
         leg=Leg.CLOSE if levels is None else Leg.ENTRY,
         side=signal.side,
-        type=OrderType.LIMIT,
-        tif=TimeInForce.IOC,
+        type=order_type,
+        tif=tif,
         qty=qty,
-        limit_price=limit,
+        limit_price=bound.price,
         reduce_only=levels is None,
         decision_price=signal.entry,
         priced_at=wanted.priced_at,

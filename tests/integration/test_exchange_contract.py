@@ -16,10 +16,12 @@ from pipeline.domain.intents import TimeInForce
 from pipeline.domain.orders import Acknowledged, OrderState, Rejected, Unknown
 from pipeline.domain.signals import Side
 from pipeline.domain.timeframes import SystemClock, Timeframe
+from pipeline.exchange.replies import Reply
 from pipeline.testing import FakeMarketData, FakeVenue, FixedClock
 from tests.integration.exchange_worlds import BTC, Exchange, Rehearsal, adapter
 from tests.support.processes import free_port
 from tests.support.servers import Simulator
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +161,16 @@ def test_a_resting_order_can_be_cancelled_and_cancelling_again_is_no_error(excha
     assert found.state is OrderState.CANCELED
 
 
+def test_a_dead_man_switch_that_is_taken_back_cancels_nothing(exchange: Exchange) -> None:
+    """It is set before every order that rests, and taken back after."""
+    order, _ = exchange.submit(exchange.intent(bps=-300, tif=TimeInForce.GTC))
+    exchange.venue.dead_man(BTC, 5)
+    exchange.venue.dead_man(BTC, 0)
+    found = exchange.venue.find(order)
+    assert found is not None
+    assert found.state is OrderState.ACKED
+
+
 def test_the_id_of_an_open_order_is_not_accepted_again(exchange: Exchange) -> None:
     """It exists: that is no refusal, and must be asked about."""
     wanted = exchange.intent(bps=-300, tif=TimeInForce.GTC)
@@ -224,6 +236,35 @@ def test_an_exchange_that_is_not_there_is_unavailable_and_gets_no_order() -> Non
     gone = adapter(f"http://127.0.0.1:{free_port()}", timeout_s=1)
     with pytest.raises(ExchangeUnavailable, match="refused"):
         gone.instruments()
+
+
+def test_the_dead_man_switch_cancels_entries_and_leaves_conditional_orders(rehearsal: Rehearsal) -> None:
+    """What protects a position must outlive us."""
+    real = rehearsal.adapter()
+    exchange = Exchange(real, real, SystemClock())
+    held, _ = exchange.submit()
+    stop = {
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "algoType": "CONDITIONAL",
+        "type": "STOP_MARKET",
+        "quantity": str(held.qty),
+        "triggerPrice": str(exchange.instrument.round_price_down(held.limit_price / 2)),
+        "reduceOnly": "true",
+    }
+    real._wire.request("fapiPrivatePostAlgoOrder", stop)
+    order, _ = exchange.submit(exchange.intent(bps=-300, tif=TimeInForce.GTC))
+    real.dead_man(BTC, 0.2)
+
+    def state() -> OrderState | None:
+        found = real.find(order)
+        return found.state if found else None
+
+    eventually(lambda: state() is OrderState.CANCELED)
+    waiting = real._wire.request("fapiPrivateGetOpenAlgoOrders", {"symbol": "BTCUSDT"})
+    assert isinstance(waiting, Reply)
+    assert isinstance(waiting.data, list)
+    assert [told["algoStatus"] for told in waiting.data] == ["NEW"]
 
 
 def test_a_rate_limit_carries_its_wait(rehearsal: Rehearsal) -> None:

@@ -71,6 +71,11 @@ class Venue(Protocol):
     def cancel(self, order: Order) -> None:
         """Ask for its cancellation; it being gone already is no error."""
 
+    def dead_man(self, symbol: str, after_s: float) -> None:
+        """From now on the exchange itself cancels our open orders of the symbol (not the conditional ones, which
+        protect positions) unless this is called again within that time; 0 takes it back.
+        """
+
     def equity(self) -> Equity: ...
 
     def holdings(self) -> Sequence[Holding]:

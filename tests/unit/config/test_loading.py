@@ -100,6 +100,7 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
         "watch.enabled": "false",
         "alerts.least": "critical",
         "strategies.resolution": "unanimous",
+        "execution.order": "market",
         "strategies.time_limit_s": "2.5",
         "chain.visibility_timeout_s": "55",
         "chain.soft_time_limit_s": "19",
@@ -117,6 +118,13 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
     loaded = read(env, tmp_path)
 
     assert loaded.sources[key.name].variable == key.variable
+
+
+def test_orders_may_not_rest_longer_than_their_stage_runs(tmp_path: Path) -> None:
+    """Stopped by the clock, a worker would leave its order in the book."""
+    written(tmp_path, "execution: {order: limit, rest_s: 30}\ngovernor: {permit_ttl_s: 90}\n")
+
+    assert "execution.rest_s is 30" in complaint({}, tmp_path)
 
 
 def test_trading_symbols_overrides_the_universe(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,13 @@ from decimal import Decimal
 
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.decisions import Decision, End, Mode, Origin
+from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.ids import decision_id
 from pipeline.domain.intents import Intent, Leg, OrderType, TimeInForce
 from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit
+from pipeline.domain.ports import Quote
 from pipeline.domain.signals import Side
 from pipeline.domain.switches import TradingState
 from pipeline.execution.gate import PermitCheck
@@ -25,13 +28,21 @@ from pipeline.governor.permits import PermitAuthority, Valid
 from pipeline.governor.view import Limits
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
-from pipeline.testing import FakeVenue, FixedClock
+from pipeline.testing import FakeQuote, FakeVenue, FixedClock
 from pipeline.trace.events import RecordedEvents
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BTC = "BTC/USDT:USDT"
 ACCOUNT = "main"
 PASSED = (CheckVerdict(CheckCode.BAD_INPUT, ok=True, value="fine", limit="-"),)
+
+
+class WorkerGone(BaseException):
+    """Like `kill -9`: nothing that the program catches."""
+
+
+def _die(seconds: float) -> None:
+    raise WorkerGone
 
 
 def decision(nonce: str = "", symbol: str = BTC) -> Decision:
@@ -93,6 +104,10 @@ class OrderWorld:
     events: RecordedEvents = field(default_factory=RecordedEvents)
     decision: Decision = field(default_factory=decision)
     pauses: list[float] = field(default_factory=list)
+    meanwhile: list[Callable[[], object]] = field(default_factory=list)
+    """What happens during the next pauses, one each."""
+    spread: Decimal = Decimal("0.1")
+    no_quote: bool = False
 
     def __post_init__(self) -> None:
         self.venue = FakeVenue(self.clock, account=ACCOUNT)
@@ -120,6 +135,7 @@ class OrderWorld:
             self.options,
             self.events,
             pause=self._pause,
+            quote=self._quote,
         )
 
     @property
@@ -129,12 +145,24 @@ class OrderWorld:
     def place(self) -> Ending:
         return self.router.place(self.decision, self.intent, self.permit)
 
+    def place_and_die(self) -> None:
+        """Place it and be killed at the first wait: while it rests, or before another attempt."""
+        with contextlib.suppress(WorkerGone):
+            replace(self.router, pause=_die).place(self.decision, self.intent, self.permit)
+
     def pass_time(self, seconds: float) -> None:
         self.clock.turn(timedelta(seconds=seconds))
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.pass_time(seconds)
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+
+    def _quote(self, symbol: str) -> Quote:
+        if self.no_quote:
+            raise ExchangeUnavailable("no quote")
+        return FakeQuote(self.venue.best - self.spread, self.venue.best, self.clock.now())
 
     def resolve_until(self, done: Callable[[], bool], every_s: float = 5, at_most_s: float = 600) -> None:
         """Run the resolver as upkeep does, with the clock going on."""

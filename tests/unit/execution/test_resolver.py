@@ -16,8 +16,8 @@ from pipeline.domain.orders import Order, OrderReport, OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.positions import Holding
 from pipeline.execution.absence import Answers, NotPlaced, Proof, Settle, Wait, judge, too_early
+from pipeline.execution.job import Job
 from pipeline.execution.options import ExecutionOptions
-from pipeline.execution.router import Job
 from pipeline.testing import Accident, FakeVenue
 from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, OrderWorld, decision, ended_for, intent
 
@@ -156,7 +156,7 @@ def test_an_order_whose_sender_died_is_taken_over_only_after_its_request_must_be
 def test_an_intent_that_nobody_sent_is_abandoned_when_its_permit_has_run_out() -> None:
     """Killed between INTENT and SENDING, and the message never came again."""
     world = OrderWorld()
-    world.router._intend(Job(world.decision, world.intent, world.permit), attempt=1)
+    world.router._intend(Job(world.decision, world.intent, world.permit))
     assert world.resolver.resolve(ACCOUNT) == []
     world.pass_time(11)
     assert [order.state for order in world.resolver.resolve(ACCOUNT)] == [OrderState.ABANDONED]
@@ -215,6 +215,6 @@ def test_one_impossible_order_does_not_hide_the_fate_of_the_others() -> None:
 
 def _claimed_and_died(world: OrderWorld) -> None:
     router, job = world.router, Job(world.decision, world.intent, world.permit)
-    order = router._intend(job, attempt=1)
+    order = router._intend(job)
     assert order is not None
     assert router._claim(job, order) is not None

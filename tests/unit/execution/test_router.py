@@ -17,7 +17,7 @@ from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit, PermitState
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
-from pipeline.execution.router import Job
+from pipeline.execution.job import Job
 from pipeline.governor.view import Limits
 from pipeline.testing import Accident, FakeVenue
 from tests.unit.execution.order_worlds import (
@@ -235,8 +235,9 @@ def test_an_order_is_not_final_before_its_trades_are_listed() -> None:
 def test_a_working_order_stays_unresolved_until_it_is_done() -> None:
     """A limit order that rests is neither executed nor unfilled."""
     world = OrderWorld(intent=intent(tif=TimeInForce.GTC, limit_price=Decimal("59000.0")))
-    assert isinstance(world.place(), Unresolved)
+    world.place_and_die()
     assert world.state is OrderState.ACKED
+    assert isinstance(world.place(), Unresolved)
     world.venue.cancel(world.order)
     world.resolver.resolve(ACCOUNT)
     assert ended_for(world.place()) is EndReason.UNFILLED
@@ -409,7 +410,7 @@ def test_an_intent_left_by_a_dead_worker_is_carried_on_by_the_next_delivery() ->
     """Killed between INTENT and SENDING: nobody has sent it, so the next one may."""
     world = OrderWorld()
     router = world.router
-    assert router._intend(Job(world.decision, world.intent, world.permit), attempt=1) is not None
+    assert router._intend(Job(world.decision, world.intent, world.permit)) is not None
     assert ended_for(world.place()) is EndReason.FILLED
     assert len(world.venue.requests) == 1
 

@@ -162,12 +162,12 @@ def test_a_kill_switch_cancels_the_open_entry_orders_that_it_covers(
 ) -> None:
     """By asking the exchange itself: no broker takes part."""
     world = Upkeep(intent=intent(tif=TimeInForce.GTC, limit_price=D("50000.0")))
-    world.place()
+    world.place_and_die()
     with world.ledger.begin() as unit:
         unit.switches.set(KillSwitch(scope=scope, name=name, reason="drill", set_by="anna", set_at=NOON))
     cancelled = cancel_covered(world.ledger, world.venue, ACCOUNT, world.events)
     assert len(cancelled) == int(covered)
-    world.resolve_until(lambda: world.state.is_final or not covered, at_most_s=30)
+    world.resolve_until(lambda: world.state.is_final or not covered, every_s=1, at_most_s=10)
     assert world.state.is_final == covered
 
 

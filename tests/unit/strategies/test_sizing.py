@@ -84,6 +84,23 @@ def test_an_entry_risks_its_share_of_the_equity_down_to_the_stop() -> None:
 
 
 @pytest.mark.parametrize(
+    ("order", "kind"),
+    [
+        ("limit_ioc", (OrderType.LIMIT, TimeInForce.IOC)),
+        ("limit", (OrderType.LIMIT, TimeInForce.GTC)),
+        ("market", (OrderType.MARKET, TimeInForce.IOC)),
+    ],
+)
+def test_every_kind_of_order_keeps_the_same_bound(order: str, kind: object) -> None:
+    """E2: the slippage bounds all of them, entries and closes."""
+    rules = replace(RULES, order=order)
+    for position in (None, held(Side.SELL, "0.5")):
+        intent = entry(size(wanted(), INSTRUMENT, EQUITY, position, rules))
+        assert (intent.type, intent.tif) == kind
+        assert intent.limit_price == Decimal("2002.00")
+
+
+@pytest.mark.parametrize(
     ("rules", "qty"),
     [
         (replace(RULES, max_notional=Decimal(1001)), "0.500"),
