@@ -20,15 +20,11 @@ from pipeline.domain.ids import digest
 from pipeline.stages.opening import PassRequest
 from tasks import pulsing
 from tasks.enqueue import enqueue_pass
-from tasks.publishing import NOTHING
+from tasks.publishing import NOTHING, SCHEDULED
 from tasks.services import services
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_SLEEP_S = 1.0
-BEAT_PUBLISH = {
-    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
-}
-"""Beat does not wait a minute for Redis as a stage does: the next slot comes anyway."""
 
 
 def phase(symbol: str, cadence: timedelta) -> timedelta:
@@ -177,7 +173,7 @@ class SlotScheduler(Scheduler):
         upkeep.sent(now)
         expires = upkeep.every.total_seconds()
         try:
-            self.app.send_task(upkeep.task, expires=expires, declare=NOTHING, **BEAT_PUBLISH)
+            self.app.send_task(upkeep.task, expires=expires, declare=NOTHING, **SCHEDULED)
         except Exception as error:  # noqa: BLE001 - it is sent again soon
             self._here.events.emit(EventName.PUBLISH_FAILED, task=upkeep.task, error=str(error))
 
@@ -185,7 +181,7 @@ class SlotScheduler(Scheduler):
         if due.missed:
             self._here.events.emit(EventName.SLOT_MISSED, symbol=due.symbol, missed=due.missed)
         try:
-            enqueue_pass(PassRequest(symbol=due.symbol, slot=due.slot, origin=Origin.BEAT), **BEAT_PUBLISH)
+            enqueue_pass(PassRequest(symbol=due.symbol, slot=due.slot, origin=Origin.BEAT), **SCHEDULED)
         except Exception as error:  # noqa: BLE001 - one symbol's trouble must not silence the others
             self._here.events.emit(
                 EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error)

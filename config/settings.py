@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import model_validator
+
 from config.sections.base import Section
 from config.sections.processes import (
     ChainSettings,
     DemoSettings,
+    FeedSettings,
     FlowerSettings,
     LedgerSettings,
     LoggingSettings,
@@ -41,6 +44,7 @@ class Settings(Section):
     exchange: ExchangeSettings = ExchangeSettings()
     universe: UniverseSettings = UniverseSettings()
     market: MarketSettings = MarketSettings()
+    feed: FeedSettings = FeedSettings()
     chain: ChainSettings = ChainSettings()
     strategies: StrategySettings = StrategySettings()
     sizing: SizingSettings = SizingSettings()
@@ -56,6 +60,13 @@ class Settings(Section):
     logging: LoggingSettings = LoggingSettings()
     sentry: SentrySettings = SentrySettings()
     demo: DemoSettings = DemoSettings()
+
+    @model_validator(mode="after")
+    def _closes_are_seen(self) -> Settings:
+        strange = [each for each in self.feed.decide_at_close if each not in self.market.timeframes]
+        if strange:
+            raise ValueError(f"feed.decide_at_close: {', '.join(strange)} is not among market.timeframes")
+        return self
 
     @property
     def redis_url(self) -> str:

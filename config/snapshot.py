@@ -29,6 +29,7 @@ NOT_HASHED: Mapping[str, str] = MappingProxyType(
         "governor.permit_key": "a secret; a host with another one can use no permit anyway",
         "redis": "an address: the same server is called differently from different hosts",
         "ledger": "an address, with a password in it",
+        "feed": "how and when bars come, not what is made of them",
         "simulator.url": "an address",
         "simulator.port": "an address",
         "flower": "looks on, decides nothing",

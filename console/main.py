@@ -11,6 +11,7 @@ from console.commands import (
     demo,
     enqueue,
     figures,
+    feed,
     logs,
     migrating,
     reading,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command()(up.up)
 app.command()(demo.demo)
 app.command()(roles.sim)
+app.command()(feed.feed)
 app.command()(roles.worker)
 app.command()(roles.beat)
 app.command()(roles.flower)

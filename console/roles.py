@@ -51,6 +51,10 @@ def beat() -> tuple[str, ...]:
     return celery("beat")
 
 
+def feed() -> tuple[str, ...]:
+    return (sys.executable, "-m", "console", "feed")
+
+
 def flower(settings: FlowerSettings) -> tuple[str, ...]:
     return celery("flower", f"--address={settings.host}", f"--port={settings.port}")
 

@@ -26,6 +26,7 @@ from pipeline.domain.positions import Equity
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
 from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
+from pipeline.exchange.klines import Hear, KlineSocket
 from pipeline.execution.dead_man import DeadMan
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.resolver import Resolver
@@ -35,6 +36,10 @@ from pipeline.governor.universe import Universe, UniverseReport
 from pipeline.governor.view import Limits
 from pipeline.lazily import LazyStages, Remembered
 from pipeline.ledger.sql import SqlLedger
+from pipeline.market.feed.feed import Feed
+from pipeline.market.feed.heartbeat import Heartbeats
+from pipeline.market.feed.lease import Lease
+from pipeline.market.feed.parts import FeedParts
 from pipeline.market.source import CandleSource
 from pipeline.market.store import CandleStore
 from pipeline.stages.evaluate import Evaluate
@@ -52,8 +57,6 @@ from pipeline.strategies.judge import Patience
 from pipeline.strategies.resolution import Rule
 from pipeline.trace.events import LoggedEvents
 
-SPARE_BARS = 20
-"""How many bars more than a window needs are stored: a later stage finds the same bars when newer ones have come."""
 UNIVERSE_SEEN_EVERY_S = 5.0
 """How long a process goes on with the universe that it read in the ledger."""
 
@@ -293,12 +296,43 @@ class Pipeline:
         self._beats.get()
 
     @cached_property
+    def candles(self) -> CandleStore:
+        return CandleStore(self.redis, prefix=f"tl:candles:{options.market_name(self.settings)}")
+
+    @cached_property
     def windows(self) -> CandleSource:
-        market = self.settings.market
-        store = CandleStore(self.redis, prefix=f"tl:candles:{self.settings.mode}-{self.settings.exchange.id}")
         return CandleSource(
-            store, self.exchange, keep=market.bars + SPARE_BARS, max_lag_bars=market.max_lag_bars
+            self.candles,
+            self.exchange,
+            keep=options.bars_kept(self.settings),
+            max_lag_bars=self.settings.market.max_lag_bars,
         )
+
+    def feed(self, enqueue: Callable[[PassRequest], object]) -> Feed:
+        """The feed of this process. `enqueue` opens a decision and publishes it."""
+        name = f"tl:feed:{options.market_name(self.settings)}"
+        holder = f"{socket.gethostname()}/{self.pid}"
+        return Feed(
+            FeedParts(
+                store=self.candles,
+                windows=self.windows,
+                market=self.exchange,
+                universe=self.universe,
+                open_socket=self._open_socket,
+                enqueue=enqueue,
+                lease=Lease(self.redis, name, holder, lasts_s=self.settings.feed.lease_s),
+                heartbeats=Heartbeats(self.redis, name),
+                clock=self.clock,
+                events=self.events,
+            ),
+            options.feed_options(self.settings),
+        )
+
+    def _open_socket(self, symbols: frozenset[str], hear: Hear) -> KlineSocket:
+        """Raises: ExchangeUnavailable, ExchangeRefused, UnknownSymbol."""
+        instruments = self.exchange.instruments()
+        streams = [(instruments.find(symbol), each) for symbol in sorted(symbols) for each in self.timeframes]
+        return KlineSocket(options.exchange_options(self.settings).wire, streams, hear)
 
     @cached_property
     def authority(self) -> PermitAuthority:

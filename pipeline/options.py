@@ -14,9 +14,14 @@ from pipeline.exchange.wire import WireOptions
 from pipeline.execution.options import ExecutionOptions
 from pipeline.governor.breaker import BreakerRules
 from pipeline.governor.universe import Wanted
+from pipeline.market.feed.connections import Limits
+from pipeline.market.feed.parts import FeedOptions
 from pipeline.stages.opening import OpeningTerms
 from pipeline.stages.sweeping import SweepOptions
 from pipeline.strategies.sizing import SizingRules
+
+SPARE_BARS = 20
+"""How many bars more than a window needs are stored: a later stage finds the same bars when newer ones have come."""
 
 SENDER_SLACK_S = 2.0
 """How much longer than a request may take its sender is believed to be alive."""
@@ -54,6 +59,32 @@ def rate_limits(settings: Settings) -> RateLimits:
         weight_1m=told.weight_per_minute,
         orders_10s=told.orders_per_10s,
         orders_1m=told.orders_per_minute,
+    )
+
+
+def market_name(settings: Settings) -> str:
+    """Whose candles: prices of a simulated exchange and of the real one never mix."""
+    return f"{settings.mode}-{settings.exchange.id}"
+
+
+def bars_kept(settings: Settings) -> int:
+    """How many bars of each series are stored."""
+    return settings.market.bars + SPARE_BARS
+
+
+def feed_options(settings: Settings) -> FeedOptions:
+    """How the feed follows the market."""
+    told, names = settings.feed, settings.market.timeframes
+    return FeedOptions(
+        timeframes=tuple(Timeframe.parse(name) for name in names),
+        bars=settings.market.bars,
+        keep=bars_kept(settings),
+        limits=Limits(
+            symbols=max(1, told.streams_per_connection // len(names)), mute_after_s=told.mute_after_s
+        ),
+        late_after=timedelta(seconds=told.late_after_s),
+        decide=told.decide_at_close,
+        decide_within=timedelta(seconds=settings.chain.cadence_s),
     )
 
 

@@ -15,6 +15,12 @@ NOTHING: list[object] = []
 goes away in the middle of one: it declares again, then publishes on the connection that is closed."""
 
 
+SCHEDULED: dict[str, Any] = {
+    "retry_policy": {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+}
+"""For who asks for passes again and again: no minute of waiting for Redis as in a stage, the next one comes soon."""
+
+
 def publish(stage: Stage, decision: Decision, *, attempt: int = 1, **options: Any) -> None:
     """Send a stage's message with the decision's headers, its derived task id and its root id.
 

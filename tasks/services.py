@@ -52,7 +52,7 @@ def _start_sentry(settings: Settings) -> None:
 
 def component() -> str:
     """The role that this process plays, as its log file is named: `worker-orders`, `beat`, `flower`."""
-    role = next((word for word in sys.argv[1:] if word in ("worker", "beat", "flower")), "tasks")
+    role = next((word for word in sys.argv[1:] if word in ("worker", "beat", "flower", "feed")), "tasks")
     name = next((word.partition("@")[0] for word in sys.argv if word.endswith("@%h")), "")
     return f"{role}-{name}" if name else role
 

@@ -34,6 +34,16 @@ class ChainSettings(Section):
         return self
 
 
+class FeedSettings(Section):
+    """The process that follows the exchange's candles. Decisions are asked for at the close of these timeframes."""
+
+    decide_at_close: tuple[str, ...] = ()
+    late_after_s: Positive = 2.0
+    mute_after_s: Annotated[float, Field(ge=1)] = 15.0
+    streams_per_connection: Annotated[int, Field(ge=1, le=1024)] = 200
+    lease_s: Annotated[float, Field(ge=1, le=60)] = 8.0
+
+
 class RedisSettings(Section):
     """Broker and cache. With no `url` an own server runs on loopback at `port`, its data under the home."""
 
@@ -91,3 +101,4 @@ class DemoSettings(Section):
     seconds: Annotated[int, Field(ge=10, le=86400)] = 90
     cadence_s: Positive = 5.0
     timeframes: tuple[str, ...] = ("1m", "5m", "15m")
+    decide_at_close: tuple[str, ...] = ("1m",)

@@ -68,9 +68,12 @@ def _overlay(loaded: Loaded) -> Overlay:
             where="mode",
             remedy="unset THROUGHLINE_MODE, or use `throughline up`",
         )
+    own = "market.timeframes" in loaded.sources
+    seen = settings.market.timeframes if own else settings.demo.timeframes
     return {
         "chain.cadence_s": settings.demo.cadence_s,
-        "market.timeframes": list(settings.demo.timeframes),
+        "market.timeframes": list(seen),
+        "feed.decide_at_close": [each for each in settings.demo.decide_at_close if each in seen],
     }
 
 
@@ -146,9 +149,9 @@ class Demo:
             raise Interrupted
 
     def _drain(self, pipeline: Pipeline, flow: Flow) -> None:
-        """Beat first, so that nothing new comes; then what is in the chain ends."""
+        """Beat and the feed first, so that nothing new comes; then what is in the chain ends."""
         host, chain = self.everything.host, self.everything.settings.chain
-        host.stop([Role.BEAT])
+        host.stop([Role.BEAT, Role.FEED])
         with host.progress.step("draining") as found:
             for _ in host.watch(chain.deadline_s + chain.resume_after_s + _DRAIN_MARGIN_S):
                 flow.look(pipeline.ledger)

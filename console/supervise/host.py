@@ -19,7 +19,7 @@ from console.supervise.watcher import Watcher, last_lines
 from pipeline.domain.errors import ConfigError
 
 STOP_ORDER: Sequence[Sequence[Role]] = (
-    (Role.BEAT,),
+    (Role.BEAT, Role.FEED),
     (Role.FLOWER,),
     WORKERS,
     (Role.SIMULATOR,),

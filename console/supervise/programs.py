@@ -22,6 +22,7 @@ class Role(StrEnum):
 
     REDIS = "redis"
     SIMULATOR = "simulator"
+    FEED = "feed"
     WORKER_MARKET = "worker-market"
     WORKER_ORDERS = "worker-orders"
     BEAT = "beat"
@@ -59,6 +60,7 @@ def programs_of(settings: Settings, journal: Path | None = None) -> tuple[Progra
     return (
         *_redis(settings),
         *_simulator(settings, journal),
+        _feed(),
         *_workers(settings),
         _beat(),
         *_flower(settings),
@@ -135,6 +137,10 @@ def _workers(settings: Settings) -> Sequence[Program]:
         )
         for role, count in counts.items()
     )
+
+
+def _feed() -> Program:
+    return Program(role=Role.FEED, command=roles.feed(), start_s=2)
 
 
 def _beat() -> Program:

@@ -114,12 +114,14 @@ def start_servers(host: Host, settings: Settings) -> None:
 
 
 def start_pipeline(host: Host, settings: Settings) -> None:
-    """The workers, then beat, then Flower."""
+    """The feed, the workers, then beat, then Flower."""
     from celery import Celery  # noqa: PLC0415  it takes a while, and every command imports this module
 
     app = Celery("throughline-console", broker=settings.redis_url, set_as_current=False)
     workers = [Role.WORKER_MARKET, Role.WORKER_ORDERS]
     online = readiness.WorkersOnline(app, [role.worker for role in workers])
+    with host.progress.step("feed", f"{', '.join(settings.market.timeframes)} over the WebSocket"):
+        host.start([Role.FEED], lambda: _has_stayed_up(host, Role.FEED), readiness.FEED_S)
     with host.progress.step("workers", _queues(settings)):
         host.start(workers, online.heard_all, readiness.WORKERS_S)
     with host.progress.step(

@@ -130,6 +130,36 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
             "error",
             "task symbol slot",
         ),
+        # -- the feed -------------------------------------------------------------------------------------------
+        _event(EventName.FEED_LEADS, "this feed writes the candles from now on", "fence before"),
+        _event(EventName.FEED_STANDS_BY, "another feed has the lease; this one waits for it", "holder"),
+        _event(EventName.FEED_CONNECTED, "a connection has told its first candle", "symbols"),
+        _event(
+            EventName.FEED_LOST, "a connection has ended; it is made again", "symbols problem wait_s"
+        ),
+        _event(
+            EventName.FEED_MUTE,
+            "a connection is open and tells nothing; it is made again",
+            "symbols for_s",
+        ),
+        _event(EventName.FEED_LOAD, "how far the first load is", "symbols missing"),
+        _event(
+            EventName.FEED_BEHIND,
+            "bars that are due have not come; they are asked for",
+            "symbols lacking",
+        ),
+        _event(
+            EventName.FEED_REPAIR,
+            "the exchange was asked for a symbol's missing bars",
+            "symbol lacked well detail sources",
+        ),
+        _event(EventName.FEED_COMPLETE, "no bar is missing any more", "for_s"),
+        _event(EventName.FEED_TROUBLE, "the feed cannot do a part of its work", "problem"),
+        _event(
+            EventName.BAR_REFUSED,
+            "a bar that the socket told was not written",
+            "symbol timeframe bar problem",
+        ),
         # -- what a signal became -------------------------------------------------------------------------------
         _event(EventName.BUY_TRIGGERED, "this signal to buy was chosen among the strategies'", TRIGGER),
         _event(EventName.BUY_CANDIDATE, "the signal to buy was sized and goes to the governor", CANDIDATE),

@@ -40,6 +40,19 @@ class EventName(StrEnum):
     SLOT_MISSED = "SLOT_MISSED"
     PUBLISH_FAILED = "PUBLISH_FAILED"
 
+    # the feed
+    FEED_LEADS = "FEED_LEADS"
+    FEED_STANDS_BY = "FEED_STANDS_BY"
+    FEED_CONNECTED = "FEED_CONNECTED"
+    FEED_LOST = "FEED_LOST"
+    FEED_MUTE = "FEED_MUTE"
+    FEED_LOAD = "FEED_LOAD"
+    FEED_BEHIND = "FEED_BEHIND"
+    FEED_REPAIR = "FEED_REPAIR"
+    FEED_COMPLETE = "FEED_COMPLETE"
+    FEED_TROUBLE = "FEED_TROUBLE"
+    BAR_REFUSED = "BAR_REFUSED"
+
     # what a signal became
     BUY_TRIGGERED = "BUY_TRIGGERED"
     BUY_CANDIDATE = "BUY_CANDIDATE"
@@ -96,6 +109,11 @@ class EventName(StrEnum):
 LEVELS: dict[EventName, Level] = {
     EventName.SLOT_MISSED: Level.WARNING,
     EventName.PUBLISH_FAILED: Level.ERROR,
+    EventName.FEED_LOST: Level.WARNING,
+    EventName.FEED_MUTE: Level.WARNING,
+    EventName.FEED_BEHIND: Level.WARNING,
+    EventName.FEED_TROUBLE: Level.ERROR,
+    EventName.BAR_REFUSED: Level.WARNING,
     EventName.ORDER_FAILED: Level.WARNING,
     EventName.ORDER_UNKNOWN: Level.ERROR,
     EventName.TRADING_STATE: Level.WARNING,

@@ -108,6 +108,7 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
         "chain.max_deliveries": "4",
         "market.max_lag_bars": "4",
         "market.bars": "150",
+        "feed.decide_at_close": "1h",
         "governor.signal_max_age_bars": "4",
         "execution.max_attempts": "4",
     }

@@ -53,6 +53,7 @@ def test_what_is_given_elsewhere_is_not_started_here() -> None:
         flower=FlowerSettings(enabled=False),
     )
     assert {program.role for program in programs_of(elsewhere)} == {
+        Role.FEED,
         Role.WORKER_MARKET,
         Role.WORKER_ORDERS,
         Role.BEAT,

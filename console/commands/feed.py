@@ -1,0 +1,40 @@
+"""`throughline feed`: the exchange's candles, over its WebSocket, into the candle store."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from functools import partial
+from typing import TYPE_CHECKING
+
+from config.loading import load
+
+if TYPE_CHECKING:
+    from pipeline.market.feed.feed import Feed
+
+
+def feed() -> None:
+    """Follow the candles of the whole universe, and ask for a decision at their close. A second one stands by."""
+    load()
+    # Imported when needed: the exchange's library and Celery take longer than most commands.
+    from pipeline.domain.events import EventName  # noqa: PLC0415
+    from tasks.enqueue import enqueue_pass  # noqa: PLC0415
+    from tasks.publishing import SCHEDULED  # noqa: PLC0415
+    from tasks.services import component, configure_logging, services  # noqa: PLC0415
+
+    here = services()
+    configure_logging()
+    here.ledger.check_version()
+    here.events.emit(
+        EventName.PROCESS_START, role=component(), config_hash=here.config_hash, account=here.account
+    )
+    asyncio.run(run(here.feed(partial(enqueue_pass, **SCHEDULED))))
+    here.events.emit(EventName.PROCESS_END, role=component())
+
+
+async def run(process: Feed) -> None:
+    """Until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await process.run(stop)

@@ -1,0 +1,149 @@
+"""The feed's connections: each is kept up for ever, and notices when it is open but mute."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.domain.errors import ExchangeUnavailable, ThroughlineError
+from pipeline.domain.events import EventName, Events
+from pipeline.market.feed.plan import Group, groups
+
+LOOK_EVERY_S = 0.5
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 10.0
+GOOD_AFTER_S = 30.0
+"""A connection that lasted this long was a good one: the next pause is short again."""
+OVERLAP_S = 3.0
+"""How long a connection goes on beside the one that replaces it, so that no bar falls between them."""
+
+
+class Socket(Protocol):
+    """What a connection is made of; `pipeline.exchange.klines.KlineSocket` is the real one."""
+
+    messages: int
+    heard_at: float
+
+    async def follow(self) -> None:
+        """Raises: ExchangeUnavailable when the connection ends."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many symbols share a connection, and after how long without a candle one counts as mute."""
+
+    symbols: int
+    mute_after_s: float
+
+
+class Connection:
+    """One group of symbols on one socket, again and again."""
+
+    def __init__(
+        self, group: Group, open_socket: Callable[[Group], Socket], limits: Limits, events: Events
+    ) -> None:
+        self.group = group
+        self._open = open_socket
+        self._limits = limits
+        self._events = events
+        self._failures = 0
+        self.is_up = False
+        self.task = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        while True:
+            began = time.monotonic()
+            why = await self._once()
+            self.is_up = False
+            self._failures = 0 if time.monotonic() - began > GOOD_AFTER_S else self._failures + 1
+            pause_s = _pause_s(self._failures)
+            self._events.emit(
+                EventName.FEED_LOST, symbols=len(self.group), problem=why, wait_s=round(pause_s, 2)
+            )
+            await asyncio.sleep(pause_s)
+
+    async def _once(self) -> str:
+        """Connect, and listen as long as it lasts. Returns why it ended."""
+        try:
+            socket = self._open(self.group)
+        except ThroughlineError as problem:
+            return str(problem)
+        following = asyncio.create_task(socket.follow())
+        try:
+            return await self._watch(socket, following)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await socket.close()
+
+    async def _watch(self, socket: Socket, following: asyncio.Task[None]) -> str:
+        while not following.done():
+            self._mind(socket)
+            silent_s = time.monotonic() - socket.heard_at
+            if silent_s > self._limits.mute_after_s:
+                self._events.emit(EventName.FEED_MUTE, symbols=len(self.group), for_s=round(silent_s, 1))
+                return f"open, but mute for {silent_s:.0f} s"
+            await asyncio.wait({following}, timeout=LOOK_EVERY_S)
+        try:
+            await following
+        except ExchangeUnavailable as problem:
+            return str(problem)
+        return "the connection ended"
+
+    def _mind(self, socket: Socket) -> None:
+        if socket.messages and not self.is_up:
+            self.is_up = True
+            self._events.emit(EventName.FEED_CONNECTED, symbols=len(self.group))
+
+
+def _pause_s(failures: int) -> float:
+    """Doubling, up to a limit, with a random part so that many do not come back at once."""
+    longest: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**failures)
+    return longest * random.uniform(0.5, 1.0)
+
+
+class Connections:
+    """All of them. `follow` may be called again and again with what is wanted now."""
+
+    def __init__(self, open_socket: Callable[[Group], Socket], limits: Limits, events: Events) -> None:
+        self._open = open_socket
+        self._limits = limits
+        self._events = events
+        self._kept: dict[Group, Connection] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @property
+    def up(self) -> int:
+        return sum(connection.is_up for connection in self._kept.values())
+
+    @property
+    def count(self) -> int:
+        return len(self._kept)
+
+    def follow(self, symbols: Collection[str]) -> None:
+        """Make before break: a changed group gets a new connection, the old one goes a little later."""
+        wanted = groups(list(self._kept), symbols, self._limits.symbols)
+        before, self._kept = self._kept, {}
+        for group in wanted:
+            known = before.pop(group, None)
+            self._kept[group] = known or Connection(group, self._open, self._limits, self._events)
+        for gone in before.values():
+            self._retire(gone.task)
+
+    def _retire(self, task: asyncio.Task[None]) -> None:
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        asyncio.get_running_loop().call_later(OVERLAP_S, task.cancel)
+
+    async def close(self) -> None:
+        tasks = [connection.task for connection in self._kept.values()] + list(self._retiring)
+        self._kept = {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

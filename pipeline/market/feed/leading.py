@@ -1,0 +1,228 @@
+"""What the feed does while it leads.
+
+Four things go on side by side: connections bring klines, the writer puts closed bars into the store, the enqueuer asks
+for decisions, and the keeper renews the lease, follows the universe and has missing bars asked for. What blocks runs in
+threads; what is remembered is touched by the event loop alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from pipeline.domain.decisions import Origin
+from pipeline.domain.errors import StoreUnavailable, ThroughlineError
+from pipeline.domain.events import EventName
+from pipeline.exchange.klines import Kline
+from pipeline.market.feed.arrivals import Arrival, Arrivals
+from pipeline.market.feed.connections import Connections
+from pipeline.market.feed.heartbeat import Beat, opened
+from pipeline.market.feed.lag import Lag
+from pipeline.market.feed.lease import Held
+from pipeline.market.feed.parts import ExchangeTime, FeedOptions, FeedParts
+from pipeline.market.feed.repairs import Repairs, reloaded, whole_up_to
+from pipeline.market.feed.writing import Writer, Written
+from pipeline.market.series import milliseconds
+from pipeline.stages.opening import PassRequest
+
+Item = TypeVar("Item")
+
+EVERY_S = 0.5
+BATCH = 32
+"""Bars written before decisions are asked for: the first symbols are judged while the last bars are written."""
+ASKED_AT_ONCE = 4
+
+
+class Leader:
+    """One time of leading. `held` is the lease that it began with."""
+
+    def __init__(self, parts: FeedParts, options: FeedOptions, held: Held) -> None:
+        self._parts, self._options, self._held = parts, options, held
+        within_ms = round(options.decide_within.total_seconds() * 1000)
+        self._arrivals = Arrivals(options.timeframes, options.decide, within_ms)
+        self._connections = Connections(
+            lambda group: parts.open_socket(group, self._hear), options.limits, parts.events
+        )
+        self._writer = Writer(parts.store, options.keep, parts.events)
+        self._time = ExchangeTime()
+        self._repairs = Repairs(ASKED_AT_ONCE)
+        self._repairing: set[asyncio.Task[None]] = set()
+        self._lag = Lag(parts.events)
+        self._closed: asyncio.Queue[Kline] = asyncio.Queue()
+        self._wanted: asyncio.Queue[PassRequest] = asyncio.Queue()
+        self._messages = 0
+        self._told = ""
+
+    async def lead(self) -> str:
+        """Until somebody else has the lease; returns who."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                doing = (self._write(), self._enqueue(), self._keep())
+                others: list[asyncio.Task[None]] = [group.create_task(each) for each in doing]
+                holder = await self._hold()
+                for task in others:
+                    task.cancel()
+            return holder
+        finally:
+            await self._connections.close()
+            for task in self._repairing:
+                task.cancel()
+
+    # -- from the socket to the store -------------------------------------------------------------------------
+
+    def _hear(self, kline: Kline) -> None:
+        """Called by a connection, in the event loop, for each message that matters."""
+        self._messages += 1
+        if kline.symbol not in self._arrivals.symbols:
+            return
+        self._time.told(kline.event_ms)
+        if kline.closed:
+            self._closed.put_nowait(kline)
+        else:
+            self._arrivals.forming(kline.symbol, kline.timeframe.name, int(str(kline.row[0])))
+
+    async def _write(self) -> None:
+        while True:
+            batch = await _drained(self._closed, BATCH)
+            for written in await asyncio.to_thread(self._writer.write, batch):
+                self._took(written)
+
+    def _took(self, written: Written) -> None:
+        if written.symbol not in self._arrivals.symbols:
+            return
+        arrival = self._arrivals.closed(written.symbol, written.timeframe, written.open_ms)
+        if arrival is Arrival.NEXT and written.bars == 1:  # those before it are gone: Redis was emptied
+            self._arrivals.forget([written.symbol])
+        self._want(written.symbol)
+
+    # -- decisions --------------------------------------------------------------------------------------------
+
+    def _want(self, symbol: str) -> None:
+        close_ms = self._arrivals.wanted(symbol, self._time.now_ms)
+        if close_ms is not None:
+            slot = datetime.fromtimestamp(close_ms / 1000, UTC)
+            self._wanted.put_nowait(PassRequest(symbol=symbol, slot=slot, origin=Origin.FEED))
+
+    async def _enqueue(self) -> None:
+        while True:
+            batch = await _drained(self._wanted, BATCH)
+            await asyncio.to_thread(self._ask_for, batch)
+
+    def _ask_for(self, batch: Sequence[PassRequest]) -> None:
+        for request in batch:
+            try:
+                self._parts.enqueue(request)
+            except Exception as error:  # noqa: BLE001 - beat asks again soon; one symbol must not silence the others
+                self._parts.events.emit(
+                    EventName.PUBLISH_FAILED, symbol=request.symbol, slot=request.slot, error=str(error)
+                )
+
+    # -- keeping at it ----------------------------------------------------------------------------------------
+
+    async def _hold(self) -> str:
+        """Renew the lease again and again. While Redis is away nobody else can have it either."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                held = await asyncio.to_thread(self._parts.lease.hold)
+            except StoreUnavailable as problem:
+                self._tell_once(str(problem))
+                continue
+            if not held.ours:
+                return held.holder
+            if held.anew:  # it ran out, or Redis was emptied: what is in the store has to be looked at again
+                self._held = held
+                self._arrivals.forget()
+
+    async def _keep(self) -> None:
+        while True:
+            await self._guarded(self._follow_universe())
+            await self._guarded(self._ask_the_time())
+            if self._time.is_known:
+                self._mend()
+                await self._guarded(self._beat())
+            await asyncio.sleep(EVERY_S)
+
+    async def _guarded(self, doing: object) -> None:
+        try:
+            await doing  # type: ignore[misc]
+        except ThroughlineError as problem:
+            self._tell_once(f"{type(problem).__name__}: {problem}")
+
+    def _tell_once(self, problem: str) -> None:
+        if problem != self._told:
+            self._told = problem
+            self._parts.events.emit(EventName.FEED_TROUBLE, problem=problem)
+
+    async def _follow_universe(self) -> None:
+        universe = await asyncio.to_thread(self._parts.universe)
+        wanted = frozenset(universe.symbols)
+        if wanted != self._arrivals.symbols:
+            self._arrivals.follow(wanted)
+            self._connections.follow(wanted)
+            self._lag.load(len(wanted))
+
+    async def _ask_the_time(self) -> None:
+        self._time.told(milliseconds(await asyncio.to_thread(self._parts.market.now)))
+
+    def _mend(self) -> None:
+        """Have missing bars asked for: those that are late, and those that we know to be closed."""
+        late_ms = round(self._options.late_after.total_seconds() * 1000)
+        behind = self._arrivals.behind(self._time.now_ms - late_ms)
+        self._lag.look(behind, time.monotonic())
+        for symbol in self._repairs.take(behind):
+            task = asyncio.create_task(self._repair(symbol, behind[symbol]))
+            self._repairing.add(task)
+            task.add_done_callback(self._repairing.discard)
+
+    async def _repair(self, symbol: str, lacking: Sequence[str]) -> None:
+        options = self._options
+        window = await asyncio.to_thread(
+            reloaded, self._parts.windows, symbol, options.timeframes, self._time.now, options.bars
+        )
+        whole = whole_up_to(window)
+        well = whole.keys() >= frozenset(lacking)
+        self._repairs.done(symbol, well=well)
+        self._parts.events.emit(
+            EventName.FEED_REPAIR,
+            symbol=symbol,
+            lacked=list(lacking),
+            well=well,
+            detail=window.detail,
+            sources={each.timeframe: each.source for each in window.ranges},
+        )
+        self._loaded(symbol, whole)
+        self._mend()
+
+    def _loaded(self, symbol: str, whole: Mapping[str, int]) -> None:
+        if symbol not in self._arrivals.symbols:
+            return
+        for timeframe, last_ms in whole.items():
+            self._arrivals.loaded(symbol, timeframe, last_ms)
+        self._want(symbol)
+
+    async def _beat(self) -> None:
+        late_ms = round(self._options.late_after.total_seconds() * 1000)
+        beat = Beat(
+            at=self._parts.clock.now(),
+            exchange_time=self._time.now,
+            holder=self._held.holder,
+            fence=self._held.fence,
+            symbols=len(self._arrivals.symbols),
+            connections=self._connections.count,
+            up=self._connections.up,
+            messages=self._messages,
+            behind=len(self._arrivals.behind(self._time.now_ms - late_ms)),
+            last={name: opened(at_ms) for name, at_ms in self._arrivals.newest().items()},
+        )
+        await asyncio.to_thread(self._parts.heartbeats.write, beat)
+
+
+async def _drained(queue: asyncio.Queue[Item], most: int) -> list[Item]:
+    found = [await queue.get()]
+    while len(found) < most and not queue.empty():
+        found.append(queue.get_nowait())
+    return found

@@ -1,0 +1,82 @@
+"""What the feed is made of and told; `pipeline.bootstrap` puts it together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pipeline.domain.events import Events
+from pipeline.domain.ports import Clock, MarketData
+from pipeline.domain.timeframes import Timeframe
+from pipeline.exchange.klines import Hear
+from pipeline.governor.universe import Universe
+from pipeline.market.feed.connections import Limits, Socket
+from pipeline.market.feed.heartbeat import Heartbeats
+from pipeline.market.feed.lease import Lease
+from pipeline.market.feed.plan import Group
+from pipeline.market.source import BarStore
+from pipeline.stages.opening import PassRequest
+from pipeline.stages.ports import CandleWindows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedOptions:
+    """`bars` of each timeframe make a window, `keep` are stored.
+
+    `decide`: the timeframes at whose close a decision is asked for, up to `decide_within` after it.
+    `late_after`: a bar that has not come by then is asked for.
+    """
+
+    timeframes: tuple[Timeframe, ...]
+    bars: int
+    keep: int
+    limits: Limits
+    late_after: timedelta
+    decide: tuple[str, ...] = ()
+    decide_within: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedParts:
+    """`windows` asks the exchange for what the store lacks; `enqueue` asks for a decision. Both block."""
+
+    store: BarStore
+    windows: CandleWindows
+    market: MarketData
+    universe: Callable[[], Universe]
+    open_socket: Callable[[Group, Hear], Socket]
+    enqueue: Callable[[PassRequest], object]
+    lease: Lease
+    heartbeats: Heartbeats
+    clock: Clock
+    events: Events
+
+
+class ExchangeTime:
+    """The exchange's clock as the feed knows it: the latest that it was told, and what has gone by since.
+
+    Where the exchange's clock runs faster than ours (a simulated one), it is behind until it is told again.
+    """
+
+    def __init__(self) -> None:
+        self._told_ms = 0
+        self._told_at = time.monotonic()
+
+    @property
+    def is_known(self) -> bool:
+        return self._told_ms > 0
+
+    @property
+    def now_ms(self) -> int:
+        return self._told_ms + int((time.monotonic() - self._told_at) * 1000)
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.now_ms / 1000, UTC)
+
+    def told(self, at_ms: int) -> None:
+        """It was that late when somebody said so. It never goes back."""
+        if at_ms > self.now_ms or not self._told_ms:
+            self._told_ms, self._told_at = at_ms, time.monotonic()
