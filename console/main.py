@@ -10,8 +10,8 @@ from console import failures
 from console.commands import (
     demo,
     enqueue,
-    figures,
     feed,
+    figures,
     logs,
     migrating,
     reading,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import pytest
 import requests
@@ -100,7 +101,7 @@ def test_closed_bars_reach_the_store_over_the_socket_alone(chain: ChainProcesses
     asked = kline_requests(chain)
     close = to_the_next_close(chain)
     for symbol in SYMBOLS:
-        eventually(lambda name=symbol: bars_up_to(chain, close, name), what=f"bars of {symbol}")
+        eventually(partial(bars_up_to, chain, close, symbol), what=f"bars of {symbol}")
     eventually(lambda: len(passes(chain, close)) == len(SYMBOLS))
     assert kline_requests(chain) == asked
     assert chain.processes["feed"].stop(signal.SIGTERM) == 0
