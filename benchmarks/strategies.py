@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from pipeline.domain.timeframes import Timeframe
-from pipeline.market.encoding import decode, encode
+from pipeline.market.encoding import Stored, decode, encode
 from pipeline.market.recordings import histories
 from pipeline.strategies.candles import Candles
 from pipeline.strategies.history import walk
@@ -36,7 +36,7 @@ LIMIT_MS = 1.5
 PATIENCE = Patience(limit_s=1.0)
 CANCEL_WITHIN = Decimal("0.1")
 
-Stored = Mapping[str, tuple[bytes, int]]
+Packed = Mapping[str, tuple[bytes, int]]
 """By timeframe: the bytes as the candle store keeps them, and the timeframe's seconds."""
 
 
@@ -77,7 +77,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _windows(data: Path | None) -> list[Stored]:
+def _windows(data: Path | None) -> list[Packed]:
     """Windows at different closes, as stored bytes."""
     markets = [walk()] if data is None else histories(data)
     found = [window for each in markets for window in each.windows(BARS)]
@@ -85,21 +85,21 @@ def _windows(data: Path | None) -> list[Stored]:
     return [_stored(window) for window in found[::step][:WINDOWS]]
 
 
-def _stored(window: Mapping[str, Candles]) -> Stored:
+def _stored(window: Mapping[str, Candles]) -> Packed:
     seconds = {name: Timeframe.parse(name).seconds for name in window}
-    return {name: (encode(bars, seconds[name], 0), seconds[name]) for name, bars in window.items()}
+    return {name: (encode(Stored(bars), seconds[name]), seconds[name]) for name, bars in window.items()}
 
 
-def decoded(stored: Stored) -> dict[str, Candles]:
+def decoded(stored: Packed) -> dict[str, Candles]:
     return {name: decode(data, seconds).candles for name, (data, seconds) in stored.items()}
 
 
-def evaluated(strategies: Sequence[AnyStrategy], stored: Stored) -> None:
+def evaluated(strategies: Sequence[AnyStrategy], stored: Packed) -> None:
     """What the evaluate stage does between the store and the ledger."""
     resolve(judge(strategies, decoded(stored), PATIENCE), CANCEL_WITHIN)
 
 
-def measure(windows: Sequence[Stored], runs: int) -> list[Cost]:
+def measure(windows: Sequence[Packed], runs: int) -> list[Cost]:
     """The whole first, then its parts, then each strategy alone (with the climates that it needs)."""
     everything = build(list(BUILT_IN), {})
     candles = [decoded(each) for each in windows]
@@ -141,7 +141,7 @@ def _timed(step: Callable[[int], object], at: int) -> float:
     return (time.process_time_ns() - began) / 1e6
 
 
-def profile(windows: Sequence[Stored], runs: int) -> list[dict[str, object]]:
+def profile(windows: Sequence[Packed], runs: int) -> list[dict[str, object]]:
     """Where the whole spends its time: functions by own time, as shares. The profiler inflates small
     calls.
     """

@@ -301,12 +301,7 @@ class Pipeline:
 
     @cached_property
     def windows(self) -> CandleSource:
-        return CandleSource(
-            self.candles,
-            self.exchange,
-            keep=options.bars_kept(self.settings),
-            max_lag_bars=self.settings.market.max_lag_bars,
-        )
+        return CandleSource(self.candles, self.exchange, options.source_options(self.settings))
 
     def feed(self, enqueue: Callable[[PassRequest], object]) -> Feed:
         """The feed of this process. `enqueue` opens a decision and publishes it."""

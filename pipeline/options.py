@@ -16,6 +16,7 @@ from pipeline.governor.breaker import BreakerRules
 from pipeline.governor.universe import Wanted
 from pipeline.market.feed.connections import Limits
 from pipeline.market.feed.parts import FeedOptions
+from pipeline.market.source import SourceOptions
 from pipeline.stages.opening import OpeningTerms
 from pipeline.stages.sweeping import SweepOptions
 from pipeline.strategies.sizing import SizingRules
@@ -49,6 +50,15 @@ def exchange_options(settings: Settings) -> ExchangeOptions:
             receive_window_ms=exchange.receive_window_ms,
             demo=settings.mode is Mode.TESTNET,
         ),
+    )
+
+
+def source_options(settings: Settings) -> SourceOptions:
+    """How candles are kept, and which of them are marked."""
+    return SourceOptions(
+        keep=bars_kept(settings),
+        max_lag_bars=settings.market.max_lag_bars,
+        absurd_bps=float(settings.market.absurd_jump_bps),
     )
 
 

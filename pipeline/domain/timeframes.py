@@ -60,7 +60,10 @@ class Timeframe:
 
 @dataclass(frozen=True, slots=True)
 class CandleRange:
-    """Which closed bars of one timeframe a decision saw: the claim check that messages carry."""
+    """Which closed bars of one timeframe a decision saw: the claim check that messages carry.
+
+    `jump_bps` marks an absurd jump among the newest bars: how far one reaches from the close before, in basis points.
+    """
 
     timeframe: str
     first_open: datetime | None
@@ -68,6 +71,7 @@ class CandleRange:
     count: int
     source: str
     problem: str = ""
+    jump_bps: str = ""
 
     @property
     def ok(self) -> bool:
@@ -81,6 +85,7 @@ class CandleRange:
             "count": self.count,
             "source": self.source,
             "problem": self.problem,
+            **({"jump_bps": self.jump_bps} if self.jump_bps else {}),
         }
 
     @classmethod
@@ -94,6 +99,7 @@ class CandleRange:
             count=int(str(record["count"])),
             source=str(record["source"]),
             problem=str(record["problem"]),
+            jump_bps=str(record.get("jump_bps", "")),
         )
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from pipeline.domain.timeframes import Timeframe
 from pipeline.strategies.candles import Candles, Floats, Times
 
+NO_TIMES: Times = np.empty(0, np.int64)
+
 
 def milliseconds(at: datetime) -> int:
     """Whole milliseconds since the epoch."""
@@ -44,20 +46,17 @@ def between(candles: Candles, first_ms: int, last_ms: int) -> Candles:
     return candles.cut(start, max(start, stop))
 
 
-def missing_span(
-    candles: Candles, first_ms: int, last_ms: int, timeframe: Timeframe
-) -> tuple[int, int] | None:
-    """The first and the last opening time on the grid from `first_ms` to `last_ms` that has no bar.
+def lacking(candles: Candles, first_ms: int, last_ms: int, timeframe: Timeframe) -> Times:
+    """The opening times on the grid from `first_ms` up to and including `last_ms` that have no bar, rising.
 
-    Returns None when all are there. `candles` may have gaps; they must lie on the grid.
+    `candles` may have gaps; they must lie on the grid.
     """
     step = timeframe.milliseconds
-    grid: Times = np.arange(first_ms, last_ms + 1, step, dtype=np.int64)
     have = between(candles, first_ms, last_ms).open_time
-    if len(have) == len(grid):
-        return None
-    lacking = grid[~np.isin(grid, have, assume_unique=True)]
-    return int(lacking[0]), int(lacking[-1])
+    if len(have) == (last_ms - first_ms) // step + 1:
+        return NO_TIMES
+    grid: Times = np.arange(first_ms, last_ms + 1, step, dtype=np.int64)
+    return grid[~np.isin(grid, have, assume_unique=True)]
 
 
 def _joined(first: Candles, second: Candles) -> Candles:

@@ -2,75 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
-from pipeline.domain.errors import StoreUnavailable, ThroughlineError
+import numpy as np
+
+from pipeline.domain.errors import StoreUnavailable, ThroughlineError, Transient
 from pipeline.domain.ports import MarketData
 from pipeline.domain.timeframes import CandleRange, Timeframe
+from pipeline.market.absences import NONE
 from pipeline.market.encoding import Stored
-from pipeline.market.quality import check
-from pipeline.market.series import between, merged, milliseconds, missing_span, newest_run
+from pipeline.market.quality import ABSURD_BPS, Checked, Flaw, check
+from pipeline.market.series import lacking, merged, milliseconds
+from pipeline.market.updates import Merged, Update
+from pipeline.market.wishes import Found, Wish, what_lacks
 from pipeline.strategies.candles import Candles
-from pipeline.strategies.window import Lack, Window
+from pipeline.strategies.window import Window
 
 NOTHING = Stored(Candles.none(), 0, "nothing stored")
 STORE = "store"
 EPOCH = datetime.fromtimestamp(0, UTC)
+SETTLE = timedelta(seconds=1)
+"""How wrong our idea of the exchange's clock may be. A bar that closed less than this ago is believed only when the
+exchange shows the next one: so one bar more than is missing is asked for.
+"""
 
+KEPT = frozenset({Flaw.GAP, Flaw.JUMP})
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """Which bars are wanted: opening times in ms, both ends included, on the timeframe's grid."""
-
-    symbol: str
-    timeframe: Timeframe
-    first_ms: int
-    last_ms: int
-
-    @property
-    def count(self) -> int:
-        return (self.last_ms - self.first_ms) // self.timeframe.milliseconds + 1
-
-    def of(self, candles: Candles) -> Candles:
-        return between(candles, self.first_ms, self.last_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What there is for a wish. `complaints` are the causes of what is still missing, for people."""
-
-    wish: Wish
-    candles: Candles
-    source: str
-    complaints: tuple[str, ...] = ()
+Job = Callable[[], Found]
 
 
 class BarStore(Protocol):
-    """What the source asks of its cache; `CandleStore` is the real one. Both raise StoreUnavailable."""
+    """What the source asks of its cache; `CandleStore` is the real one. All raise StoreUnavailable."""
 
     def look(self, symbol: str, timeframes: Sequence[str]) -> dict[str, Stored]: ...
 
     def merge(self, symbol: str, timeframe: str, candles: Candles, keep: int) -> Candles: ...
 
+    def update(self, updates: Sequence[Update], keep: int) -> list[Merged]: ...
 
-class CandleSource:
-    """Windows of closed candles; fulfils the stages' `CandleWindows`.
 
-    `keep` bars stay in the store for each symbol and timeframe: more than a window needs, so that a later
-    stage finds the same bars when newer ones have come. `max_lag_bars` may be missing at the newest end
-    of a window.
+class Asker(Protocol):
+    """How the exchange is asked: `errands.Errands` for those who cannot wait."""
+
+    def run(self, jobs: Mapping[str, Job]) -> Mapping[str, Found | str]:
+        """Each job's result, or in words why there is none yet."""
+
+
+class AskInTurn:
+    """One after the other, however long it takes."""
+
+    def run(self, jobs: Mapping[str, Job]) -> Mapping[str, Found | str]:
+        return {key: job() for key, job in jobs.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions:
+    """`keep` bars stay in the store for each symbol and timeframe: more than a window needs, so that a later stage
+    finds the same bars when newer ones have come. `max_lag_bars` may be missing at the newest end of a window.
     """
 
+    keep: int = 220
+    max_lag_bars: int = 0
+    absurd_bps: float = ABSURD_BPS
+
+
+class CandleSource:
+    """Windows of closed candles; fulfils the stages' `CandleWindows`."""
+
     def __init__(
-        self, store: BarStore, market_data: MarketData, *, keep: int = 220, max_lag_bars: int = 0
+        self,
+        store: BarStore,
+        market_data: MarketData,
+        options: SourceOptions | None = None,
+        asker: Asker | None = None,
     ) -> None:
         self._store = store
         self._market_data = market_data
-        self._keep = keep
-        self._max_lag_bars = max_lag_bars
+        self._options = options or SourceOptions()
+        self._asker = asker or AskInTurn()
 
     def window(self, symbol: str, timeframes: Sequence[str], as_of: datetime, bars: int = 200) -> Window:
         """The newest `bars` closed bars of each timeframe at `as_of`, which is the exchange's time.
@@ -78,18 +91,55 @@ class CandleSource:
         In the steady state this is one round trip to the store. Raises nothing about bars: a timeframe
         that cannot be had carries its problem, and the others are served.
         """
-        stored = self._look(symbol, timeframes)
-        found = [
-            self._found(_newest(symbol, Timeframe.parse(timeframe), as_of, bars), stored[timeframe], as_of)
-            for timeframe in timeframes
-        ]
-        return _window(symbol, as_of, [(one.candles, self._judged(one)) for one in map(_cut_to_run, found)])
+        wishes = [Wish.newest(symbol, Timeframe.parse(name), as_of, bars) for name in timeframes]
+        found = [each.cut_to_run() for each in self._found(symbol, wishes, as_of)]
+        told = self._options
+        return Window(
+            symbol,
+            as_of,
+            {each.wish.timeframe.name: each.candles for each in found},
+            tuple(each.judged(told.max_lag_bars, told.absurd_bps) for each in found),
+            pending=any(each.pending for each in found),
+        )
 
     def exact(self, symbol: str, ranges: Sequence[CandleRange]) -> Window:
         """The same bars again, first to last of each range. See `CandleWindows.exact`."""
-        stored = self._look(symbol, [each.timeframe for each in ranges])
-        parts = [self._again(symbol, each, stored[each.timeframe]) for each in ranges]
-        return _window(symbol, _closed_at(ranges), parts)
+        closed_at = _closed_at(ranges)
+        wishes = [wish for each in ranges if (wish := _wish_again(symbol, each)) is not None]
+        found = {each.wish.timeframe.name: each for each in self._found(symbol, wishes, closed_at)}
+        parts = [self._again(each, found.get(each.timeframe)) for each in ranges]
+        return Window(
+            symbol,
+            closed_at,
+            {told.timeframe: candles for candles, told in parts},
+            tuple(told for _, told in parts),
+            pending=any(each.pending for each in found.values()),
+        )
+
+    def fill(self, symbol: str, timeframe: str, as_of: datetime, bars: int) -> Found:
+        """One timeframe's window, its missing bars asked for and stored; with the time to wait when it was refused."""
+        wish = Wish.newest(symbol, Timeframe.parse(timeframe), as_of, bars)
+        return self._found(symbol, [wish], as_of)[0].cut_to_run()
+
+    def _again(self, before: CandleRange, found: Found | None) -> tuple[Candles, CandleRange]:
+        """A range that had no bars keeps its problem."""
+        if found is None:
+            return Candles.none(), before
+        return found.candles, found.compared(before, self._options.absurd_bps)
+
+    def _found(self, symbol: str, wishes: Sequence[Wish], as_of: datetime) -> list[Found]:
+        """Each wish from the store; where it lacks bars, from the exchange, which is asked for all of them together."""
+        stored = self._look(symbol, [wish.timeframe.name for wish in wishes])
+        found = [_from_store(wish, stored[wish.timeframe.name]) for wish in wishes]
+        jobs: dict[str, Job] = {}
+        for each in found:
+            have = stored[each.wish.timeframe.name]
+            missing = _to_ask(each, have, milliseconds(as_of))
+            if missing is not None:
+                why = have.problem or what_lacks(have.candles, each.wish)
+                jobs[_key(each.wish)] = partial(self._asked, each, missing, f"rest: {why}", as_of)
+        answers = self._asker.run(jobs) if jobs else {}
+        return [_answered(each, answers.get(_key(each.wish))) for each in found]
 
     def _look(self, symbol: str, timeframes: Sequence[str]) -> Mapping[str, Stored]:
         try:
@@ -99,57 +149,89 @@ class CandleSource:
             return dict.fromkeys(timeframes, unread)
         return {timeframe: stored.get(timeframe, NOTHING) for timeframe in timeframes}
 
-    def _found(self, wish: Wish, stored: Stored, as_of: datetime) -> Found:
-        span = missing_span(stored.candles, wish.first_ms, wish.last_ms, wish.timeframe)
-        if span is None:
-            return Found(wish, wish.of(stored.candles), STORE)
-        why = stored.problem or _what_lacks(stored.candles, wish)
-        return self._asked(wish, stored.candles, span, why, as_of)
-
-    def _asked(self, wish: Wish, have: Candles, span: tuple[int, int], why: str, as_of: datetime) -> Found:
-        """Ask the exchange for the missing bars, first to last of `span`, and put them into the store."""
-        source = f"rest: {why}"
-        lacking = Wish(wish.symbol, wish.timeframe, *span)
-        since = datetime.fromtimestamp(lacking.first_ms / 1000, UTC)
+    def _asked(self, have: Found, missing: Wish, source: str, as_of: datetime) -> Found:
+        """Ask the exchange for the missing bars, and put them into the store."""
+        symbol, frame = missing.symbol, missing.timeframe
+        since = datetime.fromtimestamp(missing.first_ms / 1000, UTC)
         try:
-            rows = self._market_data.bars(wish.symbol, wish.timeframe.name, since, lacking.count)
+            rows = self._market_data.bars(symbol, frame.name, since, missing.count + 1)
         except ThroughlineError as problem:
-            return Found(wish, wish.of(have), source, (f"{type(problem).__name__}: {problem}",))
-        checked = check(rows, wish.timeframe, as_of)
-        new = lacking.of(checked.sound)
-        complaints = (f"the exchange's bars: {checked.summary}",) if checked.problems else ()
-        return Found(wish, wish.of(merged(have, new)), self._kept(wish, new, source), complaints)
+            wait_s = problem.retry_after_s if isinstance(problem, Transient) else None
+            failed = f"{type(problem).__name__}: {problem}"
+            return replace(have, source=source, complaints=(failed,), retry_after_s=wait_s)
+        checked = check(rows, frame, as_of, settle=SETTLE, absurd_bps=self._options.absurd_bps)
+        new = missing.of(checked.sound)
+        absent = _absent(missing, have.candles, checked)
+        kept = self._kept(Update(symbol, frame.name, new, absent), source)
+        return replace(
+            have,
+            candles=have.wish.of(merged(have.candles, new)),
+            source=kept,
+            complaints=_complaints(checked, absent),
+        )
 
-    def _kept(self, wish: Wish, new: Candles, source: str) -> str:
-        """Merge into the store; a store that is away costs time, not the decision. Returns what to say."""
-        if not len(new):
+    def _kept(self, update: Update, source: str) -> str:
+        """Put it into the store; a store that is away costs time, not the decision. Returns what to say."""
+        if not len(update.candles) and not update.absent:
             return source
         try:
-            self._store.merge(wish.symbol, wish.timeframe.name, new, self._keep)
+            self._store.update([update], self._options.keep)
         except StoreUnavailable as problem:
             return f"{source}; not kept: {problem}"
         return source
 
-    def _judged(self, found: Found) -> CandleRange:
-        lag = _lag(found)
-        if lag > self._max_lag_bars or not len(found.candles):
-            lack = Lack.STALE if len(found.candles) + lag >= found.wish.count else Lack.SHORT
-            return _range(found, _because(_lack_text(found, lack), found))
-        if len(found.candles) + lag < found.wish.count:
-            return _range(found, _because(_lack_text(found, Lack.SHORT), found))
-        return _range(found, "")
 
-    def _again(self, symbol: str, before: CandleRange, stored: Stored) -> tuple[Candles, CandleRange]:
-        if before.first_open is None or before.last_open is None:
-            return Candles.none(), before
-        timeframe = Timeframe.parse(before.timeframe)
-        wish = Wish(symbol, timeframe, milliseconds(before.first_open), milliseconds(before.last_open))
-        # At the instant when its last bar closed, the earlier stage's newest bar is the newest here as well.
-        found = self._found(wish, stored, before.last_open + timeframe.length)
-        if len(found.candles) == before.count == wish.count:
-            return found.candles, _range(found, before.problem)
-        text = f"{Lack.MISSING}: {len(found.candles)} of the {before.count} bars seen before can still be had"
-        return found.candles, _range(found, _because(text, found))
+def _key(wish: Wish) -> str:
+    return f"{wish.symbol}:{wish.timeframe.name}"
+
+
+def _from_store(wish: Wish, have: Stored) -> Found:
+    absences = have.absences.between(wish.first_ms, wish.last_ms) if len(have.absences) else have.absences
+    complaints = (absences.described,) if len(absences) else ()
+    return Found(wish, wish.of(have.candles), STORE, complaints)
+
+
+def _to_ask(found: Found, have: Stored, now_ms: int) -> Wish | None:
+    """From the first to the last bar that is missing and worth asking for."""
+    wish = found.wish
+    missing = lacking(found.candles, wish.first_ms, wish.last_ms, wish.timeframe)
+    if len(missing) and len(have.absences):
+        missing = np.setdiff1d(missing, have.absences.resting(now_ms), assume_unique=True)
+    if not len(missing):
+        return None
+    return replace(wish, first_ms=int(missing[0]), last_ms=int(missing[-1]))
+
+
+def _answered(found: Found, answer: Found | str | None) -> Found:
+    if isinstance(answer, str):
+        return replace(found, source=f"rest: {answer}", complaints=(*found.complaints, answer), pending=True)
+    return found if answer is None else answer
+
+
+def _absent(missing: Wish, have: Candles, checked: Checked) -> tuple[int, ...]:
+    """The bars that the exchange was asked for and does not have, although it has a later one.
+
+    A row that was refused, or that cannot be placed in time, proves no absence: its bar may be there, told wrongly.
+    """
+    flawed = [each for each in checked.problems if each.flaw not in KEPT]
+    if any(each.open_time is None for each in flawed):
+        return ()
+    told = [*checked.sound.open_time[-1:].tolist(), *have.open_time[-1:].tolist()]
+    refused = {each.open_time for each in flawed}
+    gone = lacking(checked.sound, missing.first_ms, missing.last_ms, missing.timeframe).tolist()
+    return tuple(time for time in gone if time < max(told, default=0) and time not in refused)
+
+
+def _complaints(checked: Checked, absent: Sequence[int]) -> tuple[str, ...]:
+    told = (f"the exchange's bars: {checked.summary}",) if checked.problems else ()
+    return (*told, NONE.after(absent, Candles.none().open_time, 0).described) if absent else told
+
+
+def _wish_again(symbol: str, before: CandleRange) -> Wish | None:
+    if before.first_open is None or before.last_open is None:
+        return None
+    frame = Timeframe.parse(before.timeframe)
+    return Wish(symbol, frame, milliseconds(before.first_open), milliseconds(before.last_open))
 
 
 def _closed_at(ranges: Sequence[CandleRange]) -> datetime:
@@ -160,64 +242,3 @@ def _closed_at(ranges: Sequence[CandleRange]) -> datetime:
         if each.last_open is not None
     ]
     return max(closes, default=EPOCH)
-
-
-def _newest(symbol: str, timeframe: Timeframe, as_of: datetime, bars: int) -> Wish:
-    last_ms = milliseconds(timeframe.last_closed_open(as_of))
-    return Wish(symbol, timeframe, last_ms - (bars - 1) * timeframe.milliseconds, last_ms)
-
-
-def _cut_to_run(found: Found) -> Found:
-    """Only the contiguous newest bars count."""
-    run = newest_run(found.candles, found.wish.timeframe)
-    if len(run) == len(found.candles):
-        return found
-    gap = f"a gap before {run.opened_at(0):%Y-%m-%d %H:%M}"
-    return Found(found.wish, run, found.source, (*found.complaints, gap))
-
-
-def _lag(found: Found) -> int:
-    """How many closed bars are missing at the newest end."""
-    if not len(found.candles):
-        return found.wish.count
-    return (found.wish.last_ms - int(found.candles.open_time[-1])) // found.wish.timeframe.milliseconds
-
-
-def _what_lacks(candles: Candles, wish: Wish) -> str:
-    have = wish.of(candles)
-    if not len(have):
-        return "no bar of the window stored"
-    behind = (wish.last_ms - int(have.open_time[-1])) // wish.timeframe.milliseconds
-    if behind and behind + len(have) == wish.count:
-        return f"{behind} bars behind"
-    return f"{wish.count - len(have)} of {wish.count} bars not stored"
-
-
-def _lack_text(found: Found, lack: Lack) -> str:
-    if not len(found.candles):
-        return f"{Lack.MISSING}: none of {found.wish.count} bars"
-    if lack is Lack.STALE:
-        newest = found.candles.opened_at(-1)
-        return f"{lack}: the newest closed bar is of {newest:%Y-%m-%d %H:%M}, {_lag(found)} bars behind"
-    return f"{lack}: {len(found.candles)} of {found.wish.count} bars"
-
-
-def _because(text: str, found: Found) -> str:
-    return "; ".join([text, *found.complaints])
-
-
-def _range(found: Found, problem: str) -> CandleRange:
-    candles = found.candles
-    return CandleRange(
-        timeframe=found.wish.timeframe.name,
-        first_open=candles.opened_at(0) if len(candles) else None,
-        last_open=candles.opened_at(-1) if len(candles) else None,
-        count=len(candles),
-        source=found.source,
-        problem=problem,
-    )
-
-
-def _window(symbol: str, as_of: datetime, parts: Sequence[tuple[Candles, CandleRange]]) -> Window:
-    ranges = tuple(each for _, each in parts)
-    return Window(symbol, as_of, {each.timeframe: candles for candles, each in parts}, ranges)

@@ -1,22 +1,33 @@
 """The candle store: closed bars in Redis, one binary string for each symbol and timeframe.
 
-It is a cache. Whatever is missing, foreign or corrupt in it is asked from the exchange again.
+It is a cache. Whatever is missing, foreign or corrupt in it is asked from the exchange again, so that a flushed Redis
+fills itself. What it holds is bounded: the newest `keep` bars of a key, which expires when nobody would ask for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import redis
 
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
-from pipeline.market.encoding import Stored, decode, encode
-from pipeline.market.series import merged, milliseconds
+from pipeline.market.encoding import HEADER, Stored, decode, encode
+from pipeline.market.series import milliseconds
+from pipeline.market.updates import Merged, Update, apply
 from pipeline.strategies.candles import Candles
 
 MERGE_ATTEMPTS = 5
+NOTHING = Stored(Candles.none())
+
+REPLACE = """
+-- KEYS key. ARGV the header that was read ('' when there was none), the new bytes, seconds to live, the header's end.
+-- Answers 1 when it was replaced, 0 when somebody else has changed it since: header and checksum are another's then.
+if redis.call('GETRANGE', KEYS[1], 0, ARGV[4]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
 
 
 class CandleStore:
@@ -61,39 +72,75 @@ class CandleStore:
     def write(self, symbol: str, timeframe: str, candles: Candles) -> None:
         """Replace what is stored, in one step. The key expires when nobody would ask for its bars."""
         frame = Timeframe.parse(timeframe)
+        data = encode(Stored(candles, self._now_ms()), frame.seconds)
         with _redis_errors("write candles to"):
-            self._client.set(
-                self.key(symbol, timeframe), self._encoded(candles, frame), ex=_lifetime(candles, frame)
-            )
+            self._client.set(self.key(symbol, timeframe), data, ex=_lifetime(candles, frame))
 
     def merge(self, symbol: str, timeframe: str, candles: Candles, keep: int) -> Candles:
         """Add bars to what is stored, replacing those of the same opening time, and keep the newest `keep`.
 
-        Returns what is stored now. Safe against others merging at once: a lost race is run again on their
-        result. Unusable bytes are replaced. Raises: StoreUnavailable also when the race is lost five times.
+        Returns what is stored now. See `update`.
         """
-        key, frame = self.key(symbol, timeframe), Timeframe.parse(timeframe)
-        for _ in range(MERGE_ATTEMPTS):
-            with _redis_errors("merge candles in"), self._client.pipeline() as pipe:
-                try:
-                    pipe.watch(key)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-                    after = merged(_stored(pipe.get(key), frame), candles).tail(keep)
-                    pipe.multi()
-                    pipe.set(key, self._encoded(after, frame), ex=_lifetime(after, frame))
-                    pipe.execute()
-                except redis.WatchError:
-                    continue
-                return after
-        raise StoreUnavailable(
-            f"{key} was changed by others {MERGE_ATTEMPTS} times while bars were added to it"
-        )
+        return self.update([Update(symbol, timeframe, candles)], keep)[0].candles
 
-    def _encoded(self, candles: Candles, frame: Timeframe) -> bytes:
-        return encode(candles, frame.seconds, milliseconds(self._clock.now()))
+    def update(self, updates: Sequence[Update], keep: int) -> list[Merged]:
+        """Append, revise and trim many keys, each atomically, in two round trips for all of them.
+
+        Shape:  one answer for each update, in their order; two updates of one key are applied one after the other.
+        Safe against others who write at once: an update that lost the race is made again from their result. Bytes that
+        cannot be used are replaced. Raises: StoreUnavailable also when a race is lost five times.
+        """
+        results: dict[int, Merged] = {}
+        lost = 0
+        while len(results) < len(updates):
+            places = _one_for_each_key(updates, [at for at in range(len(updates)) if at not in results])
+            made = self._attempt({at: updates[at] for at in places}, keep)
+            results |= made
+            lost += len(made) < len(places)
+            if lost >= MERGE_ATTEMPTS:
+                raise StoreUnavailable(
+                    f"candles were changed by others {lost} times while bars were added to them"
+                )
+        return [results[at] for at in range(len(updates))]
+
+    def _attempt(self, updates: Mapping[int, Update], keep: int) -> dict[int, Merged]:
+        """Those of these updates that were made; the others lost a race."""
+        keys = [self.key(each.symbol, each.timeframe) for each in updates.values()]
+        with _redis_errors("merge candles in"):
+            found = self._client.mget(keys)
+            made = [self._made(each, data, keep) for each, data in zip(updates.values(), found, strict=True)]
+            with self._client.pipeline(transaction=False) as pipe:
+                for key, data, (_, new) in zip(keys, found, made, strict=True):
+                    if new is not None:
+                        pipe.eval(REPLACE, 1, key, _header(data), *new, HEADER.size - 1)
+                answers = iter(pipe.execute())
+        return {
+            at: each for at, (each, new) in zip(updates, made, strict=True) if new is None or next(answers)
+        }
+
+    def _made(self, update: Update, data: object, keep: int) -> tuple[Merged, tuple[bytes, int] | None]:
+        """What the update makes of these bytes: its result, and what to write with its lifetime, if anything."""
+        frame = Timeframe.parse(update.timeframe)
+        before = decode(data, frame.seconds) if isinstance(data, bytes) else NOTHING
+        after, result = apply(before, update, keep, self._now_ms())
+        if after is before:
+            return result, None
+        return result, (encode(after, frame.seconds), _lifetime(after.candles, frame))
+
+    def _now_ms(self) -> int:
+        return milliseconds(self._clock.now())
 
 
-def _stored(data: object, frame: Timeframe) -> Candles:
-    return decode(data, frame.seconds).candles if isinstance(data, bytes) else Candles.none()
+def _header(data: object) -> bytes:
+    return data[: HEADER.size] if isinstance(data, bytes) else b""
+
+
+def _one_for_each_key(updates: Sequence[Update], places: Sequence[int]) -> list[int]:
+    """The first of each key: the second must see what the first has made of it."""
+    first: dict[tuple[str, str], int] = {}
+    for place in places:
+        first.setdefault((updates[place].symbol, updates[place].timeframe), place)
+    return list(first.values())
 
 
 def _lifetime(candles: Candles, frame: Timeframe) -> int:
@@ -105,7 +152,5 @@ def _lifetime(candles: Candles, frame: Timeframe) -> int:
 def _redis_errors(doing: str) -> Iterator[None]:
     try:
         yield
-    except redis.WatchError:
-        raise
     except redis.RedisError as problem:
         raise StoreUnavailable(f"could not {doing} Redis: {problem}") from problem

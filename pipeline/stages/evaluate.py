@@ -141,10 +141,14 @@ class Evaluate:
 
 
 def bar_jump_bps(window: Window) -> str:
-    """The largest move between two closes among the trigger timeframe's newest bars, in basis points."""
+    """The largest move between two closes among the trigger timeframe's newest bars, in basis points.
+
+    A bar that is marked as a jump counts with how far it reaches, in whichever timeframe it lies.
+    """
     closes = next(iter(window.candles.values())).close[-JUMP_BARS:]
     moves = [abs(after / before - 1) * 10_000 for before, after in itertools.pairwise(closes.tolist())]
-    return f"{max(moves, default=math.nan):.2f}"
+    marked = [float(each.jump_bps) for each in window.ranges if each.jump_bps]
+    return f"{max([*moves, *marked], default=math.nan):.2f}"
 
 
 def _in_words(verdict: StrategyVerdict) -> dict[str, object]:

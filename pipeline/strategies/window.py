@@ -27,13 +27,15 @@ class Window:
 
     `candles` holds every timeframe asked for, in the configured order, shortest role first (trigger …
     trend); one without bars is there with 0 bars. `ranges` names the same bars, in the same order, with
-    their problems: it is what a stage stores, and what `exact` finds the same bars by.
+    their problems: it is what a stage stores, and what `exact` finds the same bars by. `pending`: the exchange was
+    asked for missing bars and has not answered yet.
     """
 
     symbol: str
     as_of: datetime
     candles: Mapping[str, Candles]
     ranges: tuple[CandleRange, ...]
+    pending: bool = False
 
     @property
     def fingerprint(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from pipeline.domain.errors import StoreUnavailable
-from pipeline.market.source import CandleSource
+from pipeline.market.source import CandleSource, SourceOptions
 from pipeline.market.store import CandleStore
 from tests.support.servers import RedisServer
 from tests.unit.market.candle_worlds import (
@@ -109,7 +109,7 @@ def test_a_dead_redis_is_a_transient_error(start_redis: Callable[[], RedisServer
 def test_a_flushed_redis_is_filled_again_by_the_next_window(client: redis.Redis, store: CandleStore) -> None:
     """Redis is a cache: losing all of it may cost time, nothing else."""
     exchange = FakeExchange()
-    source = CandleSource(store, exchange, keep=80)
+    source = CandleSource(store, exchange, SourceOptions(keep=80))
     source.window(SYMBOL, ["1m"], exchange.at, 60)
     client.flushall()
     assert source.window(SYMBOL, ["1m"], exchange.at, 60).ok

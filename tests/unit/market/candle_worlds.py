@@ -13,7 +13,8 @@ from pipeline.domain.ports import Quote
 from pipeline.domain.timeframes import Timeframe
 from pipeline.market.encoding import Stored
 from pipeline.market.quality import check
-from pipeline.market.series import merged, milliseconds
+from pipeline.market.series import milliseconds
+from pipeline.market.updates import Merged, Update, apply
 from pipeline.strategies.candles import Candles
 
 SYMBOL = "BTC/USDT:USDT"
@@ -93,17 +94,24 @@ class MemoryStore:
 
     kept: dict[tuple[str, str], Stored] = field(default_factory=dict)
     away: bool = False
+    at: datetime = NOW
 
     def look(self, symbol: str, timeframes: Sequence[str]) -> dict[str, Stored]:
         self._answer()
         return {name: self.kept[symbol, name] for name in timeframes if (symbol, name) in self.kept}
 
     def merge(self, symbol: str, timeframe: str, candles: Candles, keep: int) -> Candles:
+        return self.update([Update(symbol, timeframe, candles)], keep)[0].candles
+
+    def update(self, updates: Sequence[Update], keep: int) -> list[Merged]:
         self._answer()
-        before = self.kept.get((symbol, timeframe), Stored(Candles.none())).candles
-        after = merged(before, candles).tail(keep)
-        self.kept[symbol, timeframe] = Stored(after)
-        return after
+        return [self._apply(each, keep) for each in updates]
+
+    def _apply(self, update: Update, keep: int) -> Merged:
+        key = update.symbol, update.timeframe
+        before = self.kept.get(key, Stored(Candles.none()))
+        self.kept[key], result = apply(before, update, keep, milliseconds(self.at))
+        return result
 
     def _answer(self) -> None:
         if self.away:

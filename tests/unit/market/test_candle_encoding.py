@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.market.encoding import HEADER, decode, encode
+from pipeline.market.encoding import HEADER, Stored, decode, encode
 from pipeline.strategies.candles import Candles
 from tests.unit.market.candle_worlds import as_rows, candles, newest_rows
 
 
 def stored(count: int = 20) -> bytes:
-    return encode(candles(newest_rows(count)), 60, 1_760_000_000_123)
+    return encode(Stored(candles(newest_rows(count)), 1_760_000_000_123), 60)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 200])
 def test_what_was_encoded_is_decoded_bit_for_bit(count: int) -> None:
     """The store must not round a price."""
     bars = candles(newest_rows(count))
-    decoded = decode(encode(bars, 60, 5), 60)
+    decoded = decode(encode(Stored(bars, 5), 60), 60)
     assert as_rows(decoded.candles) == as_rows(bars)
     assert (decoded.problem, decoded.written_at_ms) == ("", 5)
 
@@ -37,7 +37,7 @@ def test_decoded_columns_are_aligned_read_only_views() -> None:
 def test_candles_cut_from_others_are_encoded_as_themselves() -> None:
     """Views have strides and offsets of their own; the bytes must not know."""
     bars = candles(newest_rows(30))
-    assert as_rows(decode(encode(bars.cut(5, 9), 60, 0), 60).candles) == newest_rows(30)[5:9]
+    assert as_rows(decode(encode(Stored(bars.cut(5, 9)), 60), 60).candles) == newest_rows(30)[5:9]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_bars_out_of_order_are_refused() -> None:
     """Whoever wrote them, the reader relies on the order."""
     bars = candles(newest_rows(3))
     backwards = Candles(np.flip(bars.open_time), bars.open, bars.high, bars.low, bars.close, bars.volume)
-    assert decode(encode(backwards, 60, 0), 60).problem
+    assert decode(encode(Stored(backwards), 60), 60).problem
 
 
 @given(position=st.integers(0, len(stored()) - 1), flip=st.integers(1, 255))

@@ -10,7 +10,7 @@ from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.timeframes import CandleRange, Timeframe
 from pipeline.market.encoding import Stored
 from pipeline.market.series import milliseconds
-from pipeline.market.source import CandleSource
+from pipeline.market.source import CandleSource, SourceOptions
 from pipeline.strategies.candles import Candles
 from pipeline.strategies.window import Window
 from tests.unit.market.candle_worlds import (
@@ -41,7 +41,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def source(store: MemoryStore, exchange: FakeExchange) -> CandleSource:
-    return CandleSource(store, exchange, keep=80)
+    return CandleSource(store, exchange, SourceOptions(keep=80))
 
 
 def filled(store: MemoryStore, table: list[Row], timeframe: Timeframe = MINUTE) -> None:
@@ -79,7 +79,7 @@ def test_only_the_bars_behind_are_asked_for(source: CandleSource, exchange: Fake
     exchange.asked.clear()
     exchange.pass_time(timedelta(minutes=2))
     window = look(source, exchange)
-    assert exchange.asked == [("1m", MINUTE.last_closed_open(NOW) + MINUTE.length, 2)]
+    assert exchange.asked == [("1m", MINUTE.last_closed_open(NOW) + MINUTE.length, 3)]
     assert as_rows(window.candles["1m"]) == newest_rows(BARS, now=exchange.at)
     assert window.ranges[0].source == "rest: 2 bars behind"
 
@@ -91,7 +91,7 @@ def test_only_the_bars_of_a_gap_are_asked_for(
     table = newest_rows(BARS)
     filled(store, table[:20] + table[23:])
     window = look(source, exchange)
-    assert [(milliseconds(since), limit) for _, since, limit in exchange.asked] == [(table[20][0], 3)]
+    assert [(milliseconds(since), limit) for _, since, limit in exchange.asked] == [(table[20][0], 4)]
     assert as_rows(window.candles["1m"]) == table
     assert as_rows(store.kept[SYMBOL, "1m"].candles) == table
 
@@ -131,7 +131,7 @@ def test_an_exchange_without_the_newest_bar_makes_the_timeframe_stale(
 def test_a_lag_within_the_allowance_is_no_problem(store: MemoryStore, exchange: FakeExchange) -> None:
     """Who trades on hours may allow a bar's delay; it must then be judged on the bars there are."""
     exchange.lost = {int(newest_rows(1)[0][0])}
-    patient = CandleSource(store, exchange, keep=80, max_lag_bars=1)
+    patient = CandleSource(store, exchange, SourceOptions(keep=80, max_lag_bars=1))
     window = look(patient, exchange)
     assert window.ok
     assert as_rows(window.candles["1m"]) == newest_rows(BARS)[:-1]
