@@ -201,6 +201,15 @@ def forget_limits(world: World, _params: Params, _body: Body) -> object:
     return {"ok": True}
 
 
+def reseed(world: World, _params: Params, body: Body) -> object:
+    """`seed`: the dice of faults start anew, so that a rehearsal can be repeated from here."""
+    refuse_unknown(body, ("seed",))
+    seed = int(as_number(body, "seed")) if "seed" in body else world.options.seed
+    world.faults.reseed(seed)
+    world.journal.event("dice", {"seed": seed})
+    return {"seed": seed}
+
+
 def refuse_unknown(body: Body, known: tuple[str, ...]) -> None:
     unknown = [name for name in body if name not in known]
     if unknown:
@@ -235,4 +244,5 @@ ACTIONS: dict[tuple[str, str], Callable[[World, Params, Body], object]] = {
     ("GET", "accounts"): list_accounts,
     ("POST", "accounts"): add_account,
     ("DELETE", "limits"): forget_limits,
+    ("POST", "dice"): reseed,
 }

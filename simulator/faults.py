@@ -64,6 +64,8 @@ class Kind:
 
 Value = float | str | bool
 HOLD: dict[str, Value] = {"hold_s": 120.0}
+UNTOLD: dict[str, Value] = {"retry_after_s": 0.0}
+"""The answer does not say how long to wait."""
 
 KINDS: dict[str, Kind] = {
     "latency": Kind(
@@ -95,9 +97,11 @@ KINDS: dict[str, Kind] = {
     "code_1007": Kind(Effect.REFUSE, "-1007, outcome unknown", {"processed": True}, refusal=BACKEND_TIMEOUT),
     "code_1008": Kind(Effect.REFUSE, "-1008 overloaded, not processed", refusal=OVERLOADED),
     "code_1021": Kind(Effect.REFUSE, "-1021 outside recvWindow, not processed", refusal=OUTSIDE_WINDOW),
-    "code_1003": Kind(Effect.REFUSE, "-1003 too many requests, not processed", refusal=TOO_MANY_REQUESTS),
+    "code_1003": Kind(
+        Effect.REFUSE, "-1003 too many requests, not processed", dict(UNTOLD), refusal=TOO_MANY_REQUESTS
+    ),
     "code_1015": Kind(
-        Effect.REFUSE, "-1015 too many orders, not processed", {}, ORDER, "POST", TOO_MANY_ORDERS
+        Effect.REFUSE, "-1015 too many orders, not processed", dict(UNTOLD), ORDER, "POST", TOO_MANY_ORDERS
     ),
     "http_429": Kind(
         Effect.REFUSE, "429 with Retry-After", {"retry_after_s": 5.0}, refusal=TOO_MANY_REQUESTS
@@ -210,6 +214,10 @@ class FaultBoard:
 
     def __bool__(self) -> bool:
         return bool(self._faults)
+
+    def reseed(self, seed: int) -> None:
+        """Throw the dice of this seed from now on."""
+        self._dice = random.Random(seed)
 
     def add(self, wanted: dict[str, object]) -> Fault:
         """Raises: BadFault naming the field and what is possible."""

@@ -222,8 +222,8 @@ def faulty_refusal(fault: Fault) -> ApiError:
     if refusal is None:
         raise TypeError(f"the fault {fault.name} has no refusal")
     details = ("127.0.0.1", "2400", "MINUTE")
-    retry = fault.args.get("retry_after_s")
-    return ApiError(refusal, *details, retry_after_s=None if retry is None else float(retry))
+    retry = float(fault.args.get("retry_after_s", 0.0))
+    return ApiError(refusal, *details, retry_after_s=retry or None)
 
 
 def replaced(fault: Fault, headers: dict[str, str]) -> Answer:

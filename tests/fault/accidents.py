@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psutil
 
+from pipeline.domain.errors import ThroughlineError
 from pipeline.execution.crashpoints import CrashPoint
 from tests.fault.rehearsal import Rehearsal
 
@@ -115,6 +116,12 @@ class Traffic:
             self.enqueued += 1
         return most
 
+    def keep(self, most: int) -> int:
+        """Enqueue so that up to `most` decisions and orders are under way; how many it were."""
+        with suppress(ThroughlineError):
+            return self.flow(most - self.on.unsettled())
+        return 0
+
     def _next_round(self) -> None:
         self.on.wants("sell" if self._rounds % 2 else "buy")
         self._left = list(self.on.symbols)
@@ -123,7 +130,7 @@ class Traffic:
 
 def until(
     over: Callable[[], bool],
-    steps: Mapping[str, Callable[[], object]],
+    steps: Sequence[Callable[[], object]],
     timeout_s: float,
     pace_s: float = PACE_S,
 ) -> bool:
@@ -132,7 +139,7 @@ def until(
     while not over():
         if time.monotonic() > deadline:
             return False
-        for step in steps.values():
+        for step in steps:
             step()
         time.sleep(pace_s)
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,9 @@ WIDE = {
     "CHAIN_HARD_TIME_LIMIT_S": "8",
     "CHAIN_VISIBILITY_TIMEOUT_S": "20",
     "EXCHANGE_TIMEOUT_S": "2",
+    "EXCHANGE_WEIGHT_PER_MINUTE": "100000000",
+    "EXCHANGE_ORDERS_PER_10S": "1000000",
+    "EXCHANGE_ORDERS_PER_MINUTE": "10000000",
     "LEDGER_BUSY_TIMEOUT_S": "1",
     "SIZING_MAX_NOTIONAL_USDT": "400",
     "EXECUTION_SLIPPAGE_BPS": "100",
@@ -63,6 +66,7 @@ class Rehearsal:
 
     def __init__(self, *, seed: int, symbols: int, ledger_url: str = "", **settings: str) -> None:
         self.seed = seed
+        self.generation = 0
         self.folder = temporary_folder("rehearsal")
         self.plan = self.folder / "plan"
         self.plan.mkdir()
@@ -77,14 +81,16 @@ class Rehearsal:
         self._celery = Celery("rehearsal", broker=self.chain.redis.url)
         self._celery.conf.broker_transport_options = {"socket_timeout": 2, "socket_connect_timeout": 2}
 
-    def start(self, *, market: int = 1, orders: Sequence[int] = (2,)) -> None:
-        """Workers: `orders` has the number of children of each worker that executes."""
+    def start(self, *, market: int = 1, orders: int = 3) -> None:
+        """Both workers, with so many children each."""
         self.chain.start_worker("market", concurrency=market)
-        for number, children in enumerate(orders):
-            self.start_orders(number, children)
+        self.start_orders(orders)
 
-    def start_orders(self, number: int = 0, children: int = 2) -> None:
-        self.chain.start_worker(f"orders{number}", "validate,execute,upkeep", concurrency=children)
+    def start_orders(self, children: int) -> None:
+        """The worker that executes; when one was before, another one with a name of its own."""
+        self.generation += 1
+        name = f"orders{self.generation}"
+        self.chain.start_worker(name, "validate,execute,upkeep", concurrency=children)
 
     def stop(self) -> None:
         self.thaw()
@@ -175,11 +181,12 @@ class Rehearsal:
         here = self.chain.pipeline
         with here.ledger.read() as unit:
             orders = [each for each in unit.orders.unsettled(here.account) if each.leg in MAIN_LEGS]
-            return unit.decisions.counts().get("open", 0) + len(orders)
+            return len(unit.decisions.still_open(here.clock.now(), MOST)) + len(orders)
 
-    def drain(self, timeout: float = 60) -> None:
-        """Heal everything, and wait until nothing is under way any more."""
-        self.chain.heal()
+    def drain(self, timeout: float = 60, *, heal: bool = True) -> None:
+        """Wait until nothing is under way any more; the exchange is well meanwhile, unless told otherwise."""
+        if heal:
+            self.chain.heal()
         self.thaw()
 
         def quiet() -> bool:
@@ -209,6 +216,7 @@ class Rehearsal:
 
 
 MAIN_LEGS = ("entry", "close")
+MOST = 10_000
 
 
 def last_line(file: Path) -> str:

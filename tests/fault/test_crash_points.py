@@ -22,7 +22,7 @@ SEED = int(os.environ.get("TEST_SEED", "20261121"))
 def on() -> Iterator[Rehearsal]:
     """One pipeline for this file; each test leaves it quiet and audited."""
     with rehearsal(seed=7, symbols=40) as made:
-        made.start(orders=(3,))
+        made.start()
         yield made
 
 
@@ -31,7 +31,7 @@ def weather(on: Rehearsal, word: str) -> Storm:
     storm = Storm(on, word, Counter(dict.fromkeys(CrashPoint, 1)), random.Random(SEED))
     traffic = Traffic(on)
     set_faults(on, *ROUGH)
-    steps = {"storm": storm.step, "traffic": lambda: traffic.flow(4), "upkeep": on.upkeep}
+    steps = (storm.step, lambda: traffic.flow(4), on.upkeep)
     assert until(lambda: storm.is_over, steps, 120), f"seed {SEED}: never hit: {+storm.wanted}"
     storm.call_off()
     on.drain(90)

@@ -205,6 +205,21 @@ def test_the_faults_that_are_set_can_be_read_and_taken_back(server: Simulator, d
     assert desk.fetch_open_orders(BTC) == []
 
 
+def test_the_same_seed_strikes_the_same_requests(server: Simulator) -> None:
+    """A rehearsal that found something must be repeatable, without starting the exchange anew."""
+
+    def strikes() -> list[bool]:
+        control(server, "DELETE", "faults")
+        control(server, "POST", "dice", seed=12)
+        control(server, "POST", "faults", kind="http_503_unknown", probability=0.5)
+        asked = [requests.get(f"{server.url}/fapi/v1/time", timeout=5).status_code for _ in range(20)]
+        return [status == 503 for status in asked]
+
+    first = strikes()
+    assert strikes() == first
+    assert {True, False} == set(first)
+
+
 def test_every_kind_is_covered_by_a_test_of_its_effect() -> None:
     """A new kind needs an effect that the gateway or the streams know."""
     assert {kind.effect for kind in KINDS.values()} == set(Effect)

@@ -1,0 +1,91 @@
+"""Accidents to whole processes: the parent of workers, and Redis. Each strikes every so often, so many times."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+
+from tests.fault.rehearsal import Rehearsal
+
+
+@dataclass
+class Parents:
+    """Ends the parent process of the workers that execute, in the middle of whatever they do; another takes over.
+
+    `KILL` leaves its children running, without anybody who knows them; `TERM` lets it finish.
+    """
+
+    on: Rehearsal
+    wanted: Counter[str]
+    dice: random.Random
+    children: int = 2
+    every_s: tuple[float, float] = (2.0, 6.0)
+    injected: Counter[str] = field(default_factory=Counter)
+    _next_at: float = field(default_factory=time.monotonic)
+    _orphans: list[psutil.Process] = field(default_factory=list)
+
+    def step(self) -> None:
+        if time.monotonic() < self._next_at or self.is_over:
+            return
+        word = self.dice.choice(list((+self.wanted).keys()))
+        self.wanted[word] -= 1
+        self.injected[f"{word} of a worker's parent"] += 1
+        self._replace(signal.Signals[f"SIG{word}"])
+        self._next_at = time.monotonic() + self.dice.uniform(*self.every_s)
+
+    def _replace(self, number: signal.Signals) -> None:
+        old = self.on.chain.processes.pop(f"orders{self.on.generation}")
+        with suppress(psutil.Error):
+            self._orphans += psutil.Process(old.pid).children()
+        if number is signal.SIGKILL:
+            old.kill()
+        else:
+            old.stop()
+        self.on.start_orders(self.children)
+
+    @property
+    def is_over(self) -> bool:
+        return not any(self.wanted.values())
+
+    def end_orphans(self) -> None:
+        """They would go on for ever, where a host would end them with their service."""
+        for orphan in self._orphans:
+            with suppress(psutil.Error):
+                orphan.kill()
+
+
+@dataclass
+class Outages:
+    """Kills Redis and starts it again over its data, or empties it, while messages are under way."""
+
+    on: Rehearsal
+    wanted: Counter[str]
+    dice: random.Random
+    every_s: tuple[float, float] = (1.5, 4.0)
+    longest_s: float = 1.5
+    injected: Counter[str] = field(default_factory=Counter)
+    _next_at: float = field(default_factory=time.monotonic)
+
+    def step(self) -> None:
+        if time.monotonic() < self._next_at or self.is_over:
+            return
+        word = self.dice.choice(list(self.wanted.elements()))
+        self.wanted[word] -= 1
+        self.injected[f"Redis {word}"] += 1
+        if word == "killed":
+            self.on.chain.redis.kill()
+            time.sleep(self.dice.uniform(0.0, self.longest_s))
+            self.on.chain.redis.start()
+        else:
+            self.on.chain.redis.flush()
+        self._next_at = time.monotonic() + self.dice.uniform(*self.every_s)
+
+    @property
+    def is_over(self) -> bool:
+        return not any(self.wanted.values())
