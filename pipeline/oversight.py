@@ -9,13 +9,31 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from config.settings import Settings
 from pipeline.bootstrap import Pipeline
+from pipeline.domain.decisions import Stage
+from pipeline.domain.levels import Severity
+from pipeline.trace import logs
+from pipeline.watch.alerting import Desk, Notifier, Rules
 from pipeline.watch.beating import Beating, Rhythm
+from pipeline.watch.broker import look_at_broker
+from pipeline.watch.keeping import LevelKeeper
+from pipeline.watch.look import Limits
+from pipeline.watch.looking import Looker, Places
+from pipeline.watch.notifiers import AppriseNotifier, LogNotifier, WebhookNotifier
 from pipeline.watch.pulses import PulseStore
+from pipeline.watch.telling import Teller
 from pipeline.watch.vitals import Identity, Vitals
+from pipeline.watch.watchdog import Watchdog
 
 ANSWER_WITHIN_S = 2.0
 """Whoever watches does not wait long: no answer is an answer."""
+QUEUES = (*(stage.value for stage in Stage), "upkeep")
+SHORTEST_SILENCE = timedelta(seconds=20)
+"""However fast the cadence: a busy machine may take so long."""
+SHORTEST_RECENT = timedelta(seconds=30)
+UNKNOWN_GRACE_S = 20.0
+"""The resolver needs so long to learn the fate of an order that went well."""
 
 
 def impatient_redis(url: str) -> redis.Redis:
@@ -43,3 +61,85 @@ def beating_of(
 
 def pulse_store(pipeline: Pipeline) -> PulseStore:
     return PulseStore(impatient_redis(pipeline.settings.redis_url), pipeline.account)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """When silence is a finding, from all the settings that say how often something should happen."""
+    watch, chain, governor = settings.watch, settings.chain, settings.governor
+    cadence = timedelta(seconds=chain.cadence_s)
+    return Limits(
+        silent_after=timedelta(seconds=watch.silent_after_s),
+        stopping_for=timedelta(seconds=chain.hard_time_limit_s + watch.silent_after_s),
+        queue_oldest=timedelta(seconds=watch.queue_oldest_max_s),
+        handoff_after=timedelta(seconds=watch.handoff_after_s),
+        silent_for=max(watch.silent_cadences * cadence, SHORTEST_SILENCE),
+        recent=max(2 * cadence, SHORTEST_RECENT),
+        signal_within=timedelta(seconds=watch.signal_within_s),
+        deadline_grace=timedelta(seconds=chain.soft_time_limit_s + chain.resume_after_s),
+        equity_every=timedelta(seconds=chain.equity_every_s),
+        equity_max_age=timedelta(seconds=governor.equity_max_age_s),
+        reconcile_every=timedelta(seconds=chain.reconcile_every_s),
+        reconciled_max_age=timedelta(seconds=governor.reconciled_max_age_s),
+        universe_every=timedelta(seconds=settings.universe.check_every_s),
+        unknown_for=timedelta(seconds=settings.exchange.timeout_s + UNKNOWN_GRACE_S),
+        skew=timedelta(seconds=governor.max_clock_skew_s),
+        queues=QUEUES,
+    )
+
+
+def looker_of(pipeline: Pipeline, *, with_account: bool) -> Looker:
+    """Looks at everything that this pipeline uses. `with_account`: also asks the exchange for the account."""
+    limits = limits_of(pipeline.settings)
+    client = impatient_redis(pipeline.settings.redis_url)
+    return Looker(
+        Places(
+            account=pipeline.account,
+            clock=pipeline.clock,
+            ledger=pipeline.ledger,
+            pulses=PulseStore(client, pipeline.account),
+            broker=lambda: look_at_broker(client, limits.queues),
+            ask_clock=pipeline.exchange.clock_offset,
+            ask_account=pipeline.exchange.equity if with_account else None,
+        ),
+        limits,
+    )
+
+
+def watchdog_of(pipeline: Pipeline) -> Watchdog:
+    """The watchdog of this pipeline's account."""
+    watch, alerts = pipeline.settings.watch, pipeline.settings.alerts
+    remind_s = alerts.remind_every_s
+    return Watchdog(
+        looker=looker_of(pipeline, with_account=False),
+        keeper=LevelKeeper(pipeline.account, timedelta(seconds=watch.clear_after_s)),
+        desk=Desk(notifiers_of(pipeline)),
+        rules=Rules(Severity(alerts.least), timedelta(seconds=remind_s) if remind_s else None),
+        teller=teller_of(pipeline),
+        ledger=pipeline.ledger,
+        pulses=pulse_store(pipeline),
+        events=pipeline.events,
+    )
+
+
+def teller_of(pipeline: Pipeline) -> Teller:
+    chain, watch = pipeline.settings.chain, pipeline.settings.watch
+    return Teller(
+        ledger=pipeline.ledger,
+        events=pipeline.events,
+        account=pipeline.account,
+        cadence=timedelta(seconds=chain.cadence_s),
+        grace=timedelta(seconds=max(chain.cadence_s, chain.deadline_s)),
+        every=timedelta(seconds=watch.heartbeat_every_s),
+    )
+
+
+def notifiers_of(pipeline: Pipeline) -> tuple[Notifier, ...]:
+    """The log always, and what the settings name."""
+    told = pipeline.settings.alerts
+    urls, webhook = told.urls.get_secret_value(), told.webhook_url.get_secret_value()
+    logs.hide(*urls.split())
+    return (
+        LogNotifier(pipeline.events),
+        *((WebhookNotifier(webhook),) if webhook else ()),
+        *((AppriseNotifier(urls),) if urls else ()),
+    )

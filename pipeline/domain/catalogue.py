@@ -253,6 +253,23 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
             "a part of a process has been at one thing for too long",
             "process thread part doing for_s limit_s where",
         ),
+        # -- what the watchdog sees -----------------------------------------------------------------------------
+        _event(
+            EventName.LEVEL,
+            "the watchdog raised a level, or cleared it; docs/watch.md says what each code means",
+            "code about severity raised since detail cause",
+        ),
+        _event(
+            EventName.QUEUE_STATE,
+            "the queues, every half minute; received and ended are of the last hour",
+            "queues oldest_s held received ended positions state",
+        ),
+        _event(
+            EventName.SLOT_SUMMARY,
+            "one round of the schedule, in which each symbol had its slot",
+            "since until received ended outcomes slowest_symbol slowest_ms slowest_stage slowest_stage_ms",
+        ),
+        # -- configuration and upkeep ---------------------------------------------------------------------------
         _event(
             EventName.CONFIG_HASH, "with which configuration a run starts", "session_id config_hash"
         ),

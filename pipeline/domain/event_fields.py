@@ -66,6 +66,11 @@ def _of(type_: FieldType, **meanings: str) -> dict[str, EventField]:
 FIELDS: Mapping[str, EventField] = {
     **_of(
         FieldType.TEXT,
+        about="which process, queue or symbol it is about; empty where there is one only",
+        cause="the code whose consequence it is; empty when it is none",
+        severity="notice, warning or critical",
+        slowest_stage="the stage that ran longest",
+        slowest_symbol="the symbol whose decision took longest",
         account="the account, as the ledger calls it",
         bar="the bar as it came: opening time in ms, open, high, low, close, volume",
         by="who did it",
@@ -133,6 +138,10 @@ FIELDS: Mapping[str, EventField] = {
     **_of(
         FieldType.COUNT,
         attempt="which delivery or which order attempt, counted from 1",
+        ended="how many decisions have ended",
+        held="how many messages are at workers",
+        positions="how many positions are open",
+        received="how many decisions were enqueued",
         done="how many tasks it has finished",
         fence="the how-manieth holder of the lease it is",
         line="the line in the file",
@@ -146,6 +155,8 @@ FIELDS: Mapping[str, EventField] = {
     ),
     **_of(
         FieldType.NUMBER,
+        slowest_ms="how long that decision took, in milliseconds",
+        slowest_stage_ms="how long that stage ran, in milliseconds",
         for_s="for how long, in seconds",
         last_done_age_s="how long ago it finished its last task, in seconds",
         limit_s="how long it may be, in seconds",
@@ -187,6 +198,8 @@ FIELDS: Mapping[str, EventField] = {
         enqueued_at="when the decision was enqueued",
         expires_at="until when it is valid",
         occurred_at="when it happened, by the exchange's clock",
+        since="since when, or from when on",
+        until="until when",
         slot="the instant that the pass is for",
     ),
     **_of(
@@ -195,6 +208,7 @@ FIELDS: Mapping[str, EventField] = {
         chosen="whether it is this strategy that was chosen",
         handed_on="whether the message after it was published again",
         on="whether it is on now",
+        raised="whether it stands now",
         open="whether it is open now",
         tripped="whether the latch is tripped now",
         was_on="whether it was on before",
@@ -216,6 +230,9 @@ FIELDS: Mapping[str, EventField] = {
         FieldType.TABLE,
         components="each part of it with its age, or what it is at",
         lacking="which timeframes, by symbol; the first ten",
+        oldest_s="how long the oldest message of each queue has waited, in seconds",
+        outcomes="how many decisions by outcome",
+        queues="how many messages wait in each queue",
         out="the names that are out of the universe, and why",
         parts="the parts that were timed, in milliseconds",
         sources="where the candles of each timeframe came from",

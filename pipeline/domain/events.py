@@ -92,6 +92,13 @@ class EventName(StrEnum):
     PROCESS_END = "PROCESS_END"
     SHUTDOWN_HEARTBEAT = "SHUTDOWN_HEARTBEAT"
     THREAD_HUNG = "THREAD_HUNG"
+
+    # what the watchdog sees
+    LEVEL = "LEVEL"
+    QUEUE_STATE = "QUEUE_STATE"
+    SLOT_SUMMARY = "SLOT_SUMMARY"
+
+    # configuration and upkeep
     CONFIG_HASH = "CONFIG_HASH"
     CONFIG_DIFF = "CONFIG_DIFF"
     CONFIG_OVERRIDES = "CONFIG_OVERRIDES"
@@ -129,6 +136,7 @@ LEVELS: dict[EventName, Level] = {
     EventName.THREAD_HUNG: Level.ERROR,
     EventName.RATE_LIMITED: Level.WARNING,
     EventName.RATE_BUDGET: Level.ERROR,
+    EventName.LEVEL: Level.WARNING,
     EventName.LOG_LINES_LOST: Level.WARNING,
 }
 

@@ -12,9 +12,11 @@ from pipeline.ledger.decisions import SqlDecisions
 from pipeline.ledger.fills import SqlFills
 from pipeline.ledger.finding import find_decision
 from pipeline.ledger.guards import SqlGuards
+from pipeline.ledger.levels import SqlLevels
 from pipeline.ledger.orders import SqlOrders
 from pipeline.ledger.permits import SqlPermits
 from pipeline.ledger.positions import SqlEquityCurve, SqlPositions
+from pipeline.ledger.rounds import SqlRounds
 from pipeline.ledger.sessions import SqlSessions
 from pipeline.ledger.stages import SqlStages
 from pipeline.ledger.standing import standing
@@ -78,6 +80,14 @@ class SqlUnit:
     @property
     def statistics(self) -> SqlStatistics:
         return SqlStatistics(self._connection)
+
+    @property
+    def levels(self) -> SqlLevels:
+        return SqlLevels(self._connection)
+
+    @property
+    def rounds(self) -> SqlRounds:
+        return SqlRounds(self._connection)
 
     def standing(self, account: str, symbol: str, now: datetime, horizon: Horizon) -> Standing:
         return standing(self._connection, account, symbol, now, horizon)

@@ -12,6 +12,7 @@ from pipeline.domain.ports.exchange import MarketData, Quote, Venue
 from pipeline.domain.ports.ledger import Ledger, Unit
 from pipeline.domain.ports.safety import Guards, Switches
 from pipeline.domain.ports.trade import EquityCurve, Fills, Orders, Permits, Positions
+from pipeline.domain.ports.watching import Levels, Rounds
 from pipeline.domain.timeframes import Clock
 
 __all__ = [
@@ -21,11 +22,13 @@ __all__ = [
     "Fills",
     "Guards",
     "Ledger",
+    "Levels",
     "MarketData",
     "Orders",
     "Permits",
     "Positions",
     "Quote",
+    "Rounds",
     "Sessions",
     "Stages",
     "Switches",

@@ -10,6 +10,7 @@ from pipeline.domain.ids import DecisionId
 from pipeline.domain.ports.chain import Decisions, Sessions, Stages, Verdicts
 from pipeline.domain.ports.safety import Guards, Switches
 from pipeline.domain.ports.trade import EquityCurve, Fills, Orders, Permits, Positions
+from pipeline.domain.ports.watching import Levels, Rounds
 from pipeline.domain.standing import Horizon, Standing
 
 
@@ -38,6 +39,10 @@ class Unit(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def guards(self) -> Guards: ...
+    @property
+    def levels(self) -> Levels: ...
+    @property
+    def rounds(self) -> Rounds: ...
 
     def standing(self, account: str, symbol: str, now: datetime, horizon: Horizon) -> Standing:
         """Everything that the governor asks about, read at once: on PostgreSQL in one round trip."""

@@ -34,11 +34,13 @@ from pipeline.ledger.tables.trade import (
     permits,
     positions,
 )
+from pipeline.ledger.tables.watching import alerts, levels
 
 __all__ = [
     "IS_OPEN",
     "IS_UNSETTLED",
     "UNSETTLED",
+    "alerts",
     "assessments",
     "breakers",
     "budgets",
@@ -50,6 +52,7 @@ __all__ = [
     "heartbeats",
     "kill_switches",
     "latches",
+    "levels",
     "metadata",
     "order_steps",
     "orders",

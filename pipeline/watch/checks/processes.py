@@ -1,0 +1,141 @@
+"""Who lives, who fell silent, what hangs. Being there is not enough: a pulse is a sign of life from inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from pipeline.domain.levels import Finding, LevelCode
+from pipeline.domain.liveness import ProcessState, Pulse
+from pipeline.watch.checks.answers import Answer, ago, fine, found, found_or, lasting, skipped, unknown
+from pipeline.watch.look import Away, Limits, Look
+
+BEAT, WORKER, WATCH = "beat", "worker", "watch"
+
+
+def living(look: Look, limits: Limits, kind: str = "") -> Sequence[Pulse]:
+    """Processes that live, pool children left out. One that is stopping is busy with that and may be silent."""
+    if isinstance(look.pulses, Away):
+        return ()
+    return [
+        pulse
+        for pulse in look.pulses
+        if not pulse.parent and pulse.role.startswith(kind) and _lives(pulse, look, limits)
+    ]
+
+
+def _lives(pulse: Pulse, look: Look, limits: Limits) -> bool:
+    stopping = pulse.state is ProcessState.STOPPING
+    return pulse.lives(look.at, limits.stopping_for if stopping else limits.silent_after)
+
+
+def running(look: Look, limits: Limits) -> Answer:
+    if isinstance(look.pulses, Away):
+        return unknown(look.pulses.why)
+    if living(look, limits, BEAT) or living(look, limits, WORKER):
+        return fine(f"{len(living(look, limits))} processes live")
+    newest = max(look.pulses, key=lambda pulse: pulse.beat_at, default=None)
+    since = f"; the last sign of life came {ago(newest.beat_at, look.at)}" if newest else ""
+    return found(
+        Finding(code=LevelCode.NOTHING_RUNS, detail=f"no beat and no worker lives on {look.account}{since}")
+    )
+
+
+def beat(look: Look, limits: Limits) -> Answer:
+    if isinstance(look.pulses, Away):
+        return unknown(look.pulses.why)
+    here = living(look, limits, BEAT)
+    if here:
+        return fine(f"{here[0].process} {_hand(here[0])}")
+    return found(Finding(code=LevelCode.BEAT_GONE, detail=_last_beat(look.pulses, look)))
+
+
+def _hand(pulse: Pulse) -> str:
+    return f"lives since {pulse.started_at:%H:%M:%S}"
+
+
+def _last_beat(pulses: Sequence[Pulse], look: Look) -> str:
+    known = [pulse for pulse in pulses if pulse.role.startswith(BEAT)]
+    if not known:
+        return "no beat was ever seen on this account"
+    last = max(known, key=lambda pulse: pulse.beat_at)
+    how = "stopped in an orderly way" if last.state is ProcessState.STOPPED else "fell silent"
+    return f"{last.process} {how} {ago(last.beat_at, look.at)}, and no other beat lives"
+
+
+def workers(look: Look, limits: Limits) -> Answer:
+    if isinstance(look.pulses, Away):
+        return unknown(look.pulses.why)
+    lost = list(_lost(look.pulses, look, limits))
+    lives = [pulse.place for pulse in living(look, limits, WORKER)]
+    return found_or(lost, f"{len(lives)} workers live: {', '.join(lives)}" if lives else "no worker was lost")
+
+
+def _lost(pulses: Sequence[Pulse], look: Look, limits: Limits) -> Iterator[Finding]:
+    """Workers that fell silent without an end, and whose place nobody took."""
+    newest: dict[str, Pulse] = {}
+    for pulse in pulses:
+        if pulse.role.startswith(WORKER) and not pulse.parent:
+            known = newest.get(pulse.place)
+            newest[pulse.place] = pulse if known is None or pulse.beat_at > known.beat_at else known
+    for place, pulse in newest.items():
+        if pulse.state is not ProcessState.STOPPED and not _lives(pulse, look, limits):
+            detail = f"{pulse.process} (queues {', '.join(pulse.queues)}) fell silent {ago(pulse.beat_at, look.at)}"
+            yield Finding(code=LevelCode.WORKER_GONE, subject=place, detail=detail)
+
+
+def children(look: Look, limits: Limits) -> Answer:
+    """A worker names its pool's processes; those that live must speak for themselves."""
+    if isinstance(look.pulses, Away):
+        return unknown(look.pulses.why)
+    known = {(pulse.host, pulse.pid): pulse for pulse in look.pulses if pulse.parent}
+    parents = living(look, limits, WORKER)
+    if not parents:
+        return skipped("no worker lives")
+    mute = [finding for parent in parents for finding in _mute(parent, known, look, limits)]
+    return found_or(mute, f"{sum(len(parent.children) for parent in parents)} pool processes speak")
+
+
+def _mute(
+    parent: Pulse, known: Mapping[tuple[str, int], Pulse], look: Look, limits: Limits
+) -> Iterator[Finding]:
+    for pid in parent.children:
+        pulse = known.get((parent.host, pid))
+        if pulse is not None and look.at - pulse.beat_at > limits.silent_after:
+            doing = next((each.doing for each in pulse.components if each.doing), "nothing")
+            yield Finding(
+                code=LevelCode.PROCESS_MUTE,
+                subject=pulse.process,
+                detail=f"{pulse.process} says nothing since {lasting(look.at - pulse.beat_at)}; "
+                f"it was at {doing}, and its worker lives",
+            )
+
+
+def threads(look: Look, limits: Limits) -> Answer:
+    if isinstance(look.pulses, Away):
+        return unknown(look.pulses.why)
+    fresh = [pulse for pulse in look.pulses if _lives(pulse, look, limits)]
+    hung = [_hung(pulse, look) for pulse in fresh if pulse.hanging()]
+    return found_or(hung, "no part of a process has been at one thing for too long")
+
+
+def _hung(pulse: Pulse, look: Look) -> Finding:
+    worst = max(pulse.hanging(), key=lambda each: each.age_s(look.at))
+    doing = f"in {worst.doing}" if worst.doing else f"at its {worst.name}"
+    return Finding(
+        code=LevelCode.THREAD_HUNG,
+        subject=pulse.place,
+        detail=f"{pulse.process}: {worst.thread} has been {doing} for {worst.age_s(look.at):.0f} s",
+        evidence=(worst.where,) if worst.where else (),
+    )
+
+
+def watchdog(look: Look, limits: Limits) -> Answer:
+    """Who watches the watchdog: whoever else looks."""
+    if look.asked_by_watch:
+        return fine("this is the watchdog")
+    if isinstance(look.pulses, Away):
+        return unknown(look.pulses.why)
+    here = living(look, limits, WATCH)
+    if here:
+        return fine(f"{here[0].process} {_hand(here[0])}")
+    return found(Finding(code=LevelCode.WATCH_GONE, detail="no watchdog lives: nobody would tell you"))
