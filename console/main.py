@@ -9,6 +9,7 @@ import typer
 from console import failures
 from console.commands import (
     demo,
+    doctor,
     enqueue,
     feed,
     figures,
@@ -22,6 +23,7 @@ from console.commands import (
     switches,
     universe,
     up,
+    watching,
 )
 
 app = typer.Typer(
@@ -39,6 +41,7 @@ app.command()(roles.sim)
 app.command()(feed.feed)
 app.command()(roles.worker)
 app.command()(roles.beat)
+app.command()(watching.watch)
 app.command()(roles.flower)
 app.command()(migrating.migrate)
 app.command()(enqueue.enqueue)
@@ -51,6 +54,7 @@ app.command()(reading.decisions)
 app.command()(reading.orders)
 app.command()(reading.positions)
 app.command()(status.status)
+app.command()(doctor.doctor)
 app.command()(figures.metrics)
 app.command()(figures.report)
 app.command()(logs.logs)

@@ -55,6 +55,10 @@ def feed() -> tuple[str, ...]:
     return (sys.executable, "-m", "console", "feed")
 
 
+def watch() -> tuple[str, ...]:
+    return (sys.executable, "-m", "console", "watch")
+
+
 def flower(settings: FlowerSettings) -> tuple[str, ...]:
     return celery("flower", f"--address={settings.host}", f"--port={settings.port}")
 

@@ -19,6 +19,7 @@ from console.supervise.watcher import Watcher, last_lines
 from pipeline.domain.errors import ConfigError
 
 STOP_ORDER: Sequence[Sequence[Role]] = (
+    (Role.WATCH,),  # first: an orderly end is no alarm
     (Role.BEAT, Role.FEED),
     (Role.FLOWER,),
     WORKERS,

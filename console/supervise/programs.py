@@ -26,6 +26,7 @@ class Role(StrEnum):
     WORKER_MARKET = "worker-market"
     WORKER_ORDERS = "worker-orders"
     BEAT = "beat"
+    WATCH = "watch"
     FLOWER = "flower"
 
     @property
@@ -63,6 +64,7 @@ def programs_of(settings: Settings, journal: Path | None = None) -> tuple[Progra
         _feed(),
         *_workers(settings),
         _beat(),
+        *_watch(settings),
         *_flower(settings),
     )
 
@@ -145,6 +147,10 @@ def _feed() -> Program:
 
 def _beat() -> Program:
     return Program(role=Role.BEAT, command=roles.beat(), start_s=2)
+
+
+def _watch(settings: Settings) -> Sequence[Program]:
+    return (Program(role=Role.WATCH, command=roles.watch()),) if settings.watch.enabled else ()
 
 
 def _flower(settings: Settings) -> Sequence[Program]:

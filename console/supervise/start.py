@@ -114,7 +114,7 @@ def start_servers(host: Host, settings: Settings) -> None:
 
 
 def start_pipeline(host: Host, settings: Settings) -> None:
-    """The feed, the workers, then beat, then Flower."""
+    """The feed, the workers, then beat, the watchdog, and Flower."""
     from celery import Celery  # noqa: PLC0415  it takes a while, and every command imports this module
 
     app = Celery("throughline-console", broker=settings.redis_url, set_as_current=False)
@@ -128,6 +128,9 @@ def start_pipeline(host: Host, settings: Settings) -> None:
         "beat", f"every {settings.chain.cadence_s:g} s for {len(settings.universe.symbols)} symbols"
     ):
         host.start([Role.BEAT], lambda: _has_stayed_up(host, Role.BEAT), readiness.BEAT_S)
+    if host.has(Role.WATCH):
+        with host.progress.step("watch", f"every {settings.watch.look_every_s:g} s"):
+            host.start([Role.WATCH], lambda: _has_stayed_up(host, Role.WATCH), readiness.WATCH_S)
     if host.has(Role.FLOWER):
         url = flower_url(settings)
         with host.progress.step("flower", url):

@@ -124,7 +124,13 @@ def test_ctrl_c_ends_every_process_in_order_and_exits_0(home: Path) -> None:
     assert names_of_living(family) == []
     assert not (home / "session.yaml").exists()
     stops = [line for line in up.process.output().splitlines() if "stopping  " in line]
-    assert [line.split()[2].strip(",") for line in stops] == ["beat", "worker-market", "simulator", "redis"]
+    assert [line.split()[2].strip(",") for line in stops] == [
+        "watch",
+        "beat",
+        "worker-market",
+        "simulator",
+        "redis",
+    ]
 
 
 def test_a_killed_up_leaves_no_process_behind(home: Path) -> None:

@@ -20,6 +20,7 @@ from pipeline.watch.checks.answers import (
     skipped,
     unknown,
 )
+from pipeline.watch.checks.processes import BEAT
 from pipeline.watch.look import Away, BookView, Limits, Look
 
 LACKING = frozenset({EndReason.INSUFFICIENT_DATA, EndReason.STALE_CANDLES})
@@ -84,11 +85,12 @@ def silence(look: Look, limits: Limits) -> Answer:
 
 
 def since_when(look: Look) -> datetime | None:
-    """When this run began: as its session says, else the oldest process."""
-    if isinstance(look.book, BookView) and look.book.running_since is not None:
-        return look.book.running_since
+    """From when on there should be decisions: since the session began, and somebody fires."""
+    session = look.book.running_since if isinstance(look.book, BookView) else None
     pulses = () if isinstance(look.pulses, Away) else look.pulses
-    return min((pulse.started_at for pulse in pulses), default=None)
+    beats = [pulse.started_at for pulse in pulses if pulse.role.startswith(BEAT)]
+    known = [at for at in (session, min(beats, default=None)) if at]
+    return max(known, default=None)
 
 
 def _silent(book: BookView, started: datetime, now: datetime, limits: Limits) -> list[str]:

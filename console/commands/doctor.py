@@ -1,0 +1,53 @@
+"""`throughline doctor`: what is wrong, the first cause first; and why one symbol does not trade."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from config.loading import load
+from console.commands.options import AsJson
+from console.output import print_json, show
+from console.records import pipeline_of
+from console.render.doctor import render_diagnosis, render_examination
+from pipeline.domain.errors import ConfigError, ExchangeRefused, LedgerUnavailable, Transient
+from pipeline.oversight import looker_of
+from pipeline.watch.doctor import Diagnosis, examine
+from pipeline.watch.symptoms import Examination, examine_symbol
+
+FINDING = 1
+
+
+def doctor(
+    symbol: Annotated[str | None, typer.Argument(help="Why does this symbol not trade?")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check everything from the broker to the fills. Exit code 1: something is wrong, or could not be checked."""
+    pipeline = pipeline_of(load())
+    diagnosis = examine(looker_of(pipeline, with_account=True))
+    examination = None
+    if symbol is not None:
+        try:
+            known = pipeline.canonical(symbol)
+        except (Transient, ExchangeRefused):
+            known = symbol  # the diagnosis says that the exchange is away
+        try:
+            with pipeline.ledger.read() as unit:
+                examination = examine_symbol(unit, pipeline.account, known, pipeline.clock.now())
+        except (LedgerUnavailable, ConfigError):
+            examination = None  # the diagnosis says why
+    _say(diagnosis, examination, as_json=as_json)
+    if not diagnosis.is_well or (examination is not None and examination.blocked_by is not None):
+        raise typer.Exit(FINDING)
+
+
+def _say(diagnosis: Diagnosis, examination: Examination | None, *, as_json: bool) -> None:
+    if as_json:
+        record = diagnosis.as_record()
+        print_json(record if examination is None else {**record, "symbol": examination.as_record()})
+        return
+    show(render_diagnosis(diagnosis))
+    if examination is not None:
+        show(render_examination(examination))
