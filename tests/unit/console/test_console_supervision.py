@@ -57,6 +57,7 @@ def test_what_is_given_elsewhere_is_not_started_here() -> None:
         Role.WORKER_MARKET,
         Role.WORKER_ORDERS,
         Role.BEAT,
+        Role.WATCH,
     }
 
 
