@@ -184,7 +184,7 @@ class FakeVenue:
         match accident:
             case Accident.LOST_REQUEST:
                 return Unknown("the fake lost the request")
-            case Accident.LATE:
+            case Accident.LATE if not self._outside_window(order):
                 self._late.append((self.clock.now() + self.late_by, order))
                 return Unknown("the fake keeps the request for a while")
             case Accident.BUSY:
@@ -301,13 +301,16 @@ class FakeVenue:
         known = self._known(order)
         if known and not known.report.state.is_final:
             return Unknown("-4116: an open order has this client order id")
-        if order.sent_at is None or self.clock.now() - order.sent_at > self.receive_window:
+        if self._outside_window(order):
             return Rejected(
                 "-1021", "Timestamp for this request is outside of the recvWindow.", retryable=True
             )
         if order.qty * self.best > self.balance * 20:
             return Rejected("-2019", "Margin is insufficient.")
         return Acknowledged(self._place(order).report)
+
+    def _outside_window(self, order: Order) -> bool:
+        return order.sent_at is None or self.clock.now() - order.sent_at > self.receive_window
 
     def _place(self, order: Order) -> _Placed:
         now = self.clock.now()
