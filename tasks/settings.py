@@ -8,6 +8,7 @@ from kombu.entity import Queue
 
 from config.settings import Settings
 from tasks.policies import POLICIES, QUEUES, UPKEEP_QUEUE
+from tasks.signing import message_key
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -23,6 +24,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             # come back a minute and a half late.
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
+            # Celery shows its settings to Flower and to whoever asks a worker: what is called a key it masks.
+            "message_key": message_key(settings),
         },
         # Messages: JSON only, in nobody's pickles; nothing is kept of results, the ledger is the record.
         "task_serializer": "json",

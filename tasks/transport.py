@@ -1,8 +1,9 @@
-"""Redis as kombu speaks it, and two things more: an envelope that nobody can read does not end the worker, and an
-acknowledgement that is lost does not make it mute.
+"""Redis as kombu speaks it, and three things more: every message is signed, an envelope that nobody can read does not
+end the worker, and an acknowledgement that is lost does not make it mute.
 
 Whoever can write to Redis can push any bytes into a queue. Kombu lets its parser's error rise through the event loop,
-which ends the worker, and the next one at the next message. Here it is named as a security event, and dropped.
+which ends the worker, and the next one at the next message. Here it is named as a security event, and dropped; so is
+a message that was not signed by one of ours.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 
 from pipeline.domain.events import EventName
 from pipeline.trace.events import LoggedEvents
+from tasks import signing
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What parsing an envelope, and reading its parts, raises. Broken connections are other errors, and rise."""
+
+LONGEST = 300
 
 
 class QoS(redis.QoS):
@@ -41,27 +45,50 @@ class QoS(redis.QoS):
 
 
 class Channel(redis.Channel):
-    """Reads messages; drops what is none."""
+    """Signs what it sends; drops what is no message."""
 
     QoS = QoS
+    from_transport_options: tuple[str, ...] = (*redis.Channel.from_transport_options, "message_key")  # type: ignore[assignment]  # a longer one
+    message_key = ""
+
+    def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
+        signing.sign(message, self.message_key)
+        super()._put(queue, message, **options)  # type: ignore[no-untyped-call]  # no types
+
+    def _put_fanout(self, exchange: str, message: dict[str, Any], routing_key: str, **options: Any) -> None:
+        signing.sign(message, self.message_key)
+        super()._put_fanout(exchange, message, routing_key, **options)  # type: ignore[no-untyped-call]  # no types
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # no types
         except UNREADABLE as error:
-            what = traceback.format_exception_only(error)[-1].strip()[:300]
-            LoggedEvents().emit(
-                EventName.SECURITY,
-                what="a message that cannot be read was dropped; nothing was done",
-                problem=what,
-            )
+            _tell("a message that cannot be read", traceback.format_exception_only(error)[-1].strip())
             return True
 
 
 class Transport(redis.Transport):
-    """Kombu's, with our channel."""
+    """Kombu's, with our channel; hands on only what one of ours has signed."""
 
     Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        problem = signing.problem_of(message, queue, self._message_key)
+        if problem is None:
+            super()._deliver(message, queue)  # type: ignore[no-untyped-call]  # no types
+        else:
+            _tell("a message that none of ours has sent", f"{problem}; queue {queue}")
+
+    @property
+    def _message_key(self) -> str:
+        options: dict[str, Any] = self.client.transport_options if self.client else {}
+        return str(options.get("message_key", ""))
+
+
+def _tell(what: str, problem: str) -> None:
+    LoggedEvents().emit(
+        EventName.SECURITY, what=f"{what} was dropped; nothing was done", problem=problem[:LONGEST]
+    )
 
 
 def install() -> None:

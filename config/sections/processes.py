@@ -49,6 +49,7 @@ class RedisSettings(Section):
 
     url: str = ""
     port: Port = 6390
+    message_key: SecretStr = SecretStr("")
 
 
 class LedgerSettings(Section):

@@ -12,7 +12,6 @@ from urllib.request import Request, urlopen
 
 import psutil
 import redis
-from celery import Celery
 from kombu.exceptions import OperationalError
 
 from pipeline.domain.decisions import Decision, Origin
@@ -23,6 +22,7 @@ from pipeline.stages.opening import PassRequest
 from tests.fault.audit import Evidence, Violation, read_evidence, violations
 from tests.fault.audit.evidence import journal_file
 from tests.support.chain import ChainProcesses
+from tests.support.clients import trusted_client
 from tests.support.processes import temporary_folder
 from tests.support.waiting import eventually
 
@@ -78,8 +78,8 @@ class Rehearsal:
         exchange = ("--seed", str(seed), "--symbols", names, "--balance", "10000000", *LIMITS)
         self.chain = ChainProcesses(told, (*exchange, "--journal", str(self.journal)), ledger_url)
         self.symbols = sorted(self.chain.pipeline.universe().symbols)
-        self._celery = Celery("rehearsal", broker=self.chain.redis.url)
-        self._celery.conf.broker_transport_options = {"socket_timeout": 2, "socket_connect_timeout": 2}
+        self._celery = trusted_client("rehearsal", self.chain.redis.url, self.chain.home)
+        self._celery.conf.broker_transport_options |= {"socket_timeout": 2, "socket_connect_timeout": 2}
 
     def start(self, *, market: int = 1, orders: int = 3) -> None:
         """Both workers, with so many children each."""

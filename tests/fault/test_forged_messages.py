@@ -20,7 +20,9 @@ import redis
 
 from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.ids import DecisionId, task_id
+from tasks.signing import sign
 from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.clients import message_key_of
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("forged")
@@ -86,14 +88,28 @@ def forgery(number: int, known: list[Decision]) -> bytes:
     return kinds[number % len(kinds)]
 
 
+def signed(told: bytes, key: str) -> bytes:
+    """As if its author had the key of our messages, where a signature can be put: the permit is what counts."""
+    try:
+        message = json.loads(told)
+        sign(message, key)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return told
+    return json.dumps(message).encode()
+
+
 def test_forged_messages_place_no_order_and_end_no_worker(chain: ChainProcesses) -> None:
-    """D2: execution has no other entrance than a permit in the ledger, and refuses the rest aloud."""
+    """D2: execution has no other entrance than a permit in the ledger, and refuses the rest aloud; also what is signed
+    as ours (every second one).
+    """
     with chain.pipeline.ledger.read() as unit:
         known = list(unit.decisions.latest(limit=10))
     before, placed, workers = chain.counts(), chain.placed(), processes_of(chain)
+    key = message_key_of(chain.home)
     with redis.Redis.from_url(chain.redis.url) as client:
         for number in range(MANY):
-            client.lpush("execute", forgery(number, known))
+            told = forgery(number, known)
+            client.lpush("execute", told if number % 2 else signed(told, key))
         eventually(lambda: client.llen("execute") == 0, 300, f"the worker to take all; {chain.tail()}")
     after = chain.ended(chain.enqueue("SOLUSDT"), timeout=60)
     assert after.outcome == "executed", chain.tail()

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from celery import Celery
 
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.decisions import Origin, Unresolved
@@ -21,6 +20,7 @@ from pipeline.domain.switches import KillSwitch
 from pipeline.domain.timeframes import from_iso
 from pipeline.stages.opening import PassRequest
 from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("burst")
@@ -54,7 +54,7 @@ def test_a_kill_during_a_burst_stops_orders_and_cancels_what_is_open() -> None:
         resting = [rest(chain, symbol) for symbol in symbols[:RESTING]]
         chain.start_worker("market", concurrency=2)
         chain.start_worker("orders")
-        with Celery("burst", broker=chain.redis.url) as client:
+        with trusted_client("burst", chain.redis.url, chain.home) as client:
             for symbol in symbols[RESTING:]:
                 client.send_task("tasks.fetch", args=[symbol], queue="fetch")
         eventually(lambda: len(chain.placed()) >= RESTING + MANY // 10, 60, "the burst to place orders")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery
 
 from pipeline.domain import ids
 from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason, Outcome
 from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("fault")
@@ -109,7 +109,7 @@ def test_every_message_may_come_twice(chain: ChainProcesses, stage: Stage) -> No
     ]
     decision = chain.ended(chain.enqueue(symbol))
     lines = len(_repeats(chain, decision))
-    with Celery("repeater", broker=chain.redis.url) as celery:
+    with trusted_client("repeater", chain.redis.url, chain.home) as celery:
         for _ in range(3):
             celery.send_task(
                 f"tasks.{stage.value}",

@@ -11,6 +11,7 @@ from pipeline.domain.decisions import Origin, Stage
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason, Outcome
 from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("chain")
@@ -27,8 +28,8 @@ def chain() -> Iterator[ChainProcesses]:
 
 @pytest.fixture
 def celery_client(chain: ChainProcesses) -> Iterator[Celery]:
-    """A program that knows nothing but Celery and the broker's address."""
-    with Celery("somebody-else", broker=chain.redis.url) as client:
+    """A program that knows nothing but Celery, the broker's address and the key of its messages."""
+    with trusted_client("somebody-else", chain.redis.url, chain.home) as client:
         yield client
 
 

@@ -20,6 +20,7 @@ from pipeline.domain.ids import DecisionId, task_id
 from pipeline.domain.outcomes import Outcome
 from tasks.policies import QUEUES
 from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.clients import trusted_client
 from tests.support.processes import Started, free_port
 from tests.support.waiting import eventually
 
@@ -152,6 +153,12 @@ def test_only_the_worker_that_sends_no_orders_answers_remote_control(
     chain: ChainProcesses, flower: Flower
 ) -> None:
     """Whoever can write to Redis could stop the other one."""
-    with Celery("stranger", broker=chain.redis.url, set_as_current=False) as stranger:
+    with trusted_client("stranger", chain.redis.url, chain.home) as stranger:
         answers = stranger.control.ping(timeout=1)
     assert [name.partition("@")[0] for answer in answers for name in answer] == ["market"]
+
+
+def test_nobody_answers_remote_control_that_is_not_signed(chain: ChainProcesses) -> None:
+    """Whoever can write to Redis could stop every worker with one message."""
+    with Celery("stranger", broker=chain.redis.url, set_as_current=False) as stranger:
+        assert stranger.control.ping(timeout=1) == []

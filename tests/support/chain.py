@@ -12,7 +12,6 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import psutil
-from celery import Celery
 
 from config.loading import load
 from pipeline.bootstrap import Pipeline, build
@@ -20,6 +19,7 @@ from pipeline.domain.decisions import Decision
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.switches import TradingState
 from pipeline.domain.timeframes import SystemClock
+from tests.support.clients import trusted_client
 from tests.support.processes import Started, temporary_folder
 from tests.support.servers import RedisServer, Simulator
 from tests.support.waiting import eventually
@@ -170,7 +170,7 @@ class ChainProcesses:
 
     def wait_with_upkeep(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         """Wait for a condition where no beat runs: this asks for the upkeep that beat would ask for."""
-        with Celery("upkeep", broker=self.redis.url) as celery:
+        with trusted_client("upkeep", self.redis.url, self.home) as celery:
 
             def kept_up() -> bool:
                 for task in ("tasks.sweep", "tasks.resolve"):

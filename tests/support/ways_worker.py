@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import redis
-from celery import Celery
 
 from config.loading import load
 from pipeline.bootstrap import build
+from tests.support.clients import trusted_client
 from tests.support.processes import Started, temporary_folder
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -27,7 +27,7 @@ WORKER += ["--without-gossip", "--without-mingle"]  # as the pipeline's own work
 class WaysWorker:
     """Starts at once and is not waited for: what is sent meanwhile waits in Redis. `settings`: THROUGHLINE_*.
 
-    `stranger` is a program that has no handlers of ours.
+    `stranger` is a program that has no handlers of ours, but the key of our messages.
     """
 
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class WaysWorker:
         pipeline.ledger.migrate()
         pipeline.ledger.close()
         self.client: redis.Redis = redis.Redis.from_url(self.redis.url)
-        self.stranger = Celery("stranger", broker=self.redis.url, set_as_current=False)
+        self.stranger = trusted_client("stranger", self.redis.url, self.home)
         self.process = Started("ways", [sys.executable, *WORKER], self.home / "ways.out", env=env)
 
     def seen(self, way: str, times: int = 1) -> list[dict[str, Any]]:

@@ -1,0 +1,22 @@
+"""Celery clients that are not the pipeline's own application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from celery import Celery
+
+from config.home import local_key
+from tasks import transport
+
+
+def trusted_client(name: str, broker: str, home: Path) -> Celery:
+    """A program that knows nothing of ours but the broker's address, and the key of its messages."""
+    transport.install()
+    client = Celery(name, broker=broker, set_as_current=False)
+    client.conf.broker_transport_options = {"message_key": message_key_of(home)}
+    return client
+
+
+def message_key_of(home: Path) -> str:
+    return local_key(home, "message_key").decode()
