@@ -34,6 +34,8 @@ SIMULATOR = (
     "100000000",
     "--order-limit-10s",
     "1000000",
+    "--order-limit-1m",
+    "1000000",
 )
 LOOK_AGAIN_S = 0.02
 PATIENCE_S = 120.0
@@ -52,6 +54,9 @@ SETTINGS = {
     "GOVERNOR_EQUITY_MAX_AGE_S": "3600",
     "GOVERNOR_RECONCILED_MAX_AGE_S": "3600",
     # What slows a person's account down would slow the measurement down.
+    "EXCHANGE_WEIGHT_PER_MINUTE": "100000000",
+    "EXCHANGE_ORDERS_PER_10S": "1000000",
+    "EXCHANGE_ORDERS_PER_MINUTE": "1000000",
     "GOVERNOR_MAX_ORDERS_PER_S": "100000",
     "GOVERNOR_MAX_ORDERS_PER_MINUTE": "1000000",
     "GOVERNOR_MAX_ORDERS_PER_DAY": "10000000",

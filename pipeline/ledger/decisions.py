@@ -169,7 +169,7 @@ class SqlDecisions(Repository):
         if since is not None:
             statement = statement.where(table.c.enqueued_at >= since)
         newest = statement.order_by(table.c.enqueued_at.desc(), table.c.decision_id).limit(limit)
-        return [Decision(**row) for row in self._all(newest, {})]
+        return [Decision(**row) for row in self._latest(newest)]
 
     def reasons(self, account: str, since: datetime) -> Mapping[Reason, int]:
         asked = {"of_account": account, "since": since}
@@ -179,5 +179,5 @@ class SqlDecisions(Repository):
         statement = select(table.c.outcome, func.count().label("many")).group_by(table.c.outcome)
         if since is not None:
             statement = statement.where(table.c.enqueued_at >= since)
-        rows = self._all(statement, {})
+        rows = self._latest(statement)
         return {row["outcome"].value if row["outcome"] else OPEN: row["many"] for row in rows}

@@ -13,6 +13,7 @@ from pipeline.domain.errors import ConfigError
 from pipeline.ledger.columns import json_text, json_value
 from pipeline.ledger.failures import translate
 from pipeline.ledger.kinds import Kind
+from pipeline.ledger.statements import command, driver_of
 
 # A unit takes milliseconds; one that hangs this long must not hold its locks for ever.
 ABANDONED_AFTER_MS = 60_000
@@ -81,10 +82,15 @@ def begin(connection: Connection, kind: Kind) -> None:
     """Start the transaction. On SQLite a writing one takes its lock at once: no write fails halfway."""
     if connection.dialect.name == "sqlite":
         _set_pragmas(connection, kind)
-        connection.exec_driver_sql("BEGIN" if kind is Kind.READ else "BEGIN IMMEDIATE")
+        command(connection, "BEGIN" if kind is Kind.READ else "BEGIN IMMEDIATE")
     else:
-        connection.exec_driver_sql(_POSTGRES_BEGIN[kind])
+        command(connection, _POSTGRES_BEGIN[kind])
     connection.info["kind"] = kind
+
+
+def commit(connection: Connection) -> None:
+    """What was done since `begin` stays."""
+    command(connection, "COMMIT")
 
 
 _POSTGRES_BEGIN = {
@@ -103,7 +109,5 @@ def _set_pragmas(connection: Connection, kind: Kind) -> None:
     """They last as long as the connection and cannot change inside a transaction."""
     if connection.info.get("kind") is kind:
         return
-    # Past SQLAlchemy, which takes ten times as long as SQLite: they touch no file, so no lock can stop them.
-    driver: Any = connection.connection.driver_connection
-    for pragma in _SQLITE_PRAGMAS[kind]:
-        driver.execute(pragma)
+    for pragma in _SQLITE_PRAGMAS[kind]:  # they touch no file, so no lock can stop them
+        driver_of(connection).execute(pragma)

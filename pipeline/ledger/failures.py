@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from sqlalchemy import URL, Connection, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIModule
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -74,15 +75,18 @@ def translate(context: ExceptionContext) -> BaseException | None:
     return _in_our_words(error, context.engine.url, reading=reading)
 
 
-def told_by_driver(connection: Connection, error: Exception) -> Exception:
-    """The same for an error of the driver that was used past SQLAlchemy. A lost connection is given up."""
-    dialect = connection.dialect
-    base = dialect.loaded_dbapi.Error
-    lost = dialect.is_disconnect(error, connection.connection.driver_connection, None)  # type: ignore[arg-type]
+def told_by_driver(connection: Connection, error: DBAPIModule.Error) -> Exception:
+    """The same for an error of the driver that was used past SQLAlchemy. A lost connection is given up, and
+    with it all that lie in the pool.
+    """
+    dialect, reading = connection.dialect, connection.info.get("kind") is Kind.READ
+    lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)
     if lost:
         connection.invalidate(error)
+        connection.engine.dispose()
+    base = dialect.loaded_dbapi.Error
     wrapped = DBAPIError.instance(None, None, error, base, connection_invalidated=lost, dialect=dialect)
-    return _in_our_words(wrapped, connection.engine.url, reading=False)
+    return _in_our_words(wrapped, connection.engine.url, reading=reading)
 
 
 def _in_our_words(error: SQLAlchemyError, url: URL, *, reading: bool) -> Exception:

@@ -57,9 +57,7 @@ class SqlFills(Repository):
         if order["fee_asset"] not in {"", fill.fee_asset}:
             return
         fee = order["fee"] + fill.fee
-        self._connection.execute(
-            _ADD_FEE, {"id": fill.client_order_id, "new_fee": fee, "new_asset": fill.fee_asset}
-        )
+        self._write(_ADD_FEE, {"id": fill.client_order_id, "new_fee": fee, "new_asset": fill.fee_asset})
 
     def of(self, decision_id: DecisionId) -> Sequence[Fill]:
         return [Fill(**row) for row in self._all(_OF, {"id": decision_id})]

@@ -76,7 +76,7 @@ class SqlGuards(Repository):
         before = self._first(_LATCH, {"of_account": latch.account, "of_code": latch.code})
         if latch.tripped == (before is not None and before["tripped"]):
             return False
-        self._connection.execute(_SET_LATCH, asdict(latch))
+        self._write(_SET_LATCH, asdict(latch))
         name, became = f"{latch.account} {latch.code}", "tripped" if latch.tripped else "armed"
         self._note(LATCH_SCOPE, name, became, latch.reason, by=latch.changed_by, at=latch.changed_at)
         return True
@@ -85,17 +85,17 @@ class SqlGuards(Repository):
         return self._ask(MARKS, {"of_account": account})
 
     def save_marks(self, marks: Marks) -> None:
-        self._connection.execute(_SAVE_MARKS, asdict(marks))
+        self._write(_SAVE_MARKS, asdict(marks))
 
     def reconciliation(self, account: str) -> Reconciliation | None:
         return self._ask(COMPARED, {"of_account": account})
 
     def save_reconciliation(self, reconciliation: Reconciliation) -> None:
         values = {**asdict(reconciliation), "differences": list(reconciliation.differences)}
-        self._connection.execute(_SAVE_COMPARED, values)
+        self._write(_SAVE_COMPARED, values)
 
     def beat(self, heartbeat: Heartbeat) -> None:
-        self._connection.execute(_BEAT, asdict(heartbeat))
+        self._write(_BEAT, asdict(heartbeat))
 
     def config_hashes(self, account: str, since: datetime) -> frozenset[str]:
         return self._ask(HASHES, {"of_account": account, "since": since})
@@ -127,12 +127,12 @@ class SqlGuards(Repository):
         before = self.universe(record.account)
         values = {name: getattr(record, name) for name in UniverseRecord.__dataclass_fields__}
         values |= {"symbols": list(record.symbols), "report": dict(record.report)}
-        self._connection.execute(_SAVE_UNIVERSE, values)
+        self._write(_SAVE_UNIVERSE, values)
         return before is None or before.version != record.version
 
     def _note(self, scope: str, name: str, became: str, reason: str, *, by: str, at: datetime) -> None:
         event = {"scope": scope, "name": name, "became": became, "reason": reason, "set_by": by, "at": at}
-        self._connection.execute(_NOTE, event)
+        self._write(_NOTE, event)
 
 
 def _universe(row: Mapping[str, Any] | None) -> UniverseRecord | None:

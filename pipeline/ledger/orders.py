@@ -136,7 +136,7 @@ class SqlOrders(Repository):
             "fence": after.fence,
             "detail": detail,
         }
-        self._connection.execute(_NOTE_STEP, step)
+        self._write(_NOTE_STEP, step)
 
     def note_miss(self, client_order_id: ClientOrderId, at: datetime) -> Order:
         row = self._first(_MISS, {"id": client_order_id, "now": at})
@@ -156,7 +156,7 @@ class SqlOrders(Repository):
     ) -> Sequence[Order]:
         statement = matching(table, symbol=symbol, state=state, mode=mode)
         newest = statement.order_by(table.c.created_at.desc(), table.c.client_order_id).limit(limit)
-        return [Order(**row) for row in self._all(newest, {})]
+        return [Order(**row) for row in self._latest(newest)]
 
     def steps_of(self, client_order_id: ClientOrderId) -> Sequence[Mapping[str, object]]:
         rows = self._all(_STEPS_OF, {"id": client_order_id})

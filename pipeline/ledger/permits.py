@@ -64,7 +64,7 @@ class SqlPermits(Repository):
     def lock_budget(self, account: str) -> None:
         # A writing unit on SQLite is alone anyway; on PostgreSQL the row's lock is what the others wait for.
         if self._first(_BUDGET, {"of_account": account}) is None:
-            self._connection.execute(_NEW_BUDGET, {"account": account})
+            self._write(_NEW_BUDGET, {"account": account})
             self._first(_BUDGET, {"of_account": account})
 
     def add(self, permit: Permit) -> bool:

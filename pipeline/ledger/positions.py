@@ -53,7 +53,7 @@ class SqlPositions(Repository):
         return self._ask(ALL_OPEN if account is None else OPEN_OF_ACCOUNT, {"of_account": account})
 
     def save(self, position: Position) -> None:
-        self._connection.execute(_SAVE, _values(position))
+        self._write(_SAVE, _values(position))
 
     def get(self, position_id: str) -> Position | None:
         row = self._first(_GET, {"id": position_id})
@@ -73,7 +73,7 @@ class SqlPositions(Repository):
         newest = matching(table, account=account, symbol=symbol, mode=mode).order_by(
             table.c.closed_at.is_not(None), table.c.opened_at.desc(), table.c.position_id
         )
-        return [Position(**row) for row in self._all(newest.limit(limit), {})]
+        return [Position(**row) for row in self._latest(newest.limit(limit))]
 
 
 class SqlEquityCurve(Repository):
@@ -82,7 +82,7 @@ class SqlEquityCurve(Repository):
     __slots__ = ()
 
     def add(self, equity: Equity) -> None:
-        self._connection.execute(_ADD_EQUITY, _equity_values(equity))
+        self._write(_ADD_EQUITY, _equity_values(equity))
 
     def latest(self, account: str) -> Equity | None:
         return self._ask(LATEST_EQUITY, {"of_account": account})

@@ -1,15 +1,16 @@
-"""What the repositories share. Each builds its statements once, at import; SQLAlchemy compiles each once."""
+"""What the repositories share. Each builds its statements once, at import; each is compiled once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Executable, Select, String, Table, select, type_coerce
+from sqlalchemy import Connection, Select, String, Table, select, type_coerce
 from sqlalchemy.dialects import postgresql
 
-Row = dict[str, Any]
+from pipeline.ledger.statements import Row, Statement, Values, count_of, rows_of, write_all
+
 Found = TypeVar("Found")
 
 
@@ -41,19 +42,27 @@ class Repository:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def _changed(self, statement: Executable, values: Mapping[str, object]) -> bool:
+    def _changed(self, statement: Statement, values: Values) -> bool:
         """Whether the statement wrote a row."""
-        return self._connection.execute(statement, values).rowcount > 0
+        return count_of(self._connection, statement, values) > 0
 
-    def _ask(self, query: Query[Found], values: Mapping[str, object]) -> Found:
+    def _write(self, statement: Statement, *rows: Values) -> None:
+        """Run the statement for each row."""
+        write_all(self._connection, statement, rows)
+
+    def _ask(self, query: Query[Found], values: Values) -> Found:
         return query.read(self._all(query.statement, values))
 
-    def _first(self, statement: Executable, values: Mapping[str, object]) -> Row | None:
-        row = self._connection.execute(statement, values).first()
-        return None if row is None else row._asdict()
+    def _first(self, statement: Statement, values: Values) -> Row | None:
+        rows = rows_of(self._connection, statement, values)
+        return rows[0] if rows else None
 
-    def _all(self, statement: Executable, values: Mapping[str, object]) -> list[Row]:
-        return [row._asdict() for row in self._connection.execute(statement, values)]
+    def _all(self, statement: Statement, values: Values) -> list[Row]:
+        return rows_of(self._connection, statement, values)
+
+    def _latest(self, statement: Select[Any]) -> list[Row]:
+        """The rows of a statement that was made for this call: it is not worth keeping in the driver's words."""
+        return [row._asdict() for row in self._connection.execute(statement)]
 
 
 def insert(table: Table) -> postgresql.Insert:
@@ -63,8 +72,7 @@ def insert(table: Table) -> postgresql.Insert:
 
 def insert_once(table: Table) -> postgresql.Insert:
     """An INSERT that does nothing when a unique key is taken. Any other broken constraint still raises."""
-    # SQLAlchemy forgets how many rows an INSERT wrote unless it is told not to.
-    return insert(table).on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
+    return insert(table).on_conflict_do_nothing().inline()
 
 
 def reader(record: type) -> Callable[[object], dict[str, object]]:

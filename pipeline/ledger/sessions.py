@@ -38,7 +38,7 @@ class SqlSessions(Repository):
             "snapshot": dict(snapshot),
             "started_at": at,
         }
-        self._connection.execute(_INSERT, session)
+        self._write(_INSERT, session)
 
     def latest(self) -> Mapping[str, object] | None:
         row = self._first(_LATEST, {})

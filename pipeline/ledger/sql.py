@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
 from pipeline.ledger import schema
-from pipeline.ledger.engines import begin, is_memory, make_engine, parse_url
+from pipeline.ledger.engines import begin, commit, is_memory, make_engine, parse_url
 from pipeline.ledger.kinds import Kind
 from pipeline.ledger.unit import SqlUnit
 
@@ -83,7 +83,7 @@ class SqlLedger:
         try:
             with self._my_turn(), self._begun(engine, kind) as connection:
                 yield SqlUnit(connection)
-                connection.commit()
+                commit(connection)
         finally:
             self._thread.busy = False
 

@@ -48,7 +48,7 @@ class SqlStages(Repository):
 
     def count_delivery(self, decision_id: DecisionId, stage: Stage, at: datetime) -> int:
         second = {"decision_id": decision_id, "stage": stage, "count": 2, "last_at": at}
-        return int(self._connection.execute(_COUNT, second).scalar_one())
+        return int(self._all(_COUNT, second)[0]["count"])
 
     def deliveries(self, decision_id: DecisionId, stage: Stage) -> int:
         row = self._first(_DELIVERED, {"id": decision_id, "of_stage": stage})

@@ -17,7 +17,8 @@ from pipeline.ledger.guards import COMPARED, HASHES, LATCHES, MARKS
 from pipeline.ledger.orders import RECENT, UNSETTLED
 from pipeline.ledger.permits import RESERVING
 from pipeline.ledger.positions import LATEST_EQUITY, OPEN_OF_ACCOUNT
-from pipeline.ledger.repository import Query, Row
+from pipeline.ledger.repository import Query
+from pipeline.ledger.statements import Row
 from pipeline.ledger.switches import ON, STATE
 from pipeline.ledger.tables import latches, orders, positions
 from pipeline.ledger.together import Question, ask_together

@@ -46,7 +46,7 @@ class SqlSwitches(Repository):
         return self._ask(ON, {})
 
     def set(self, switch: KillSwitch) -> None:
-        self._connection.execute(_SET, _values(switch))
+        self._write(_SET, _values(switch))
         scope, name, by = switch.scope.value, switch.name, switch.set_by
         self._note(scope, name, became="on", reason=switch.reason, by=by, at=switch.set_at)
 
@@ -63,9 +63,9 @@ class SqlSwitches(Repository):
         self, account: str, state: TradingState, *, by: str, reason: str, at: datetime
     ) -> None:
         values = {"account": account, "state": state, "reason": reason, "set_by": by, "set_at": at}
-        self._connection.execute(_SET_STATE, values)
+        self._write(_SET_STATE, values)
         self._note(STATE_SCOPE, account, became=state.value, reason=reason, by=by, at=at)
 
     def _note(self, scope: str, name: str, *, became: str, reason: str, by: str, at: datetime) -> None:
         event = {"scope": scope, "name": name, "became": became, "reason": reason, "set_by": by, "at": at}
-        self._connection.execute(_NOTE, event)
+        self._write(_NOTE, event)

@@ -37,17 +37,14 @@ class SqlVerdicts(Repository):
     __slots__ = ()
 
     def add(self, decision_id: DecisionId, verdicts: Iterable[StrategyVerdict]) -> None:
-        rows = [_row(decision_id, place, verdict) for place, verdict in enumerate(verdicts)]
-        if rows:
-            self._connection.execute(_INSERT, rows)
+        self._write(_INSERT, *[_row(decision_id, place, verdict) for place, verdict in enumerate(verdicts)])
 
     def of(self, decision_id: DecisionId) -> Sequence[StrategyVerdict]:
         return [_verdict(row) for row in self._all(_OF, {"id": decision_id})]
 
     def add_checks(self, decision_id: DecisionId, leg: Leg, verdicts: Iterable[CheckVerdict]) -> None:
         records = [_check_record(verdict) for verdict in verdicts]
-        row = {"decision_id": decision_id, "leg": leg, "verdicts": records}
-        self._connection.execute(_INSERT_CHECKS, row)
+        self._write(_INSERT_CHECKS, {"decision_id": decision_id, "leg": leg, "verdicts": records})
 
     def checks_of(self, decision_id: DecisionId) -> Sequence[CheckVerdict]:
         rows = sorted(self._all(_CHECKS_OF, {"id": decision_id}), key=lambda row: _LEGS.index(row["leg"]))
