@@ -26,7 +26,6 @@ from pipeline.domain.positions import Equity
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
 from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
-from pipeline.exchange.klines import Hear, KlineSocket
 from pipeline.execution.dead_man import DeadMan
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.resolver import Resolver
@@ -36,10 +35,6 @@ from pipeline.governor.universe import Universe, UniverseReport
 from pipeline.governor.view import Limits
 from pipeline.lazily import LazyStages, Remembered
 from pipeline.ledger.sql import SqlLedger
-from pipeline.market.feed.feed import Feed
-from pipeline.market.feed.heartbeat import Heartbeats
-from pipeline.market.feed.lease import Lease
-from pipeline.market.feed.parts import FeedParts
 from pipeline.market.source import CandleSource
 from pipeline.market.store import CandleStore
 from pipeline.stages.evaluate import Evaluate
@@ -302,32 +297,6 @@ class Pipeline:
     @cached_property
     def windows(self) -> CandleSource:
         return CandleSource(self.candles, self.exchange, options.source_options(self.settings))
-
-    def feed(self, enqueue: Callable[[PassRequest], object]) -> Feed:
-        """The feed of this process. `enqueue` opens a decision and publishes it."""
-        name = f"tl:feed:{options.market_name(self.settings)}"
-        holder = f"{socket.gethostname()}/{self.pid}"
-        return Feed(
-            FeedParts(
-                store=self.candles,
-                windows=self.windows,
-                market=self.exchange,
-                universe=self.universe,
-                open_socket=self._open_socket,
-                enqueue=enqueue,
-                lease=Lease(self.redis, name, holder, lasts_s=self.settings.feed.lease_s),
-                heartbeats=Heartbeats(self.redis, name),
-                clock=self.clock,
-                events=self.events,
-            ),
-            options.feed_options(self.settings),
-        )
-
-    def _open_socket(self, symbols: frozenset[str], hear: Hear) -> KlineSocket:
-        """Raises: ExchangeUnavailable, ExchangeRefused, UnknownSymbol."""
-        instruments = self.exchange.instruments()
-        streams = [(instruments.find(symbol), each) for symbol in sorted(symbols) for each in self.timeframes]
-        return KlineSocket(options.exchange_options(self.settings).wire, streams, hear)
 
     @cached_property
     def authority(self) -> PermitAuthority:

@@ -11,7 +11,7 @@ import sys
 from aiohttp import web
 
 from simulator import control, sources
-from simulator.clock import SimClock, checked_speed, iso
+from simulator.clock import MINUTE_MS, SimClock, checked_speed, iso
 from simulator.engine import Engine
 from simulator.errors import OptionsError
 from simulator.faults import FaultBoard
@@ -89,12 +89,20 @@ class Simulator:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._until_next_tick_s())
             now_ms = self._world.clock.now_ms()
             self._world.sweeper.advance(now_ms)
             self._world.sweeper.liquidate(now_ms)
             self._streams.pump(now_ms)
             self._world.journal.flush()
+
+    def _until_next_tick_s(self) -> float:
+        """A tenth of a second; less where a minute is over before, so that candles are told when they close."""
+        clock = self._world.clock
+        if MINUTE_MS / 1000 / clock.speed < TICK_S:
+            return TICK_S
+        left_ms = MINUTE_MS - clock.now_ms() % MINUTE_MS
+        return min(TICK_S, left_ms / 1000 / clock.speed)
 
 
 async def run(options: Options) -> None:

@@ -18,6 +18,7 @@ def feed() -> None:
     load()
     # Imported when needed: the exchange's library and Celery take longer than most commands.
     from pipeline.domain.events import EventName  # noqa: PLC0415
+    from pipeline.feeding import feed_of  # noqa: PLC0415
     from tasks.enqueue import enqueue_pass  # noqa: PLC0415
     from tasks.publishing import SCHEDULED  # noqa: PLC0415
     from tasks.services import component, configure_logging, services  # noqa: PLC0415
@@ -28,7 +29,7 @@ def feed() -> None:
     here.events.emit(
         EventName.PROCESS_START, role=component(), config_hash=here.config_hash, account=here.account
     )
-    asyncio.run(run(here.feed(partial(enqueue_pass, **SCHEDULED))))
+    asyncio.run(run(feed_of(here, partial(enqueue_pass, **SCHEDULED))))
     here.events.emit(EventName.PROCESS_END, role=component())
 
 

@@ -71,7 +71,9 @@ class Connection:
     async def _once(self) -> str:
         """Connect, and listen as long as it lasts. Returns why it ended."""
         try:
-            socket = self._open(self.group)
+            socket = await asyncio.to_thread(
+                self._open, self.group
+            )  # the list of instruments may have to be read
         except ThroughlineError as problem:
             return str(problem)
         following = asyncio.create_task(socket.follow())

@@ -1,0 +1,52 @@
+"""What the feed is made of: a pipeline's settings, stores and exchange."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from pipeline import options
+from pipeline.bootstrap import Pipeline
+from pipeline.exchange.klines import Hear, KlineSocket
+from pipeline.market.feed.feed import Feed
+from pipeline.market.feed.heartbeat import Heartbeats
+from pipeline.market.feed.lease import Lease
+from pipeline.market.feed.parts import FeedParts
+from pipeline.market.feed.plan import Group
+from pipeline.stages.opening import PassRequest
+
+
+def feed_of(pipeline: Pipeline, enqueue: Callable[[PassRequest], object]) -> Feed:
+    """The feed of a process of this pipeline. `enqueue` opens a decision and publishes it."""
+    holder = f"{socket.gethostname()}/{pipeline.pid}"
+    name = feed_name(pipeline)
+    parts = FeedParts(
+        store=pipeline.candles,
+        windows=pipeline.windows,
+        market=pipeline.exchange,
+        universe=pipeline.universe,
+        open_socket=lambda group, hear: _open_socket(pipeline, group, hear),
+        enqueue=enqueue,
+        lease=Lease(pipeline.redis, name, holder, lasts_s=pipeline.settings.feed.lease_s),
+        heartbeats=heartbeats(pipeline),
+        clock=pipeline.clock,
+        events=pipeline.events,
+    )
+    return Feed(parts, options.feed_options(pipeline.settings))
+
+
+def feed_name(pipeline: Pipeline) -> str:
+    """With what the names of the feed's keys in Redis begin."""
+    return f"tl:feed:{options.market_name(pipeline.settings)}"
+
+
+def heartbeats(pipeline: Pipeline) -> Heartbeats:
+    """How the feed is, for whoever watches it."""
+    return Heartbeats(pipeline.redis, feed_name(pipeline))
+
+
+def _open_socket(pipeline: Pipeline, symbols: Group, hear: Hear) -> KlineSocket:
+    """Raises: ExchangeUnavailable, ExchangeRefused, UnknownSymbol."""
+    instruments = pipeline.exchange.instruments()
+    streams = [(instruments.find(symbol), each) for symbol in sorted(symbols) for each in pipeline.timeframes]
+    return KlineSocket(options.exchange_options(pipeline.settings).wire, streams, hear)
