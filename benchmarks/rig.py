@@ -7,10 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks import noop
 from benchmarks.variables import ENDS_FILE
@@ -112,7 +113,14 @@ class Opener:
 class Rig:
     """Everything that a benchmark runs, started for it and stopped with it."""
 
-    def __init__(self, *, symbols: int, strategies: str, postgres: PostgresServer | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        symbols: int,
+        strategies: str,
+        postgres: PostgresServer | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.home = temporary_folder("bench")
         self.ends = self.home / "ends"
         self.ends.touch()
@@ -120,18 +128,18 @@ class Rig:
         self.simulator = Simulator(*SIMULATOR, "--symbols", str(symbols))
         self.postgres = postgres
         self.workers: dict[str, Started] = {}
-        self.env = self._environment(strategies)
+        self.env = self._environment({"STRATEGIES_ENABLED": strategies, **settings})
         self.pipeline = self._prepared()
         self.symbols = tuple(self.pipeline.universe().symbols)
         self.opener = Opener(self.env, self.home / "opener.log")
 
-    def _environment(self, strategies: str) -> dict[str, str]:
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         told = {
             **SETTINGS,
             "HOME": str(self.home),
             "REDIS_URL": self.redis.url,
             "SIMULATOR_URL": self.simulator.url,
-            "STRATEGIES_ENABLED": strategies,
+            **settings,
         }
         if self.postgres is not None:
             told["LEDGER_URL"] = self.postgres.url(self.postgres.create_database())
@@ -178,6 +186,10 @@ class Rig:
         ):
             command = roles.worker(queues, concurrency=children, name=name)
             self._start(name, tuple("benchmarks.noop" if part == "tasks" else part for part in command))
+
+    def start_feed(self) -> None:
+        """The feed of `throughline up`."""
+        self._start("feed", roles.feed())
 
     def _start(self, name: str, command: Sequence[str]) -> None:
         self.workers[name] = Started(name, command, self.home / f"{name}.out", env=self.env)
@@ -239,10 +251,10 @@ class Rig:
         deadline = time.monotonic() + PATIENCE_S
         while not done():
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{what} did not end in {PATIENCE_S:g} s; {self._last_words()}")
+                raise RuntimeError(f"{what} did not end in {PATIENCE_S:g} s; {self.last_words()}")
             time.sleep(LOOK_AGAIN_S)
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
         return "\n".join(f"--- {name}: {worker.output()[-1500:]}" for name, worker in self.workers.items())
 
     def ended(self, ids: Sequence[DecisionId]) -> list[Decision]:
@@ -266,9 +278,15 @@ class Rig:
 
 
 @contextmanager
-def rig(*, symbols: int, strategies: str, postgres: PostgresServer | None = None) -> Iterator[Rig]:
-    """A rig without workers yet."""
-    made = Rig(symbols=symbols, strategies=strategies, postgres=postgres)
+def rig(
+    *,
+    symbols: int,
+    strategies: str,
+    postgres: PostgresServer | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Rig]:
+    """A rig without workers yet. `settings` without THROUGHLINE_."""
+    made = Rig(symbols=symbols, strategies=strategies, postgres=postgres, settings=settings)
     try:
         yield made
     finally:

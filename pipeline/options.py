@@ -40,6 +40,7 @@ def exchange_options(settings: Settings) -> ExchangeOptions:
         account=account_of(settings),
         mode=settings.mode,
         instruments_max_age_s=exchange.instruments_max_age_s,
+        clock_speed=settings.simulator.speed if settings.mode is Mode.PAPER else 1.0,
         wire=WireOptions(
             exchange_id=exchange.id,
             api_key=exchange.api_key.get_secret_value(),

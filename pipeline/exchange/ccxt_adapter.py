@@ -49,6 +49,7 @@ class ExchangeOptions:
     wire: WireOptions
     instruments_max_age_s: float = 600.0
     clock_max_age_s: float = 60.0
+    clock_speed: float = 1.0
     settlement_asset: str = "USDT"
 
 
@@ -68,8 +69,8 @@ class CcxtExchange:
         self._options = options
         self._table = TABLES[options.wire.exchange_id]
         self._ours = clock
-        self._clock = ExchangeClock(clock, self._server_time, options.clock_max_age_s)
-        self._wire = Wire(options.wire, lambda: reading.to_milliseconds(self._clock.signing_time()), budget)
+        self._clock = ExchangeClock(clock, self._server_time, options.clock_max_age_s, options.clock_speed)
+        self._wire = Wire(options.wire, lambda: reading.to_milliseconds(self._clock.at(clock.now())), budget)
         self._instruments: Instruments | None = None
         self._symbols: Mapping[str, str] = {}
         self._loaded_at = 0.0
@@ -128,7 +129,7 @@ class CcxtExchange:
             question = self._submission(order)
         except ThroughlineError as error:
             return Rejected(NOT_SENT, f"instruments could not be read: {error}", retryable=True)
-        pinned = reading.to_milliseconds(order.sent_at + self._clock.offset)
+        pinned = reading.to_milliseconds(self._clock.at(order.sent_at))
         returned = self._wire.request("fapiPrivatePostOrder", question, signed_ms=pinned)
         self._mind_the_clock(returned)
         return classify(self._table, order, returned, reading.report)
@@ -195,7 +196,7 @@ class CcxtExchange:
             equity=balance.equity,
             available=balance.available,
             unrealised_pnl=balance.unrealised_pnl,
-            occurred_at=recorded_at + self._clock.offset,
+            occurred_at=self._clock.at(recorded_at),
             recorded_at=recorded_at,
         )
 

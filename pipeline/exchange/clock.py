@@ -15,19 +15,21 @@ signed as it is.
 
 
 class ExchangeClock:
-    """Our clock plus the offset last measured. `ask` reads the exchange's time with one request."""
+    """Our clock plus the offset last measured. `ask` reads the exchange's time with one request.
 
-    def __init__(self, ours: Clock, ask: Callable[[], datetime], max_age_s: float) -> None:
+    `speed`: how much faster than ours it runs; only a simulated exchange's does.
+    """
+
+    def __init__(
+        self, ours: Clock, ask: Callable[[], datetime], max_age_s: float, speed: float = 1.0
+    ) -> None:
         self._ours = ours
         self._ask = ask
         self._max_age_s = max_age_s
+        self._speed = speed
         self._offset = timedelta(0)
+        self._offset_at: datetime | None = None
         self._measured_at: float | None = None
-
-    @property
-    def offset(self) -> timedelta:
-        """How far the exchange's clock is ahead of ours; zero while it is unmeasured or within the noise."""
-        return self._offset if abs(self._offset) > NOISE else timedelta(0)
 
     def now(self) -> datetime:
         """The exchange's time. Raises: ExchangeUnavailable, ExchangeRefused when it must be measured and
@@ -35,21 +37,32 @@ class ExchangeClock:
         """
         if self._measured_at is None or time.monotonic() - self._measured_at > self._max_age_s:
             self.measure()
-        return self._ours.now() + self._offset
+        ours = self._ours.now()
+        return ours + self._offset_then(ours)
 
-    def signing_time(self) -> datetime:
-        """The time to sign into a request now, without asking anybody."""
-        return self._ours.now() + self.offset
+    def at(self, ours: datetime) -> datetime:
+        """What the exchange's clock showed when ours showed this, without asking anybody. It is ours while the
+        offset is unmeasured or within the noise.
+        """
+        offset = self._offset_then(ours)
+        return ours + offset if abs(offset) > NOISE else ours
 
     def measure(self) -> timedelta:
-        """Ask, and take the middle of the round trip as the moment of the answer."""
+        """Ask, and take the middle of the round trip as the moment of the answer. Returns the offset."""
         before = self._ours.now()
         theirs = self._ask()
         after = self._ours.now()
-        self._offset = theirs - (before + (after - before) / 2)
+        self._offset_at = before + (after - before) / 2
+        self._offset = theirs - self._offset_at
         self._measured_at = time.monotonic()
         return self._offset
 
     def forget(self) -> None:
         """The exchange found our timestamps wrong: the next `now` measures again."""
         self._measured_at = None
+
+    def _offset_then(self, ours: datetime) -> timedelta:
+        """The offset grows where the exchange's clock runs faster."""
+        if self._offset_at is None or self._speed == 1.0:
+            return self._offset
+        return self._offset + (ours - self._offset_at) * (self._speed - 1.0)

@@ -1,0 +1,289 @@
+"""From a candle's close at the exchange to the store, and to the order's acceptance: `python -m benchmarks.closes`.
+
+Real processes as `throughline up` starts them. The simulated exchange's clock is moved to just before a close of all
+three timeframes; from there on it runs as real time does, and every bar closes at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+
+import aiohttp
+import redis
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.rig import Rig, rig
+from pipeline.domain.timeframes import from_iso
+from pipeline.feeding import heartbeats
+
+FRAMES = ("1m", "3m", "5m")
+ALL_CLOSE_MS = 900_000
+"""At these instants a bar of each timeframe closes."""
+SETTLE_S = 8.0
+PATIENCE_S = 30.0
+AIM_MS = {"store median": 100, "store p99": 300, "order median of 10": 150, "last order of 200": 1500}
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Milliseconds after the close; `rounds` closes of `each` bars or orders."""
+
+    what: str
+    rounds: int
+    each: int
+    median: float
+    p99: float
+    last: float
+    """The median over the rounds of the last one of each."""
+    missing: int
+
+    @classmethod
+    def of(cls, what: str, rounds: Sequence[Sequence[float]], each: int) -> Delays:
+        every = sorted(delay for one in rounds for delay in one)
+        last = statistics.median(max(one) for one in rounds)
+        missing = sum(each - len(one) for one in rounds)
+        return cls(what, len(rounds), each, statistics.median(every), _quantile(every, 0.99), last, missing)
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return values[min(len(values) - 1, int(share * len(values)))]
+
+
+# ----------------------------------------------------------------------------------------- the exchange's clock
+
+
+def ahead_ms(url: str) -> float:
+    """How far the exchange's clock is ahead of ours: from the quickest of several answers."""
+    found = []
+    for _ in range(7):
+        before = time.time()
+        told = float(requests.get(f"{url}/_sim/clock", timeout=5).json()["now_ms"])
+        after = time.time()
+        found.append((after - before, told - (before + after) * 500))
+    return min(found)[1]
+
+
+def to_before_a_close(url: str, left_s: float) -> float:
+    """Moves the exchange's clock; returns our time, in seconds, of the close that comes `left_s` later."""
+    now_ms = int(requests.get(f"{url}/_sim/clock", timeout=5).json()["now_ms"])
+    close_ms = (now_ms // ALL_CLOSE_MS + 2) * ALL_CLOSE_MS
+    body = {"advance_s": (close_ms - now_ms) / 1000 - left_s}
+    requests.post(f"{url}/_sim/clock", json=body, timeout=30).raise_for_status()
+    return (close_ms - ahead_ms(url)) / 1000
+
+
+def sleep_until(at_s: float) -> None:
+    time.sleep(max(0.0, at_s - time.time()))
+
+
+# ------------------------------------------------------------------------------------------------ who sees what
+
+
+@contextmanager
+def seen_in_store(url: str) -> Iterator[list[tuple[float, str]]]:
+    """When which key of the candle store was written, as Redis tells its subscribers."""
+    seen: list[tuple[float, str]] = []
+    with redis.Redis.from_url(url) as client:
+        client.config_set("notify-keyspace-events", "KA")
+        subscription = client.pubsub(ignore_subscribe_messages=True)
+        subscription.psubscribe("__keyspace@0__:tl:candles:*")
+        stop = threading.Event()
+
+        def listen() -> None:
+            while not stop.is_set():
+                message = subscription.get_message(timeout=0.2)
+                if message is not None:
+                    seen.append((time.time(), message["channel"].decode().partition(":")[2]))
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            stop.set()
+            thread.join()
+            subscription.close()
+
+
+async def heard_at_a_socket(url: str, names: Sequence[str], until_s: float, close_s: float) -> list[float]:
+    """The same closes at a bare socket that does nothing with them: what the exchange itself takes."""
+    delays: list[float] = []
+    async with aiohttp.ClientSession() as session:
+        sockets = [
+            await session.ws_connect(f"{url}/stream?streams={'/'.join(names[at : at + 200])}")
+            for at in range(0, len(names), 200)
+        ]
+
+        heard = asyncio.Event()
+
+        async def listen(socket: aiohttp.ClientWebSocketResponse) -> None:
+            async for message in socket:
+                if '"x":true' in message.data and time.time() > close_s - 0.05:
+                    delays.append((time.time() - close_s) * 1000)
+                    if len(delays) == len(names):
+                        heard.set()
+
+        listening = [asyncio.ensure_future(listen(socket)) for socket in sockets]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(heard.wait(), until_s - time.time())
+        for task in listening:
+            task.cancel()
+    return delays
+
+
+# --------------------------------------------------------------------------------------------- what is measured
+
+
+def bare_socket(made: Rig, rounds: int) -> Delays:
+    """Every close at a client that only listens."""
+    instruments = made.pipeline.exchange.instruments()
+    ids = [instruments.find(symbol).market_id.lower() for symbol in made.symbols]
+    names = [f"{each}@kline_{frame}" for each in ids for frame in FRAMES]
+    found = []
+    for _ in range(rounds):
+        close_s = to_before_a_close(made.simulator.url, 2.0)
+        found.append(asyncio.run(heard_at_a_socket(made.simulator.url, names, close_s + PATIENCE_S, close_s)))
+    return Delays.of("a bare socket", found, len(names))
+
+
+def store(made: Rig, rounds: int) -> Delays:
+    """Every close in the candle store."""
+    wanted = len(made.symbols) * len(FRAMES)
+    found = []
+    with seen_in_store(made.redis.url) as seen:
+        for _ in range(rounds):
+            close_s = to_before_a_close(made.simulator.url, SETTLE_S)
+            sleep_until(close_s - 0.05)
+            seen.clear()
+            found.append(_first_of_each(seen, wanted, close_s))
+    return Delays.of("the store", found, wanted)
+
+
+def _first_of_each(seen: Sequence[tuple[float, str]], wanted: int, close_s: float) -> list[float]:
+    while time.time() < close_s + PATIENCE_S and len({key for _, key in list(seen)}) < wanted:
+        time.sleep(0.05)
+    first: dict[str, float] = {}
+    for at_s, key in list(seen):
+        first.setdefault(key, (at_s - close_s) * 1000)
+    return list(first.values())
+
+
+def orders(made: Rig, rounds: int) -> Delays:
+    """The orders of one-minute closes, as the exchange's journal has them. The clock is left alone."""
+    found = []
+    for _ in range(rounds):
+        made.await_decisions()
+        made.flatten()
+        made.pipeline.refresh_equity()
+        close_s = (time.time() + ahead_ms(made.simulator.url) / 1000) // 60 * 60 + 60
+        close_s -= ahead_ms(made.simulator.url) / 1000
+        since = _journal(made, 0)[-1:]
+        seq = int(str(since[0]["seq"])) if since else 0
+        sleep_until(close_s)
+        found.append(_accepted(made, seq, close_s))
+    return Delays.of("the order", found, len(made.symbols))
+
+
+def _accepted(made: Rig, seq: int, close_s: float) -> list[float]:
+    accepted: list[dict[str, object]] = []
+    while time.time() < close_s + PATIENCE_S and len(accepted) < len(made.symbols):
+        time.sleep(0.25)
+        accepted = [each for each in _journal(made, seq) if each["kind"] == "order_accepted"]
+    return [(from_iso(str(each["wall"])).timestamp() - close_s) * 1000 for each in accepted]
+
+
+def _journal(made: Rig, since: int) -> list[dict[str, object]]:
+    url = f"{made.simulator.url}/_sim/journal?since={since}&kind=order_accepted&limit=100000"
+    told: list[dict[str, object]] = requests.get(url, timeout=10).json()
+    return told
+
+
+def await_feed(made: Rig) -> None:
+    """Until the first load is done and every connection tells candles."""
+    beats, deadline = heartbeats(made.pipeline), time.monotonic() + 300
+    while time.monotonic() < deadline:
+        beat = beats.read()
+        if beat is not None and beat.behind == 0 and beat.symbols and beat.up == beat.connections:
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"the feed did not become complete; {made.last_words()}")
+
+
+# --------------------------------------------------------------------------------------------------- the report
+
+SETTINGS = {
+    "MARKET_TIMEFRAMES": ",".join(FRAMES),
+    "CHAIN_SKIP_UNCHANGED": "true",
+    "EXCHANGE_WEIGHT_PER_MINUTE": "10000000",
+    "EXCHANGE_ORDERS_PER_10S": "1000000",
+    "EXCHANGE_ORDERS_PER_MINUTE": "1000000",
+}
+
+
+def measure_store(symbols: int, rounds: int) -> list[Delays]:
+    with rig(symbols=symbols, strategies="never_trades", settings=SETTINGS) as made:
+        floor = bare_socket(made, rounds)
+        made.start_feed()
+        await_feed(made)
+        return [floor, store(made, rounds)]
+
+
+def measure_orders(symbols: int, rounds: int) -> list[Delays]:
+    settings = {**SETTINGS, "FEED_DECIDE_AT_CLOSE": FRAMES[0]}
+    with rig(symbols=symbols, strategies="always_buys", settings=settings) as made:
+        made.start_workers()
+        made.start_feed()
+        await_feed(made)
+        return [orders(made, rounds)]
+
+
+def show(found: Sequence[tuple[int, Delays]]) -> None:
+    table = Table(
+        "symbols", "from the close to", "closes", "each", "median ms", "99th ms", "last ms", "missing"
+    )
+    for symbols, each in found:
+        figures = (each.median, each.p99, each.last)
+        table.add_row(
+            str(symbols),
+            each.what,
+            str(each.rounds),
+            str(each.each),
+            *(f"{value:.0f}" for value in figures),
+            str(each.missing),
+        )
+    Console(highlight=False).print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--symbols", type=int, action="append", help="how many; may be repeated")
+    parser.add_argument("--rounds", type=int, default=10, help="how many closes")
+    parser.add_argument("--only", choices=("store", "orders"), help="only this part")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    told = parser.parse_args(arguments)
+    found: list[tuple[int, Delays]] = []
+    for symbols in told.symbols or (10, 200):
+        if told.only != "orders":
+            found += [(symbols, each) for each in measure_store(symbols, told.rounds)]
+        if told.only != "store":
+            found += [(symbols, each) for each in measure_orders(symbols, max(3, told.rounds // 2))]
+    if told.json:
+        print(json.dumps([{"symbols": symbols, **asdict(each)} for symbols, each in found]))
+    else:
+        show(found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
