@@ -1,8 +1,8 @@
-"""From what the socket said to bars in the store: checked, then merged."""
+"""From what the socket said to bars in the store: checked one by one, written many at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,13 +10,13 @@ from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.events import EventName, Events
 from pipeline.exchange.klines import Kline
 from pipeline.market.quality import check
-from pipeline.market.series import newest_run
 from pipeline.market.source import BarStore
+from pipeline.market.updates import Update
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A bar that is in the store now. `bars`: how many there are without a gap, up to the newest."""
+    """A bar that is in the store now. `bars`: how many of its series are."""
 
     symbol: str
     timeframe: str
@@ -32,33 +32,35 @@ class Writer:
     keep: int
     events: Events
 
-    def write(self, klines: Iterable[Kline]) -> list[Written]:
+    def write(self, klines: Sequence[Kline]) -> list[Written]:
         """Returns what could be written. What is refused, or cannot be stored, is missing and asked for again."""
-        written = [self._one(kline) for kline in klines]
-        return [each for each in written if each is not None]
-
-    def _one(self, kline: Kline) -> Written | None:
-        checked = check([kline.row], kline.timeframe, datetime.fromtimestamp(kline.event_ms / 1000, UTC))
-        if not len(checked.sound):
-            self._refuse(kline, checked.summary or "not over by the exchange's clock")
-            return None
+        checked = [(kline, self._update(kline)) for kline in klines]
+        good = [(kline, update) for kline, update in checked if update is not None]
         try:
-            after = self.store.merge(kline.symbol, kline.timeframe.name, checked.sound, self.keep)
+            stored = self.store.update([update for _, update in good], self.keep) if good else []
         except StoreUnavailable as problem:
-            self._refuse(kline, str(problem))
-            return None
-        whole = len(newest_run(after, kline.timeframe))
-        return Written(kline.symbol, kline.timeframe.name, int(checked.sound.open_time[0]), whole)
+            for kline, _ in good:
+                self._refuse(kline, str(problem))
+            return []
+        return [
+            Written(update.symbol, update.timeframe, int(update.candles.open_time[0]), len(each.candles))
+            for (_, update), each in zip(good, stored, strict=True)
+        ]
+
+    def _update(self, kline: Kline) -> Update | None:
+        """Closed is what the exchange says to be closed, when its own clock agrees."""
+        at = datetime.fromtimestamp(kline.event_ms / 1000, UTC)
+        checked = check([kline.row], kline.timeframe, at)
+        if len(checked.sound):
+            return Update(kline.symbol, kline.timeframe.name, checked.sound)
+        self._refuse(kline, checked.summary or "not over by the exchange's clock")
+        return None
 
     def _refuse(self, kline: Kline, problem: str) -> None:
         self.events.emit(
             EventName.BAR_REFUSED,
             symbol=kline.symbol,
             timeframe=kline.timeframe.name,
-            bar=_shown(kline.row),
+            bar=", ".join(str(value)[:24] for value in kline.row),
             problem=problem,
         )
-
-
-def _shown(row: Sequence[object]) -> str:
-    return ", ".join(str(value)[:24] for value in row)
