@@ -3,116 +3,106 @@
 from __future__ import annotations
 
 import signal
-import sys
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-import requests
 
-from pipeline.domain.timeframes import Timeframe
-from pipeline.market.feed.heartbeat import Beat, Heartbeats
-from tests.support.chain import ChainProcesses, chain_processes
-from tests.support.processes import Started
+from pipeline.domain.decisions import Decision, Delivery, Origin, Stage
+from pipeline.domain.ids import task_id
+from pipeline.domain.outcomes import EndReason
+from pipeline.governor.universe import Universe
+from pipeline.stages.opening import PassRequest
+from tests.support.feed import SYMBOLS, FeedProcesses, feed_processes
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("feed")
 
-FRAMES = ("1m", "3m", "5m")
-SYMBOLS = ("BTC/USDT:USDT", "ETH/USDT:USDT", "SOL/USDT:USDT")
-SETTINGS = {
-    "MARKET_TIMEFRAMES": ",".join(FRAMES),
-    "UNIVERSE_SYMBOLS": ",".join(SYMBOLS),
-    "UNIVERSE_CHECK_EVERY_S": "1",
-    "FEED_DECIDE_AT_CLOSE": "1m",
-    "FEED_LEASE_S": "2",
-    "FEED_STREAMS_PER_CONNECTION": "6",
-    "CHAIN_CADENCE_S": "600",  # the passes are the feed's
-}
 
-
-@pytest.fixture
-def chain() -> Iterator[ChainProcesses]:
-    """No worker, no beat: an exchange whose clock is moved by hand from close to close."""
-    with chain_processes(("--seed", "7", "--symbols", "5"), **SETTINGS) as running:
+@pytest.fixture(scope="module")
+def world() -> Iterator[FeedProcesses]:
+    """One feed for this file, which each test leaves as it found it."""
+    with feed_processes() as running:
+        running.start()
         yield running
 
 
-def start_feed(chain: ChainProcesses, name: str = "feed") -> Started:
-    command = [sys.executable, "-m", "console", "feed"]
-    process = Started(name, command, chain.home / f"{name}.out", env=chain.env)
-    chain.processes[name] = process
-    return process
+def test_closed_bars_reach_the_store_over_the_socket_alone(world: FeedProcesses) -> None:
+    """After the first load the exchange is asked for no candle, and what is stored is what it would have said."""
+    world.complete()
+    close = world.next_close()
+    eventually(lambda: len(world.passes(close)) == len(SYMBOLS))
+    asked = world.kline_requests()
+    assert asked <= len(SYMBOLS) * 3  # the first load
+    assert world.is_whole(close)
 
 
-def heartbeat(chain: ChainProcesses) -> Beat | None:
-    return Heartbeats(chain.pipeline.redis, "tl:feed:paper-binanceusdm").read()
+def test_a_pass_of_beat_over_bars_that_the_feed_had_judged_ends_in_its_fetch_stage(
+    world: FeedProcesses,
+) -> None:
+    """Latency is the chain's and not the cadence's; the safety net doubles nothing."""
+    world.chain.start_worker("market")
+    pipeline = world.chain.pipeline
+    eventually(
+        lambda: judged_at(world, world.next_close()), 60, f"a close to be judged; {world.chain.tail()}"
+    )
+    request = PassRequest(symbol=SYMBOLS[0], slot=pipeline.clock.now(), origin=Origin.BEAT)
+    decision = pipeline.open(request).decision
+    pipeline.runner.run(Stage.FETCH, decision.decision_id, delivery(decision))
+    assert world.chain.decision(decision.decision_id).reason is EndReason.UNCHANGED
 
 
-def complete(chain: ChainProcesses, symbols: int = len(SYMBOLS)) -> Beat:
-    """The heartbeat once every bar that is due has come and every connection tells candles."""
-
-    def look() -> Beat | None:
-        beat = heartbeat(chain)
-        whole = beat is not None and beat.behind == 0 and beat.connections == beat.up
-        return beat if whole and beat is not None and beat.symbols == symbols else None
-
-    return eventually(look, 30, f"the feed to be complete; {chain.tail()}")
+def judged_at(world: FeedProcesses, close_ms: int) -> bool:
+    """Whether the pass over the first symbol at that close has ended by what the bars say."""
+    (decision,) = eventually(lambda: [each for each in world.passes(close_ms) if each.symbol == SYMBOLS[0]])
+    return world.chain.ended(decision.decision_id).reason is EndReason.NO_SIGNAL
 
 
-def stored(chain: ChainProcesses, symbol: str = SYMBOLS[0]) -> Mapping[str, list[int]]:
-    """The opening times in the store, in ms."""
-    found = chain.pipeline.candles.read(symbol, FRAMES)
-    return {name: candles.open_time.tolist() for name, candles in found.items()}
+def delivery(decision: Decision) -> Delivery:
+    now = decision.enqueued_at
+    return Delivery(
+        task_id=task_id(decision.decision_id, Stage.FETCH), host="here", worker="test", pid=1, attempt=1,
+        received_at=now, published_at=now,
+    )  # fmt: skip
 
 
-def now_ms(chain: ChainProcesses) -> int:
-    return int(requests.get(f"{chain.simulator.url}/_sim/clock", timeout=5).json()["now_ms"])
+def test_an_emptied_redis_is_filled_again(world: FeedProcesses) -> None:
+    """FLUSHALL costs one load, and nobody has to notice."""
+    world.complete()
+    world.chain.redis.flush()
+    eventually(
+        lambda: world.is_whole(world.now_ms() - 2000), 30, f"the store to be whole; {world.chain.tail()}"
+    )
+    world.complete()
 
 
-def to_the_next_close(chain: ChainProcesses, minutes: int = 5) -> int:
-    """Moves the exchange's clock to just behind the next close of all timeframes; returns that instant."""
-    now = now_ms(chain)
-    close = (now // (minutes * 60_000) + 1) * minutes * 60_000
-    body = {"advance_s": (close - now) / 1000 + 0.001}
-    requests.post(f"{chain.simulator.url}/_sim/clock", json=body, timeout=5).raise_for_status()
-    return close
+def test_the_universe_is_followed_without_a_restart(world: FeedProcesses) -> None:
+    """A symbol that comes is loaded and followed, one that goes is left."""
+    world.complete()
+    smaller = SYMBOLS[:2]
+    put_in_force(world, smaller)
+    world.complete(symbols=len(smaller))
+    put_in_force(world, SYMBOLS)
+    world.complete()
+    close = world.next_close()
+    eventually(lambda: world.is_whole(close), what="the symbol that came back to be followed")
 
 
-def bars_up_to(chain: ChainProcesses, close_ms: int, symbol: str = SYMBOLS[0]) -> bool:
-    """Whether all timeframes have 200 bars without a gap up to the newest one that is closed at that instant."""
-    found = stored(chain, symbol)
-    for name in FRAMES:
-        step = Timeframe.parse(name).milliseconds
-        last = close_ms // step * step - step
-        if found.get(name, [])[-200:] != list(range(last - 199 * step, last + 1, step)):
-            return False
-    return True
+def put_in_force(world: FeedProcesses, symbols: tuple[str, ...]) -> None:
+    """Another version of the universe, as every process reads it in the ledger."""
+    pipeline = world.chain.pipeline
+    kept = pipeline.universe_keeper.kept()
+    assert kept is not None
+    version = Universe.of(symbols).version
+    with pipeline.ledger.begin() as unit:
+        unit.guards.save_universe(
+            replace(kept, symbols=symbols, version=version, checked_at=pipeline.clock.now())
+        )
 
 
-def kline_requests(chain: ChainProcesses) -> int:
-    return len(chain.requests_for("/fapi/v1/klines"))
-
-
-def test_closed_bars_reach_the_store_over_the_socket_alone(chain: ChainProcesses) -> None:
-    """After the first load the exchange is asked for no candle; each close asks for one decision a symbol."""
-    start_feed(chain)
-    complete(chain)
-    asked = kline_requests(chain)
-    close = to_the_next_close(chain)
-    for symbol in SYMBOLS:
-        eventually(partial(bars_up_to, chain, close, symbol), what=f"bars of {symbol}")
-    eventually(lambda: len(passes(chain, close)) == len(SYMBOLS))
-    assert kline_requests(chain) == asked
-    assert chain.processes["feed"].stop(signal.SIGTERM) == 0
-
-
-def passes(chain: ChainProcesses, close_ms: int) -> list[str]:
-    """The symbols for which a decision was asked for at that close."""
-    with chain.pipeline.ledger.engine.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT symbol, origin, slot FROM decisions").all()
-    return [
-        str(symbol)
-        for symbol, origin, slot in rows
-        if origin == "feed" and str(close_ms // 1000) in str(slot)
-    ]
+def test_it_ends_in_an_orderly_way(world: FeedProcesses) -> None:
+    """The lease is given back: whoever stands by takes over at once."""
+    world.complete()
+    assert world.chain.processes["feed"].stop(signal.SIGTERM) == 0
+    assert world.chain.pipeline.redis.get("tl:feed:paper-binanceusdm:lease") is None
+    world.start()

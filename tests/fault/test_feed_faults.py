@@ -1,0 +1,116 @@
+"""The feed's accidents: its socket cut or mute, its process killed or frozen, bars spoilt on their way."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.domain.decisions import Decision
+from pipeline.domain.outcomes import EndReason
+from pipeline.domain.timeframes import Timeframe, from_iso
+from tests.support.feed import SPEED, SYMBOLS, FeedProcesses, feed_processes
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("feed-faults")
+
+FAULT_S = 60.0 if os.environ.get("TEST_LONG") else 8.0
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[FeedProcesses]:
+    """A feed and a worker that judges each close."""
+    with feed_processes(FEED_MUTE_AFTER_S="2") as running:
+        running.chain.start_worker("market")
+        running.start()
+        running.complete()
+        yield running
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "drop_socket"}, {"kind": "mute_socket", "seconds": FAULT_S}],
+    ids=["cut", "mute"],
+)
+def test_no_decision_sees_a_wrong_or_stale_bar_while_the_socket_is_gone(
+    world: FeedProcesses, fault: dict[str, object]
+) -> None:
+    """Over REST the bars come as well; the store is complete again soon after the fault's end."""
+    world.complete()
+    began = world.now_ms()
+    world.chain.fault(**fault)  # type: ignore[arg-type]  # a kind and its fields
+    eventually(lambda: world.now_ms() > began + FAULT_S * SPEED * 1000, FAULT_S + 60, "the fault to last")
+    world.chain.heal()
+    ended = world.now_ms()
+    world.complete(timeout=30)
+    assert world.is_whole(ended)
+    judged = [each for each in decisions(world, began) if each.reason is not None]
+    assert judged
+    for each in judged:
+        assert sees_the_truth(world, each) or says_what_is_missing(each), each
+
+
+def decisions(world: FeedProcesses, since_ms: int) -> list[Decision]:
+    with world.chain.pipeline.ledger.read() as unit:
+        found = unit.decisions.latest(limit=1000)
+    return [each for each in found if each.slot.timestamp() * 1000 > since_ms]
+
+
+def sees_the_truth(world: FeedProcesses, decision: Decision) -> bool:
+    """Its bars end with those that close at its slot or later, and none is another than the exchange's."""
+    close_ms = round(decision.slot.timestamp() * 1000)
+    told = world.chain.trace(decision.decision_id)
+    ranges = next(each["output"]["ranges"] for each in told["stages"] if each["stage"] == "fetch")
+    return all(each["problem"] == "" and ends_at(each, close_ms) for each in ranges)
+
+
+def ends_at(seen: dict[str, object], close_ms: int) -> bool:
+    step = Timeframe.parse(str(seen["timeframe"])).milliseconds
+    last = from_iso(str(seen["last_open"])).timestamp() * 1000
+    return last >= close_ms // step * step - step
+
+
+def says_what_is_missing(decision: Decision) -> bool:
+    lacks = {EndReason.INSUFFICIENT_DATA, EndReason.STALE_CANDLES}
+    return decision.reason in lacks and any(word in decision.detail for word in ("missing", "stale", "short"))
+
+
+def test_a_spoilt_bar_is_refused_and_asked_for(world: FeedProcesses) -> None:
+    """Whatever the socket says about a bar, money is not put on a bar that cannot be."""
+    world.complete()
+    world.chain.fault("malformed_stream", flavour="high_below_low", count=3)
+    eventually(lambda: any('"BAR_REFUSED"' in line for line in world.chain.log_lines()), 20)
+    world.chain.heal()
+    now = world.now_ms()
+    eventually(lambda: world.is_whole(now), 30, "the refused bars to be had")
+
+
+@pytest.mark.parametrize("accident", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def test_a_second_feed_takes_over(world: FeedProcesses, accident: signal.Signals) -> None:
+    """Within 15 s; the first, when it comes back to itself, stands by."""
+    first = world.chain.processes["feed"]
+    world.complete(leader=first.pid)
+    second = world.start("feed-2")
+    eventually(lambda: says(world, "FEED_STANDS_BY", second.pid), 30)
+    first.send(accident)
+    beat = world.complete(timeout=15, leader=second.pid)
+    assert beat.fence > 1
+    if accident is signal.SIGSTOP:
+        first.send(signal.SIGCONT)
+        eventually(lambda: says(world, "FEED_STANDS_BY", first.pid), 20)
+        first.stop()
+    world.chain.processes["feed"] = second
+    eventually(lambda: world.is_whole(world.now_ms() - 2000), 20)
+
+
+def says(world: FeedProcesses, event: str, pid: int) -> bool:
+    return any(f'"{event}"' in line and f'"pid":{pid}' in line for line in world.chain.log_lines())
+
+
+def test_all_symbols_were_judged_in_the_end(world: FeedProcesses) -> None:
+    """After all of it decisions still come at each close."""
+    world.complete()
+    since = world.now_ms()
+    eventually(lambda: {each.symbol for each in decisions(world, since)} == set(SYMBOLS), 30)
