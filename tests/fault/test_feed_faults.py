@@ -6,11 +6,14 @@ import os
 import signal
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
-from pipeline.domain.decisions import Decision
+from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.outcomes import EndReason
-from pipeline.domain.timeframes import Timeframe, from_iso
+from pipeline.domain.timeframes import CandleRange, Timeframe
+from pipeline.strategies.candles import Candles
+from pipeline.strategies.window import Window
 from tests.support.feed import SPEED, SYMBOLS, FeedProcesses, feed_processes
 from tests.support.waiting import eventually
 
@@ -59,17 +62,28 @@ def decisions(world: FeedProcesses, since_ms: int) -> list[Decision]:
 
 
 def sees_the_truth(world: FeedProcesses, decision: Decision) -> bool:
-    """Its bars end with those that close at its slot or later, and none is another than the exchange's."""
+    """Its bars end with those that close at its slot or later, and every value is the exchange's."""
     close_ms = round(decision.slot.timestamp() * 1000)
-    told = world.chain.trace(decision.decision_id)
-    ranges = next(each["output"]["ranges"] for each in told["stages"] if each["stage"] == "fetch")
-    return all(each["problem"] == "" and ends_at(each, close_ms) for each in ranges)
+    with world.chain.pipeline.ledger.read() as unit:
+        (fetched,) = [each for each in unit.stages.of(decision.decision_id) if each.stage is Stage.FETCH]
+    ranges = tuple(CandleRange.from_record(each) for each in fetched.output["ranges"])  # type: ignore[attr-defined]
+    if not all(each.ok and ends_at(each, close_ms) for each in ranges):
+        return False
+    candles = {each.timeframe: Candles.from_rows(np.array(rows_of(world, decision, each))) for each in ranges}
+    seen = Window(decision.symbol, decision.slot, candles, ranges)
+    return bool(fetched.output["bars"] == seen.fingerprint)
 
 
-def ends_at(seen: dict[str, object], close_ms: int) -> bool:
-    step = Timeframe.parse(str(seen["timeframe"])).milliseconds
-    last = from_iso(str(seen["last_open"])).timestamp() * 1000
-    return last >= close_ms // step * step - step
+def rows_of(world: FeedProcesses, decision: Decision, seen: CandleRange) -> list[list[float]]:
+    """What the exchange says of the bars that a decision saw."""
+    assert seen.last_open is not None
+    closed = seen.last_open + Timeframe.parse(seen.timeframe).length
+    return world.truth(decision.symbol, seen.timeframe, round(closed.timestamp() * 1000))
+
+
+def ends_at(seen: CandleRange, close_ms: int) -> bool:
+    step = Timeframe.parse(seen.timeframe).milliseconds
+    return seen.last_open is not None and seen.last_open.timestamp() * 1000 >= close_ms // step * step - step
 
 
 def says_what_is_missing(decision: Decision) -> bool:
@@ -94,7 +108,10 @@ def test_a_second_feed_takes_over(world: FeedProcesses, accident: signal.Signals
     world.complete(leader=first.pid)
     second = world.start("feed-2")
     eventually(lambda: says(world, "FEED_STANDS_BY", second.pid), 30)
-    first.send(accident)
+    if accident is signal.SIGKILL:
+        first.kill()
+    else:
+        first.send(accident)
     beat = world.complete(timeout=15, leader=second.pid)
     assert beat.fence > 1
     if accident is signal.SIGSTOP:

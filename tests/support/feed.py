@@ -81,12 +81,14 @@ class FeedProcesses:
                 for name, candles in found.items()}  # fmt: skip
 
     def is_whole(self, close_ms: int, symbols: Sequence[str] | None = None) -> bool:
-        """Whether every timeframe holds exactly the exchange's own bars, up to those closed at that instant."""
+        """Whether every timeframe holds the exchange's own bars, the newest that were closed at that instant."""
         return all(self._is_whole(symbol, close_ms) for symbol in symbols or self.symbols)
 
     def _is_whole(self, symbol: str, close_ms: int) -> bool:
         stored = self.stored(symbol)
-        return all(stored.get(name, [])[-BARS:] == self.truth(symbol, name, close_ms) for name in FRAMES)
+        return all(
+            row in stored.get(name, []) for name in FRAMES for row in self.truth(symbol, name, close_ms)
+        )
 
     def truth(self, symbol: str, timeframe: str, close_ms: int) -> list[list[float]]:
         """What the exchange tells of these bars, asked past our code."""
