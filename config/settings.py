@@ -18,9 +18,11 @@ from config.sections.processes import (
     FlowerSettings,
     LedgerSettings,
     LoggingSettings,
+    MetricsSettings,
     RedisSettings,
     SentrySettings,
     SimulatorSettings,
+    ThresholdSettings,
     WorkerSettings,
 )
 from config.sections.trading import (
@@ -58,6 +60,8 @@ class Settings(Section):
     watch: WatchSettings = WatchSettings()
     alerts: AlertSettings = AlertSettings()
     logging: LoggingSettings = LoggingSettings()
+    thresholds: ThresholdSettings = ThresholdSettings()
+    metrics: MetricsSettings = MetricsSettings()
     sentry: SentrySettings = SentrySettings()
     demo: DemoSettings = DemoSettings()
 

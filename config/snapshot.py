@@ -37,6 +37,8 @@ NOT_HASHED: Mapping[str, str] = MappingProxyType(
         "watch": "looks on, decides nothing",
         "alerts": "addresses, with secrets in them",
         "logging": "how much is said, not what is done",
+        "thresholds": "when something is told to be slow",
+        "metrics": "looks on, decides nothing",
         "sentry": "looks on, decides nothing",
         "demo": "has been applied to the other keys when the demo runs",
     }

@@ -8,6 +8,7 @@ import typer
 
 from console import failures
 from console.commands import (
+    debug,
     demo,
     doctor,
     enqueue,
@@ -58,6 +59,7 @@ app.command()(doctor.doctor)
 app.command()(figures.metrics)
 app.command()(figures.report)
 app.command()(logs.logs)
+app.add_typer(debug.debug, name="debug")
 app.command()(universe.universe)
 app.add_typer(settings.config, name="config")
 app.add_typer(strategies.strategies, name="strategies")

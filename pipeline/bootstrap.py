@@ -185,6 +185,7 @@ class Pipeline:
             stages=self._stages,
             max_deliveries=self.settings.chain.max_deliveries,
             overrun_errors=self.overrun_errors,
+            thresholds=options.thresholds(self.settings),
         )
 
     @cached_property

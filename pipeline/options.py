@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from config.settings import Settings
-from pipeline.domain.decisions import Mode
+from pipeline.domain.decisions import Mode, Stage
 from pipeline.domain.guards import Lookback
 from pipeline.domain.timeframes import Timeframe
 from pipeline.exchange.budget.rules import RateLimits
@@ -19,6 +19,7 @@ from pipeline.market.feed.parts import FeedOptions
 from pipeline.market.source import SourceOptions
 from pipeline.stages.opening import OpeningTerms
 from pipeline.stages.sweeping import SweepOptions
+from pipeline.stages.telling import Thresholds
 from pipeline.strategies.sizing import SizingRules
 
 SPARE_BARS = 20
@@ -155,6 +156,20 @@ def breaker_rules(settings: Settings) -> BreakerRules:
     """When the circuit breaker opens."""
     governor = settings.governor
     return BreakerRules(share=governor.breaker_share, min_decisions=governor.breaker_min_decisions)
+
+
+def thresholds(settings: Settings) -> Thresholds:
+    """When a stage is told to be slow."""
+    told = settings.thresholds
+    return Thresholds(
+        told.queue_wait_ms,
+        {
+            Stage.FETCH: told.fetch_ms,
+            Stage.EVALUATE: told.evaluate_ms,
+            Stage.VALIDATE: told.validate_ms,
+            Stage.EXECUTE: told.execute_ms,
+        },
+    )
 
 
 def execution_options(settings: Settings) -> ExecutionOptions:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from config.sections.base import Port, Positive, PositiveDecimal, Section
+from config.sections.base import NotNegative, Port, Positive, PositiveDecimal, Section
+from pipeline.domain.decisions import Mode
 
 
 class ChainSettings(Section):
@@ -75,6 +76,16 @@ class FlowerSettings(Section):
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Port = 5590
+    user: Annotated[str, Field(pattern=r"^[^:\s]+$")] = "throughline"
+    password: SecretStr = SecretStr("")
+
+
+class MetricsSettings(Section):
+    """The endpoint for Prometheus. One for each ledger is enough: it counts what all hosts did."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Port = 9391
 
 
 class WorkerSettings(Section):
@@ -84,16 +95,42 @@ class WorkerSettings(Section):
     orders_processes: Annotated[int, Field(ge=1, le=64)] = 2
 
 
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
 class LoggingSettings(Section):
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Log files under <home>/logs. A mode's own level goes before `level`."""
+
+    level: LogLevel = "INFO"
+    paper_level: LogLevel | Literal[""] = ""
+    testnet_level: LogLevel | Literal[""] = ""
+    live_level: LogLevel | Literal[""] = ""
     max_file_mb: Annotated[int, Field(ge=1, le=10000)] = 50
     keep_files: Annotated[int, Field(ge=1, le=100)] = 5
+    keep_free_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 200
+    callbacks: tuple[str, ...] = ()
+
+    def level_in(self, mode: Mode) -> LogLevel:
+        """The level that holds in a mode."""
+        own = {Mode.PAPER: self.paper_level, Mode.TESTNET: self.testnet_level, Mode.LIVE: self.live_level}
+        return own[mode] or self.level
+
+
+class ThresholdSettings(Section):
+    """When something is told to be slow, in milliseconds. 0 never."""
+
+    queue_wait_ms: NotNegative = 5000.0
+    fetch_ms: NotNegative = 3000.0
+    evaluate_ms: NotNegative = 2000.0
+    validate_ms: NotNegative = 2000.0
+    execute_ms: NotNegative = 6000.0
 
 
 class SentrySettings(Section):
     dsn: SecretStr = SecretStr("")
     traces_sample_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
     environment: str = ""
+    beat_monitor: str = "throughline-beat"
 
 
 class DemoSettings(Section):

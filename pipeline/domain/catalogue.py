@@ -288,6 +288,19 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
             "problem",
         ),
         _event(
+            EventName.SLOW,
+            "a stage or a message took longer than its threshold; `part` took most of it",
+            "what ms limit_ms part parts",
+        ),
+        _event(EventName.DEBUG, "what an area says while it is being debugged", "area what data"),
+        _event(EventName.DEBUGGING, "somebody switched debugging on or off", "areas by"),
+        _event(EventName.CALLBACK_BROKEN, "a callback of the user's cannot be used; the rest goes on", "problem"),
+        _event(
+            EventName.LOGGING_STOPPED,
+            "the disk is nearly full: no more lines, what is left is for the ledger",
+            "file free_mb least_mb",
+        ),
+        _event(
             EventName.LOG_LINES_LOST, "lines could not be written; there is room again", "lines file"
         ),
     ]

@@ -21,6 +21,18 @@ class Level(StrEnum):
 
 
 @unique
+class Area(StrEnum):
+    """What can be debugged by itself, without a restart: `throughline debug on AREA`."""
+
+    FETCH = "fetch"
+    STRATEGIES = "strategies"
+    GOVERNOR = "governor"
+    EXECUTION = "execution"
+    EXCHANGE = "exchange"
+    LEDGER = "ledger"
+
+
+@unique
 class EventName(StrEnum):
     """Every event. `docs/events.md` has what each means and carries."""
 
@@ -103,8 +115,13 @@ class EventName(StrEnum):
     CONFIG_DIFF = "CONFIG_DIFF"
     CONFIG_OVERRIDES = "CONFIG_OVERRIDES"
     UPKEEP_FAILED = "UPKEEP_FAILED"
+    SLOW = "SLOW"
+    DEBUG = "DEBUG"
+    DEBUGGING = "DEBUGGING"
+    CALLBACK_BROKEN = "CALLBACK_BROKEN"
     RATE_LIMITED = "RATE_LIMITED"
     RATE_BUDGET = "RATE_BUDGET"
+    LOGGING_STOPPED = "LOGGING_STOPPED"
     LOG_LINES_LOST = "LOG_LINES_LOST"
 
     @property
@@ -137,6 +154,10 @@ LEVELS: dict[EventName, Level] = {
     EventName.RATE_LIMITED: Level.WARNING,
     EventName.RATE_BUDGET: Level.ERROR,
     EventName.LEVEL: Level.WARNING,
+    EventName.SLOW: Level.WARNING,
+    EventName.DEBUG: Level.DEBUG,
+    EventName.CALLBACK_BROKEN: Level.ERROR,
+    EventName.LOGGING_STOPPED: Level.ERROR,
     EventName.LOG_LINES_LOST: Level.WARNING,
 }
 
@@ -150,3 +171,6 @@ class Events(Protocol):
         `fields` are plain values: text, numbers, Decimal, datetime, enums, and lists and dicts of them. The
         current decision (id, symbol, stage, task) is added by the emitter and need not be repeated.
         """
+
+    def wants(self, area: Area) -> bool:
+        """Whether somebody is debugging this area now: then, and only then, emit its DEBUG events."""

@@ -14,8 +14,11 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
+from pipeline.domain.events import Area, EventName
+from pipeline.domain.timing import timed
 from pipeline.exchange.budget.gate import Gate
 from pipeline.exchange.budget.ports import Unlimited
+from pipeline.trace.events import LoggedEvents
 
 _SECRETS_IN_QUERY = re.compile(r"(signature|listenKey)=[^&\s\"')]+")
 
@@ -55,7 +58,9 @@ class Transport(HTTPAdapter):
         leave = self._gate.leave(request)
         if leave.public and self._public_timeout_s is not None:
             timeout = self._public_timeout_s
-        response = super().send(request, stream, timeout, verify, cert, proxies)
+        with timed("exchange"):
+            response = super().send(request, stream, timeout, verify, cert, proxies)
+        _debug(request, response)
         self._gate.came_back(leave, response)
         return response
 
@@ -64,6 +69,19 @@ class Transport(HTTPAdapter):
         if os.getpid() != self._pid:
             self._pid = os.getpid()
             self.init_poolmanager(2, 8)
+
+
+def _debug(request: requests.PreparedRequest, response: requests.Response) -> None:
+    """Without the query: it has a signature in it."""
+    events = LoggedEvents()
+    if events.wants(Area.EXCHANGE):
+        data = {
+            "status": response.status_code,
+            "ms": round(response.elapsed.total_seconds() * 1000, 1),
+            "bytes": len(response.content),
+        }
+        what = f"{request.method} {urlsplit(request.url or '').path}"
+        events.emit(EventName.DEBUG, area=Area.EXCHANGE.value, what=str(what), data=data)
 
 
 def open_session(

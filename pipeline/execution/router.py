@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Decision, End
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownDecision
-from pipeline.domain.events import EventName, Events
+from pipeline.domain.events import Area, EventName, Events
 from pipeline.domain.intents import Intent, OrderType, TimeInForce
 from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState, Rejected, Unknown, may_step
 from pipeline.domain.outcomes import EndReason
@@ -226,6 +226,9 @@ class OrderRouter:
         except Exception as error:  # noqa: BLE001 -- it may have been sent: whatever this was, it settles nothing
             answer = Unknown(f"the adapter raised {type(error).__name__}: {error}")
         reached(CrashPoint.ANSWER_RECEIVED)
+        if self.events.wants(Area.EXECUTION):
+            data = {"client_order_id": order.client_order_id, "answer": repr(answer)}
+            self.events.emit(EventName.DEBUG, area=Area.EXECUTION.value, what="the answer", data=data)
         return answer
 
     # --------------------------------------------------------------------------------- what became of it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -11,10 +12,13 @@ from sqlalchemy import Connection, Engine, Pool
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
+from pipeline.domain.events import Area, EventName
+from pipeline.domain.timing import timed
 from pipeline.ledger import schema
 from pipeline.ledger.engines import begin, commit, is_memory, make_engine, parse_url
 from pipeline.ledger.kinds import Kind
 from pipeline.ledger.unit import SqlUnit
+from pipeline.trace.events import LoggedEvents
 
 _of_parents: list[Pool] = []
 
@@ -81,9 +85,11 @@ class SqlLedger:
             raise InvariantBroken("a unit of the ledger was begun inside another one: pass the first one on")
         self._thread.busy = True
         try:
-            with self._my_turn(), self._begun(engine, kind) as connection:
+            began = time.perf_counter()
+            with timed("ledger"), self._my_turn(), self._begun(engine, kind) as connection:
                 yield SqlUnit(connection)
                 commit(connection)
+            _debug(kind, began)
         finally:
             self._thread.busy = False
 
@@ -114,6 +120,13 @@ class SqlLedger:
             yield
         finally:
             turn.release()
+
+
+def _debug(kind: Kind, began: float) -> None:
+    events = LoggedEvents()
+    if events.wants(Area.LEDGER):
+        data = {"ms": round((time.perf_counter() - began) * 1000, 3)}
+        events.emit(EventName.DEBUG, area=Area.LEDGER.value, what=f"a unit to {kind.name.lower()}", data=data)
 
 
 def _connected(engine: Engine) -> Connection:

@@ -13,6 +13,7 @@ import redis
 
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
+from pipeline.domain.timing import timed
 from pipeline.market.encoding import HEADER, Stored, decode, encode
 from pipeline.market.series import milliseconds
 from pipeline.market.updates import Merged, Update, apply
@@ -151,6 +152,9 @@ def _lifetime(candles: Candles, frame: Timeframe) -> int:
 @contextmanager
 def _redis_errors(doing: str) -> Iterator[None]:
     try:
-        yield
+        with timed("candles"):
+            yield
+    except redis.WatchError:
+        raise
     except redis.RedisError as problem:
         raise StoreUnavailable(f"could not {doing} Redis: {problem}") from problem

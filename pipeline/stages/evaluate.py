@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from pipeline.domain import timing
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
 from pipeline.domain.errors import InvariantBroken
-from pipeline.domain.events import EventName, Events, Level
+from pipeline.domain.events import Area, EventName, Events, Level
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason
@@ -119,6 +120,12 @@ class Evaluate:
         )
         return Advance({"intent": intent.as_record(), "bar_jump_bps": jump})
 
+    def _debug(self, resolution: Resolution) -> None:
+        if self.events.wants(Area.STRATEGIES):
+            data = {each.strategy: {**_in_words(each), "error": each.error} for each in resolution.verdicts}
+            told = {"verdicts": data, "resolution": resolution.detail, "parts": timing.so_far()}
+            self.events.emit(EventName.DEBUG, area=Area.STRATEGIES.value, what="the judgement", data=told)
+
     def _tell(self, resolution: Resolution) -> None:
         for verdict in resolution.verdicts:
             level = Level.ERROR if verdict.kind is VerdictKind.FAILED else None
@@ -126,6 +133,7 @@ class Evaluate:
             if verdict.signal is not None:
                 told = verdict.signal.as_record()
                 self.events.emit(EventName.SIGNAL_GENERATED, level=None, strategy=verdict.strategy, **told)
+        self._debug(resolution)
         if resolution.chosen is None or resolution.chosen.signal is None:
             self.events.emit(EventName.NO_SIGNAL, why=resolution.detail)
             return

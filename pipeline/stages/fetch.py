@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
-from pipeline.domain.events import EventName, Events
+from pipeline.domain.events import Area, EventName, Events
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.ports import MarketData, Unit
@@ -60,6 +60,9 @@ class Fetch:
             timeframes=window.summary,
             sources={each.timeframe: each.source for each in window.ranges},
         )
+        if self.events.wants(Area.FETCH):
+            data = {"ranges": [each.as_record() for each in window.ranges], "bars": window.fingerprint}
+            self.events.emit(EventName.DEBUG, area=Area.FETCH.value, what="the window", data=data)
 
     def _conclude(self, unit: Unit, decision: Decision, window: Window) -> StageEnd:
         output = {"ranges": [each.as_record() for each in window.ranges], "bars": window.fingerprint}

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pipeline.domain import timing
 from pipeline.domain.decisions import (
     Advance,
     Decision,
@@ -34,7 +35,7 @@ from pipeline.domain.ports import Clock, Ledger, Unit
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.stages.ending import end_if_settled, ended
 from pipeline.stages.opening import emit_end
-from pipeline.stages.telling import in_words
+from pipeline.stages.telling import Thresholds, in_words, tell_slowness
 
 DETAIL_LENGTH = 4000
 DURABLE_STAGES = frozenset({Stage.EXECUTE})
@@ -67,6 +68,7 @@ class Runner:
     stages: dict[Stage, StageFunction]
     max_deliveries: int
     overrun_errors: tuple[type[Exception], ...] = field(default=())
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     def run(
         self, stage: Stage, decision_id: DecisionId, delivery: Delivery, symbol: str | None = None
@@ -88,7 +90,8 @@ class Runner:
         if delivery.attempt - delivery.retries > self.max_deliveries:
             self._give_up(decision, delivery)
             return None
-        return self._work(decision, stage, delivery, before)
+        with timing.collected():
+            return self._work(decision, stage, delivery, before)
 
     def fail(self, decision_id: DecisionId, reason: Reason, detail: str) -> None:
         """End a decision from outside its stages, unless it has ended or an order of it is out."""
@@ -162,9 +165,11 @@ class Runner:
         except Transient:
             raise
         except self.overrun_errors as error:
+            self._tell(stage, delivery, End(EndReason.TIME_LIMIT, repr(error)), began)
             self.fail(decision.decision_id, EndReason.TIME_LIMIT, f"{stage} took too long: {error!r}")
             return None
-        except Exception:  # noqa: BLE001 - whatever a stage raises must end its decision, with the trace
+        except Exception as error:  # noqa: BLE001 - whatever a stage raises must end its decision, with the trace
+            self._tell(stage, delivery, End(EndReason.STAGE_RAISED, repr(error)), began)
             self.fail(decision.decision_id, EndReason.STAGE_RAISED, f"{stage}: {traceback.format_exc()}")
             return None
         after = stage.next
@@ -196,7 +201,8 @@ class Runner:
         return finish
 
     def _tell(self, stage: Stage, delivery: Delivery, finish: StageEnd, began: float) -> None:
-        """The one line that tells a stage's whole story."""
+        """The one line that tells a stage's whole story, and another when it was slow."""
+        run_ms, parts = _elapsed_ms(began), timing.so_far()
         self.events.emit(
             EventName.STAGE_END,
             level=None,
@@ -204,9 +210,11 @@ class Runner:
             worker=delivery.worker,
             attempt=delivery.attempt,
             queue_wait_ms=delivery.queue_wait_ms,
-            run_ms=_elapsed_ms(began),
+            run_ms=run_ms,
+            parts=parts,
             **in_words(stage, finish),
         )
+        tell_slowness(self.events, self.thresholds, stage, delivery.queue_wait_ms, run_ms)
 
     def _record(
         self, decision: Decision, stage: Stage, delivery: Delivery, finish: Advance | End, began: float

@@ -6,15 +6,16 @@ Produces: a permit in the ledger, its worst case reserved in the same transactio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from pipeline.domain.checks import CheckVerdict
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken, UnknownSymbol
-from pipeline.domain.events import EventName, Events
+from pipeline.domain.events import Area, EventName, Events
 from pipeline.domain.guards import Lookback
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.intents import Intent
@@ -99,12 +100,18 @@ class Validate:
         terms = OrderTerms.of(intent, decision.decision_id, decision.account, decision.mode)
         answer = assess(intent, terms, view, self.limits, self.authority)
         unit.verdicts.add_checks(decision.decision_id, intent.leg, answer.verdicts)
+        self._debug(answer.verdicts)
         self._trip(unit, view)
         if isinstance(answer, Denied):
             return self._denied(intent, answer)
         if decision.dry_run:
             return End(EndReason.DRY_RUN, f"would be permitted: {describe(intent)}; a dry run sends nothing")
         return self._permitted(unit, intent, answer)
+
+    def _debug(self, verdicts: Sequence[CheckVerdict]) -> None:
+        if self.events.wants(Area.GOVERNOR):
+            data = {each.code.value: each.as_record() for each in verdicts}
+            self.events.emit(EventName.DEBUG, area=Area.GOVERNOR.value, what="every check", data=data)
 
     def _trip(self, unit: Unit, view: WorldView) -> None:
         """What denies until somebody re-arms it is written down where it was found."""

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pipeline.domain import timing
 from pipeline.domain.signals import NearestMiss, Regime, Signal, StrategyVerdict, VerdictKind
 from pipeline.strategies.candles import Candles
 from pipeline.strategies.interface import AnyStrategy, Frame, View
@@ -52,7 +53,9 @@ def _timed(
 ) -> StrategyVerdict:
     started = time.perf_counter()
     verdict = _verdict(strategy, candles, climates, patience)
-    return replace(verdict, run_ms=round((time.perf_counter() - started) * 1000, 4))
+    took_ms = (time.perf_counter() - started) * 1000
+    timing.add(f"strategy {strategy.name}", took_ms)
+    return replace(verdict, run_ms=round(took_ms, 4))
 
 
 def _verdict(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.domain.catalogue import CATALOGUE
 from pipeline.domain.errors import InvariantBroken
-from pipeline.domain.events import EventName, Level
+from pipeline.domain.events import Area, EventName, Level
 from pipeline.trace import context, logs, sentry
 
 
@@ -19,10 +19,15 @@ class LoggedEvents:
         A field that the catalogue does not know is written all the same, and named in `undeclared`.
         """
         chosen = level or name.level
+        logs.listeners().tell(name, chosen, fields)
         if unknown := CATALOGUE[name].undeclared(fields):
             fields["undeclared"] = unknown
-        logs.writer().write(chosen.value, name.value, fields)
+        logs.writer().write(chosen.value, name.value, fields, wanted=name is EventName.DEBUG)
         sentry.report(name, chosen, fields)
+
+    def wants(self, area: Area) -> bool:
+        """Whether somebody is debugging this area of this process now."""
+        return logs.debugging().wants(area)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +44,16 @@ class RecordedEvents:
     """Keeps events in memory, for tests. It is strict: what the catalogue does not say may not be said."""
 
     all: list[Emitted] = field(default_factory=list)
+    debugged: frozenset[Area] = frozenset()
 
     def emit(self, name: EventName, /, *, level: Level | None = None, **fields: object) -> None:
         """Raises: InvariantBroken when a field is undeclared, missing or of another type than declared."""
         if problems := CATALOGUE[name].problems({**context.fields(), **fields}):
             raise InvariantBroken(f"{name} breaks pipeline/domain/catalogue.py: {'; '.join(problems)}")
         self.all.append(Emitted(name, level or name.level, {**context.fields(), **fields}))
+
+    def wants(self, area: Area) -> bool:
+        return area in self.debugged
 
     def of(self, name: EventName) -> list[dict[str, object]]:
         """The fields of every event of that name, oldest first."""

@@ -32,12 +32,15 @@ class LogFile:
 
     Several writers may find room for their next lines at the same instant: the file is larger by those at most.
 
-    What cannot be written (a full disk, a folder that is gone) is counted in `lost`, and the writer goes on.
+    What cannot be written (a full disk, a folder that is gone) is counted in `lost`, and the writer goes on. With less
+    than `keep_free` bytes left on the disk nothing is written at all (`stopped`): they are for the ledger.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int, keep: int) -> None:
+    def __init__(self, path: Path, *, max_bytes: int, keep: int, keep_free: int = 0) -> None:
         self.path = path
         self.lost = 0
+        self.stopped = False
+        self.keep_free = keep_free
         self._max_bytes, self._keep = max_bytes, keep
         self._descriptor = -1
         self._inode = (0, 0)
@@ -47,11 +50,14 @@ class LogFile:
         self._turn = threading.Lock()
         os.register_at_fork(after_in_child=self._forget_turn)
 
-    def write(self, line: bytes) -> bool:
-        """Append one line that ends in a newline. False when it was lost."""
+    def write(self, line: bytes, *, last: bool = False) -> bool:
+        """Append one line that ends in a newline. False when it was lost. `last`: also when logging has stopped."""
         try:
             if time.monotonic() >= self._look_at or not self._has_room(len(line)):
                 self._look(len(line))
+            if self.stopped and not last:
+                self.lost += 1
+                return False
             whole = b"\n" + line if self._torn else line
             written = os.write(self._descriptor, whole)
             self._torn = written < len(whole)
@@ -60,6 +66,12 @@ class LogFile:
             return False
         self.lost += self._torn
         return not self._torn
+
+    @property
+    def free_bytes(self) -> int:
+        """How much room the disk has for us. Raises: OSError."""
+        found = os.statvfs(self.path.parent)
+        return found.f_bavail * found.f_frsize
 
     def close(self) -> None:
         """Give the descriptor back; a later write opens it again."""
@@ -85,6 +97,7 @@ class LogFile:
             if not self._has_room(wanted) and time.monotonic() >= self._rotate_at:
                 self._rotate(wanted)
                 self._follow()
+            self.stopped = self.keep_free > 0 and self.free_bytes < self.keep_free
             self._look_at = time.monotonic() + LOOK_EVERY_S
         finally:
             self._turn.release()

@@ -10,7 +10,7 @@ import logging
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -19,9 +19,13 @@ import structlog
 
 from config.home import Home
 from config.loading import secret_values
+from config.sections.processes import LoggingSettings
 from config.settings import Settings
+from pipeline.domain.errors import ConfigError
 from pipeline.domain.events import EventName
+from pipeline.trace.debugging import Debugging, path_in
 from pipeline.trace.lines import LineMaker
+from pipeline.trace.listening import Listeners, load
 from pipeline.trace.logfile import LogFile
 from pipeline.trace.redaction import SECRETS, password_in
 from pipeline.trace.rendering import render_line
@@ -54,19 +58,48 @@ class Writer:
         self._files = files
         self._screen = screen
 
-    def write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
-        """Write one record, if it is loud enough."""
-        if RANKS[level] < self._least:
+    def write(self, level: str, event: str, fields: Mapping[str, Any], *, wanted: bool = False) -> None:
+        """Write one record, if it is loud enough, or `wanted` by somebody who debugs."""
+        if RANKS[level] < self._least and not wanted:
             return
         try:
             line = self._maker.line(level, event, _with_traceback(fields) if "exc_info" in fields else fields)
         except Exception as error:  # noqa: BLE001 - a record that cannot be made must not stop a trade
             line = self._maker.line("error", event, {"unwritable": repr(error)})
-        for file in self._files:
-            if file.write(line) and file.lost:
-                self._tell_losses(file)
+        if not self._kept(line) and self._files and RANKS[level] >= RANKS["error"]:
+            self._cry(line)
         if self._screen is not None:
             self._show(line)
+
+    def _kept(self, line: bytes) -> bool:
+        """Whether one of the files took it."""
+        kept = False
+        for file in self._files:
+            had_stopped = file.stopped
+            if file.write(line):
+                kept = True
+                if file.lost:
+                    self._tell_losses(file)
+            elif file.stopped and not had_stopped:
+                self._tell_stop(file)
+        return kept
+
+    def _tell_stop(self, file: LogFile) -> None:
+        """The last line of the file, and a word to whoever reads what the process prints."""
+        name = EventName.LOGGING_STOPPED
+        told = {"file": file.path.name, "free_mb": _mb(file.free_bytes), "least_mb": _mb(file.keep_free)}
+        line = self._maker.line(name.level.value, name.value, told)
+        file.write(line, last=True)
+        self._cry(line)
+
+    @staticmethod
+    def _cry(line: bytes) -> None:
+        """What the files cannot take and must not be lost goes to stderr, which may lead to another disk."""
+        try:
+            sys.stderr.write(line.decode("utf-8", "replace"))
+            sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):
+            return
 
     def close(self) -> None:
         """Give the files back."""
@@ -88,6 +121,10 @@ class Writer:
             self._screen = None  # the terminal has gone; the files have everything
 
 
+def _mb(count: int) -> float:
+    return round(count / 1_000_000, 1)
+
+
 def _with_traceback(fields: Mapping[str, Any]) -> dict[str, Any]:
     """`exc_info` as in the standard library: True, an exception, or the usual three."""
     rest = dict(fields)
@@ -101,6 +138,8 @@ def _with_traceback(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _writer = Writer("unconfigured", level="WARNING", screen=sys.stderr)
+_debugging = Debugging()
+_listeners = Listeners({})
 _hooks = (sys.excepthook, threading.excepthook)
 
 
@@ -109,29 +148,52 @@ def writer() -> Writer:
     return _writer
 
 
+def debugging() -> Debugging:
+    """Which areas somebody is debugging; none before `configure`."""
+    return _debugging
+
+
+def listeners() -> Listeners:
+    """The user's callbacks; none before `configure`."""
+    return _listeners
+
+
 def configure(component: str, settings: Settings, *, console: bool = False) -> None:
     """Send every record of this process to its files under the home, and to stderr if `console`.
 
     May be called again, in a forked child for instance. The folder must exist (`ensure_home`).
     """
-    global _writer  # noqa: PLW0603 - a process has one log, as it has one stderr
+    global _writer, _debugging, _listeners  # noqa: PLW0603 - a process has one log, as it has one stderr
     SECRETS.register(_secrets_of(settings))
     _writer.close()
-    wanted = settings.logging
+    level = settings.logging.level_in(settings.mode)
     _writer = Writer(
         component,
-        level=wanted.level,
-        files=_files(Home(settings.home).logs, component, wanted.max_file_mb * 1_000_000, wanted.keep_files),
+        level=level,
+        files=_files(Home(settings.home).logs, component, settings.logging),
         screen=sys.stderr if console else None,
     )
     _bridge_structlog()
-    _bridge_logging(wanted.level)
+    _bridge_logging(level)
     sys.excepthook, threading.excepthook = _uncaught, _uncaught_in_thread
+    _debugging = Debugging(path_in(settings.home))
+    _listeners = _loaded(settings.logging.callbacks)
+
+
+def _loaded(names: Sequence[str]) -> Listeners:
+    """A callback that cannot be used is told, and stops nothing."""
+    try:
+        return Listeners(load(names))
+    except ConfigError as error:
+        broken = EventName.CALLBACK_BROKEN
+        _writer.write(broken.level.value, broken.value, {"problem": str(error)})
+        return Listeners({})
 
 
 def unconfigure() -> None:
     """Undo `configure`: files closed, the standard library's logging as it is in a fresh process."""
-    global _writer  # noqa: PLW0603 - see configure
+    global _writer, _debugging, _listeners  # noqa: PLW0603 - see configure
+    _debugging, _listeners = Debugging(), Listeners({})
     _writer.close()
     _writer = Writer("unconfigured", level="WARNING", screen=sys.stderr)
     structlog.reset_defaults()
@@ -149,9 +211,17 @@ def hide(*secrets: str) -> None:
     SECRETS.register(secrets)
 
 
-def _files(folder: Path, component: str, max_bytes: int, keep: int) -> tuple[LogFile, ...]:
+def _files(folder: Path, component: str, wanted: LoggingSettings) -> tuple[LogFile, ...]:
     names = dict.fromkeys([f"{component}.jsonl", "all.jsonl"])
-    return tuple(LogFile(folder / name, max_bytes=max_bytes, keep=keep) for name in names)
+    return tuple(
+        LogFile(
+            folder / name,
+            max_bytes=wanted.max_file_mb * 1_000_000,
+            keep=wanted.keep_files,
+            keep_free=wanted.keep_free_mb * 1_000_000,
+        )
+        for name in names
+    )
 
 
 def _secrets_of(settings: Settings) -> set[str]:

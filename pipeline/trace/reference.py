@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.domain.catalogue import CATALOGUE, COMMON, EventType
+from pipeline.domain.catalogue import CATALOGUE
 from pipeline.domain.event_fields import FIELDS, EventField
 
 BEGIN = "<!-- generated: python -m pipeline.trace.reference docs/events.md -->"
@@ -29,19 +29,9 @@ def _names(fields: tuple[EventField, ...]) -> str:
 
 
 def _fields() -> Iterator[str]:
-    yield "\n## Fields\n\n| field | is a | means | in |\n|---|---|---|---|"
+    yield "\n## Fields\n\n| field | is a | means |\n|---|---|---|"
     for each in sorted(FIELDS.values(), key=lambda found: found.name):
-        yield f"| `{each.name}` | {each.type} | {each.means} | {_where(each.name)} |"
-
-
-def _where(name: str) -> str:
-    if name in COMMON:
-        return "every event of a decision"
-    return ", ".join(f"`{event.name}`" for event in CATALOGUE.values() if _has(event, name))
-
-
-def _has(event: EventType, name: str) -> bool:
-    return any(each.name == name for each in (*event.needs, *event.may))
+        yield f"| `{each.name}` | {each.type} | {each.means} |"
 
 
 def renewed(page: str) -> str:

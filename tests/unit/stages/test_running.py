@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from pipeline.domain import timing
 from pipeline.domain.decisions import Advance, Decision, End, Stage, StageEnd, StageRecord, Unresolved
 from pipeline.domain.errors import LedgerUnavailable, UnknownDecision
 from pipeline.domain.events import EventName
@@ -15,6 +17,7 @@ from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.domain.ports import Unit
 from pipeline.stages.running import Conclusion, Handoff, Runner, StageFunction
+from pipeline.stages.telling import Thresholds
 from tests.unit.stages.worlds import NOON, StageWorld, a_permit, an_order
 
 DONE = Advance({"ranges": []})
@@ -226,3 +229,49 @@ def test_two_deliveries_at_once_conclude_once() -> None:
     handoff = run(world, runner(world, overtaken), opened.decision)
     assert handoff == Handoff(Stage.EVALUATE, opened.decision)
     assert world.decision(opened).is_open
+
+
+def test_a_slow_stage_is_told_with_the_part_that_took_most_of_it() -> None:
+    """`fetch took 3 s` sends people looking; `the exchange took 2.9 s of it` does not."""
+    world = StageWorld()
+    decision = world.open().decision
+
+    def fetch(decision: Decision, before: StageRecord | None) -> Conclusion:
+        timing.add("exchange", 1e9)
+        return lambda unit: DONE
+
+    slow = replace(runner(world, fetch), thresholds=Thresholds(1e9, {Stage.FETCH: 1e-6}))
+    run(world, slow, decision)
+
+    (said,) = world.events.of(EventName.SLOW)
+    assert (said["what"], said["part"]) == ("the stage fetch", "exchange")
+    (end,) = world.events.of(EventName.STAGE_END)
+    assert end["parts"] == said["parts"]
+
+
+def test_a_message_that_waited_too_long_is_told() -> None:
+    """The stage is fast, and the decision is late all the same."""
+    world = StageWorld()
+    decision = world.open().decision
+    runs = replace(runner(world, Counting()), thresholds=Thresholds(queue_wait_ms=100.0))
+    late = replace(world.delivery(decision, Stage.FETCH), published_at=NOON - timedelta(seconds=9))
+
+    runs.run(Stage.FETCH, decision.decision_id, late, decision.symbol)
+
+    (said,) = world.events.of(EventName.SLOW)
+    assert (said["what"], said["part"], said["limit_ms"]) == ("a message for fetch", "queue", 100.0)
+
+
+def test_a_stage_that_raises_has_its_line_too() -> None:
+    """One line for each stage, also when it went wrong."""
+    world = StageWorld()
+    decision = world.open().decision
+
+    run(world, runner(world, Counting(error=ValueError("boom"))), decision)
+
+    (line,) = world.events.of(EventName.STAGE_END)
+    assert (line["result"], line["reason"], line["summary"]) == (
+        "ended",
+        "STAGE_RAISED",
+        "ValueError('boom')",
+    )

@@ -167,3 +167,22 @@ def test_a_writer_that_rotates_for_ever_holds_nobody_up(
 
     assert len(waits) == 1
     assert files_in(tmp_path) == {"all.jsonl": 10_000}
+
+
+def test_logging_stops_while_there_is_still_room_for_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is what can be done without; trading goes on, and logging too once there is room again."""
+    room = [10_000]
+    monkeypatch.setattr(LogFile, "free_bytes", property(lambda log: room[0]))
+    log = LogFile(tmp_path / "all.jsonl", max_bytes=1000, keep=2, keep_free=5000)
+    assert log.write(LINE)
+
+    room[0] = 4999
+    assert not log.write(LINE)
+    assert log.stopped
+    assert log.write(b"the last word\n", last=True)
+
+    room[0] = 5000
+    assert log.write(LINE)
+    assert (log.stopped, log.lost) == (False, 1)

@@ -17,7 +17,7 @@ import structlog
 
 from pipeline.domain.decisions import Stage
 from pipeline.domain.events import EventName, Events, Level
-from pipeline.trace import context, logs
+from pipeline.trace import context, logfile, logs
 from pipeline.trace.events import LoggedEvents, RecordedEvents
 from tests.unit.trace.conftest import Configure
 
@@ -274,3 +274,45 @@ def test_recorded_events_remember_the_decision_they_happened_in() -> None:
     assert events.of(EventName.NO_SIGNAL) == [{"decision_id": "dec_1", "why": "quiet"}]
     assert events.names == [EventName.NO_SIGNAL]
     assert events.all[0].level is Level.INFO
+
+
+def test_a_nearly_full_disk_is_told_once_in_the_log_and_on_stderr(
+    log: Configure, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """That logging has stopped must be said before it stops; what is an error is said elsewhere from then on."""
+    room = [10**9]
+    monkeypatch.setattr(logfile, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(logfile.LogFile, "free_bytes", property(lambda file: room[0]))
+    lines = log(LOGGING_KEEP_FREE_MB="200")
+    events = LoggedEvents()
+    events.emit(EventName.NO_SIGNAL, why="before")
+
+    room[0] = 100 * 10**6
+    for _ in range(3):
+        events.emit(EventName.NO_SIGNAL, why="meanwhile")
+    events.emit(EventName.UPKEEP_FAILED, what="reconcile", problem="the disk is full")
+    room[0] = 10**9
+    events.emit(EventName.NO_SIGNAL, why="after")
+
+    records = lines("all.jsonl")
+    assert [record["event"] for record in records] == [
+        "NO_SIGNAL",
+        "LOGGING_STOPPED",
+        "NO_SIGNAL",
+        "LOG_LINES_LOST",
+    ]
+    assert (records[1]["free_mb"], records[1]["least_mb"], records[3]["lines"]) == (100.0, 200.0, 4)
+    cried = capfd.readouterr().err
+    assert cried.count("LOGGING_STOPPED") == 2  # one for each file
+    assert cried.count("UPKEEP_FAILED") == 1
+
+
+@pytest.mark.parametrize(("mode", "told"), [("paper", ["SECURITY"]), ("testnet", ["NO_SIGNAL", "SECURITY"])])
+def test_a_mode_can_have_a_level_of_its_own(mode: str, told: list[str], log: Configure) -> None:
+    """Paper trading of a thousand symbols need not write what real money has to."""
+    lines = log(MODE=mode, LOGGING_LEVEL="INFO", LOGGING_PAPER_LEVEL="ERROR")
+
+    LoggedEvents().emit(EventName.NO_SIGNAL, why="quiet")
+    LoggedEvents().emit(EventName.SECURITY, what="knock")
+
+    assert [record["event"] for record in lines("all.jsonl")] == told
