@@ -13,7 +13,7 @@ from decimal import Decimal
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.decisions import Decision, End, Mode, Origin
 from pipeline.domain.errors import Transient
-from pipeline.domain.events import EventName, Level
+from pipeline.domain.events import Area, EventName, Level
 from pipeline.domain.ids import decision_id
 from pipeline.domain.intents import Intent, Leg, OrderType, TimeInForce
 from pipeline.domain.orders import Order, OrderState
@@ -57,6 +57,9 @@ class Silent:
 
     def emit(self, name: EventName, /, *, level: Level | None = None, **fields: object) -> None:
         """Nothing."""
+
+    def wants(self, area: Area) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
