@@ -1,7 +1,8 @@
 """What beat fires and when: one pass for each symbol of the universe in each cadence, and the upkeep.
 
 A slot is a function of the symbol and the cadence alone, so every beat on every host names the same slots, and the
-ledger lets each be opened once: a second beat, or a restarted one, doubles nothing.
+ledger lets each be opened once: a second beat, or a restarted one, doubles nothing. Of several beats one leads and
+fires; see `tasks.leading`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ from celery.beat import Scheduler
 
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Origin
+from pipeline.domain.errors import LedgerUnavailable
 from pipeline.domain.events import EventName
-from pipeline.domain.ids import digest
+from pipeline.domain.ids import decision_id, digest
 from pipeline.stages.opening import PassRequest
 from tasks import pulsing
 from tasks.enqueue import enqueue_pass
+from tasks.leading import Leadership
 from tasks.publishing import NOTHING, SCHEDULED
 from tasks.services import services
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_SLEEP_S = 1.0
+LOOKED_UP = 100
+"""Of the slots of a symbol that went by, at most so many are looked up in the ledger."""
 
 
 def phase(symbol: str, cadence: timedelta) -> timedelta:
@@ -79,6 +84,13 @@ class SlotPlan:
         heapq.heapreplace(self._heap, (slot + self.cadence, symbol))
         return DueSlot(symbol, slot, missed=(slot - planned) // self.cadence)
 
+    def let_pass(self, before: datetime) -> None:
+        """Slots before that instant are somebody else's, and not missed."""
+        for at, (slot, symbol) in enumerate(self._heap):
+            if slot < before:
+                self._heap[at] = (slot_at_or_before(symbol, self.cadence, before) + self.cadence, symbol)
+        heapq.heapify(self._heap)
+
     def wait_s(self, now: datetime) -> float:
         """Seconds until the next slot, never negative; infinite when nothing is planned."""
         return max(0.0, (self._heap[0][0] - now).total_seconds()) if self._heap else float("inf")
@@ -109,6 +121,8 @@ class SlotScheduler(Scheduler):
         """Called by beat once, before the first tick."""
         self.schedule: dict[str, Any] = {}
         chain = self._here.settings.chain
+        self._lease = timedelta(seconds=chain.beat_lease_s)
+        self._leadership = Leadership(self._here.beat_lease(), chain.beat_lease_s, self._here.events)
         self._plan = SlotPlan(timedelta(seconds=chain.cadence_s))
         self._version, self._told = "", ""
         self._upkeep = [
@@ -128,15 +142,21 @@ class SlotScheduler(Scheduler):
         """Fire what is due. Returns how many seconds to sleep. Raises nothing: beat must not die of a bad moment."""
         now = self._here.clock.now()
         self._follow_universe(now)
+        pulsing.tick()
+        if not self._leadership.look():
+            self._plan.let_pass(
+                now - 2 * self._lease
+            )  # what a leader that is dying now may leave is still planned
+            return LONGEST_SLEEP_S
         for upkeep in self._upkeep:
             if upkeep.is_due(now):
                 self._send(upkeep, now)
         self._fire_due()
-        pulsing.tick()
         return min(LONGEST_SLEEP_S, self._plan.wait_s(self._here.clock.now()))
 
     def close(self) -> None:
         """Called by beat at its orderly end."""
+        self._leadership.end()
         pulsing.end_beat()
         super().close()
 
@@ -178,11 +198,23 @@ class SlotScheduler(Scheduler):
             self._here.events.emit(EventName.PUBLISH_FAILED, task=upkeep.task, error=str(error))
 
     def _fire(self, due: DueSlot) -> None:
-        if due.missed:
-            self._here.events.emit(EventName.SLOT_MISSED, symbol=due.symbol, missed=due.missed)
+        if missed := self._unopened(due):
+            self._here.events.emit(EventName.SLOT_MISSED, symbol=due.symbol, missed=missed)
         try:
             enqueue_pass(PassRequest(symbol=due.symbol, slot=due.slot, origin=Origin.BEAT), **SCHEDULED)
         except Exception as error:  # noqa: BLE001 - one symbol's trouble must not silence the others
             self._here.events.emit(
                 EventName.PUBLISH_FAILED, symbol=due.symbol, slot=due.slot, error=str(error)
             )
+
+    def _unopened(self, due: DueSlot) -> int:
+        """How many of the slots that went by nobody has opened: another beat may have led then."""
+        if not due.missed:
+            return 0
+        slots = [due.slot - back * self._plan.cadence for back in range(1, min(due.missed, LOOKED_UP) + 1)]
+        try:
+            with self._here.ledger.read() as unit:
+                opened = sum(unit.decisions.get(decision_id(due.symbol, slot)) is not None for slot in slots)
+        except LedgerUnavailable:
+            opened = 0
+        return due.missed - opened

@@ -35,6 +35,7 @@ from pipeline.governor.universe import Universe, UniverseReport
 from pipeline.governor.view import Limits
 from pipeline.lazily import LazyStages, Remembered
 from pipeline.ledger.sql import SqlLedger
+from pipeline.market.lease import Lease
 from pipeline.market.source import CandleSource
 from pipeline.market.store import CandleStore
 from pipeline.stages.evaluate import Evaluate
@@ -298,6 +299,11 @@ class Pipeline:
     @cached_property
     def windows(self) -> CandleSource:
         return CandleSource(self.candles, self.exchange, options.source_options(self.settings))
+
+    def beat_lease(self) -> Lease:
+        """The claim of this process's beat to be the one that fires."""
+        holder = f"{socket.gethostname()}/{self.pid}"
+        return Lease(self.redis, f"tl:beat:{self.account}", holder, lasts_s=self.settings.chain.beat_lease_s)
 
     @cached_property
     def authority(self) -> PermitAuthority:

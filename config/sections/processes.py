@@ -19,6 +19,7 @@ class ChainSettings(Section):
     deadline_s: Positive = 60.0
     resume_after_s: Positive = 15.0
     max_deliveries: Annotated[int, Field(ge=1, le=20)] = 3
+    beat_lease_s: Annotated[float, Field(ge=3, le=60)] = 8.0
     sweep_every_s: Annotated[float, Field(ge=0.5)] = 2.0
     equity_every_s: Annotated[float, Field(ge=0.5)] = 10.0
     resolve_every_s: Annotated[float, Field(ge=0.5)] = 2.0

@@ -117,7 +117,11 @@ def start_pipeline(host: Host, settings: Settings) -> None:
     """The feed, the workers, then beat, the watchdog, and Flower."""
     from celery import Celery  # noqa: PLC0415  it takes a while, and every command imports this module
 
+    from tasks import signing, transport  # noqa: PLC0415  the same
+
+    transport.install()
     app = Celery("throughline-console", broker=settings.redis_url, set_as_current=False)
+    app.conf.broker_transport_options = {"message_key": signing.message_key(settings)}
     workers = [Role.WORKER_MARKET, Role.WORKER_ORDERS]
     online = readiness.WorkersOnline(app, [role.worker for role in workers])
     with host.progress.step("feed", f"{', '.join(settings.market.timeframes)} over the WebSocket"):

@@ -123,6 +123,13 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
             "a decision had lost its message and goes on",
             "decision_id symbol stage attempt",
         ),
+        _event(EventName.BEAT_LEADS, "this beat fires from now on", "fence before"),
+        _event(EventName.BEAT_STANDS_BY, "another beat fires; this one waits for its end", "holder"),
+        _event(
+            EventName.BEAT_STEPS_BACK,
+            "this beat could not renew its lease in time and fires no more: another may lead by now",
+            "problem",
+        ),
         _event(EventName.SLOT_MISSED, "beat came too late for some slots of a symbol", "symbol missed"),
         _event(
             EventName.PUBLISH_FAILED,

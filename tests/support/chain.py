@@ -106,8 +106,8 @@ class ChainProcesses:
         for name in WORKERS:
             self.start_worker(name)
 
-    def start_beat(self) -> Started:
-        return self.start("beat", "", "beat", "--pidfile=")
+    def start_beat(self, name: str = "beat") -> Started:
+        return self.start(name, "", "beat", "--pidfile=")
 
     def start(self, name: str, ready: str, *arguments: str, env: Mapping[str, str] | None = None) -> Started:
         """One of Celery's own commands; waits until it has said `ready`, if that is given."""

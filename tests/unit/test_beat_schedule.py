@@ -20,10 +20,16 @@ from config.sections.processes import ChainSettings
 from config.settings import Settings
 from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.events import EventName
+from pipeline.domain.ids import decision_id
+from pipeline.domain.outcomes import EndReason
 from pipeline.governor.universe import Universe
+from pipeline.ledger.memory import memory_ledger
+from pipeline.ledger.sql import SqlLedger
+from pipeline.market.lease import Held
 from pipeline.stages.opening import PassRequest
 from pipeline.testing import FixedClock
 from pipeline.trace.events import RecordedEvents
+from tests.unit.ledger.ledger_worlds import a_decision
 
 START = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
 CADENCE = timedelta(seconds=30)
@@ -208,10 +214,12 @@ def test_upkeep_is_never_further_away_than_its_interval(jumps: list[float]) -> N
 
 # ------------------------------------------------------------------------------------------ scheduler
 
+TEN = timedelta(seconds=10)
+
 
 @dataclass
 class World:
-    """What the scheduler sees of a pipeline, and what it asked for."""
+    """What the scheduler sees of a pipeline, and what it asked for. `leading`: whether its lease is its own."""
 
     universe: Callable[[], Universe]
     clock: FixedClock = field(default_factory=lambda: FixedClock(START))
@@ -221,6 +229,14 @@ class World:
     upkeep: list[str] = field(default_factory=list)
     trouble: dict[str, Exception] = field(default_factory=dict)
     pass_takes: timedelta = timedelta(0)
+    leading: bool = True
+    ledger: SqlLedger = field(default_factory=memory_ledger)
+
+    def beat_lease(self) -> World:
+        return self
+
+    def hold(self) -> Held:
+        return Held(1 if self.leading else 0, "somebody")
 
     def enqueue(self, request: PassRequest, **_options: Any) -> None:
         self.clock.turn(self.pass_takes)
@@ -295,6 +311,49 @@ def test_a_missed_slot_is_named_with_how_many(monkeypatch: pytest.MonkeyPatch) -
     (event,) = world.events.of(EventName.SLOT_MISSED)
     assert (event["symbol"], event["missed"]) == (MANY[0], 3)
     assert len(world.passes) == 1
+
+
+def test_a_beat_that_stands_by_fires_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work is not done twice, and a beat that is cut off poisons no slot."""
+    world = trading(MANY[:5])
+    world.leading = False
+    beat = scheduler(world, monkeypatch)
+    world.clock.turn(timedelta(seconds=25))
+    beat.tick()
+    assert world.passes == []
+    assert world.upkeep == []
+    assert world.events.of(EventName.SLOT_MISSED) == []
+
+
+def test_who_takes_over_fires_what_the_other_may_have_left_and_nothing_older(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The ledger finds the slots that were fired already; the minutes before are no missed slots of its own."""
+    world = trading(MANY[:5])
+    world.leading = False
+    beat = scheduler(world, monkeypatch)
+    for _ in range(60):
+        world.clock.turn(timedelta(seconds=10))
+        beat.tick()
+    world.leading = True
+    beat._leadership.lasts_s = 0
+    beat.tick()
+    assert world.symbols == sorted(MANY[:5])
+    assert {request.slot > world.clock.now() - TEN for request in world.passes} == {True}
+    assert {event["missed"] for event in world.events.of(EventName.SLOT_MISSED)} <= {1}
+
+
+def test_a_slot_that_another_beat_has_opened_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = trading(MANY[:1])
+    beat = scheduler(world, monkeypatch)
+    world.clock.turn(timedelta(seconds=40))
+    newest = beat_schedule.slot_at_or_before(MANY[0], TEN, world.clock.now())
+    with world.ledger.begin() as unit:
+        for back in (1, 3):
+            unit.decisions.open(a_decision(MANY[0], newest - back * TEN))
+            unit.decisions.end(decision_id(MANY[0], newest - back * TEN), EndReason.NO_SIGNAL, "", START)
+    beat.tick()
+    assert [event["missed"] for event in world.events.of(EventName.SLOT_MISSED)] == [1]
 
 
 def test_while_the_exchange_cannot_be_asked_the_planned_symbols_go_on(

@@ -21,10 +21,10 @@ from pipeline.market.feed.arrivals import Arrival, Arrivals
 from pipeline.market.feed.connections import Connections
 from pipeline.market.feed.heartbeat import Beat, opened
 from pipeline.market.feed.lag import Lag
-from pipeline.market.feed.lease import Held
 from pipeline.market.feed.parts import ExchangeTime, FeedOptions, FeedParts
 from pipeline.market.feed.repairs import Repairs, reloaded, whole_up_to
 from pipeline.market.feed.writing import Writer, Written
+from pipeline.market.lease import Held
 from pipeline.market.series import milliseconds
 from pipeline.stages.opening import PassRequest
 

@@ -1,7 +1,8 @@
-"""Who writes: one feed holds the lease in Redis, the others stand by.
+"""Who leads: of several feeds, or beats, one holds the lease in Redis, the others stand by.
 
-Two that write at once do no harm: what they write is the same bars. The lease is there so that the exchange is not
-asked twice. Its fence counts the holders, so that two records of who led when can be put in order.
+Two that lead at once do no harm: feeds write the same bars, and the ledger opens each slot of beat once. The lease is
+there so that work is not done twice. Its fence counts the holders, so that two records of who led when can be put in
+order.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Lease:
         try:
             fence, named, ours = self._take(keys=self._keys, args=[self._holder, self._lasts_ms])
         except redis.RedisError as problem:
-            raise StoreUnavailable(f"could not hold the feed's lease in Redis: {problem}") from problem
+            raise StoreUnavailable(f"could not hold {self._keys[0]} in Redis: {problem}") from problem
         other = named.decode() if isinstance(named, bytes) else str(named)
         if not fence:
             return Held(0, other)
@@ -68,4 +69,4 @@ class Lease:
         try:
             self._drop(keys=self._keys[:1], args=[self._holder])
         except redis.RedisError as problem:
-            raise StoreUnavailable(f"could not give the feed's lease back: {problem}") from problem
+            raise StoreUnavailable(f"could not give {self._keys[0]} back: {problem}") from problem

@@ -1,0 +1,91 @@
+"""Two beats: one leads; killed, frozen or stopped, the other takes over, and no slot is doubled."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.domain.decisions import Decision
+from pipeline.domain.timeframes import SystemClock
+from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.processes import Started
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.fault, pytest.mark.xdist_group("beats")]
+
+CADENCE_S = 2
+LEASE_S = 3
+PATIENCE_S = CADENCE_S + 10
+"""What is promised: within a cadence and ten seconds."""
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[ChainProcesses]:
+    """Without workers: what counts here is what beat opens."""
+    settings = {"CHAIN_CADENCE_S": str(CADENCE_S), "CHAIN_BEAT_LEASE_S": str(LEASE_S)}
+    with chain_processes(UNIVERSE_SYMBOLS="BTCUSDT,ETHUSDT,SOLUSDT", **settings) as chain:
+        yield chain
+
+
+def told(chain: ChainProcesses, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in chain.log_lines("beat.jsonl")]
+    return [line for line in lines if line["event"] == event]
+
+
+def leader(chain: ChainProcesses) -> int:
+    """The process that leads: the newest that said so."""
+    said = eventually(lambda: told(chain, "BEAT_LEADS"), 40, "a beat to lead")
+    return int(said[-1]["pid"])
+
+
+def decisions(chain: ChainProcesses) -> list[Decision]:
+    with chain.pipeline.ledger.read() as unit:
+        return list(unit.decisions.latest(limit=1000))
+
+
+def opened_after(chain: ChainProcesses, since: datetime) -> datetime | None:
+    """When the first decision after `since` was opened."""
+    return min((each.enqueued_at for each in decisions(chain) if each.enqueued_at > since), default=None)
+
+
+def pair(chain: ChainProcesses) -> tuple[Started, Started]:
+    """The leading one, and the one that stands by."""
+    first, second = chain.start_beat("beat-one"), chain.start_beat("beat-two")
+    eventually(lambda: told(chain, "BEAT_STANDS_BY"), 40, "the other to stand by")
+    return (first, second) if leader(chain) == first.pid else (second, first)
+
+
+ENDS = {"killed": signal.SIGKILL, "frozen": signal.SIGSTOP, "stopped": signal.SIGTERM}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_when_the_leading_beat_is_gone_the_other_fires_within_a_cadence_and_ten_seconds(
+    chain: ChainProcesses, how: str
+) -> None:
+    """A1: and both together open no slot twice, also when the frozen one thaws."""
+    leading, waiting = pair(chain)
+    eventually(lambda: opened_after(chain, SystemClock().now() - timedelta(seconds=3)), 20, "slots")
+    at = SystemClock().now()
+    leading.send(ENDS[how])
+    eventually(lambda: leader(chain) == waiting.pid, 30, f"the other to lead; {chain.tail()}")
+    took_over_at = SystemClock().now()
+    fired_at = eventually(lambda: opened_after(chain, took_over_at), 30, "the other to fire")
+    assert (fired_at - at).total_seconds() < PATIENCE_S
+    if how == "frozen":
+        leading.send(signal.SIGCONT)
+        stands_by = len(told(chain, "BEAT_STANDS_BY"))
+        eventually(lambda: len(told(chain, "BEAT_STANDS_BY")) > stands_by, 20, "the thawed one to stand by")
+    slots = Counter((each.symbol, each.slot) for each in decisions(chain))
+    assert max(slots.values()) == 1
+    late = [
+        each for each in decisions(chain) if (each.enqueued_at - each.slot).total_seconds() > CADENCE_S + 1
+    ]
+    assert late == []
+    for beat in (leading, waiting):
+        beat.kill()
