@@ -10,9 +10,9 @@ from pipeline.bootstrap import Pipeline
 from pipeline.exchange.klines import Hear, KlineSocket
 from pipeline.market.feed.feed import Feed
 from pipeline.market.feed.heartbeat import Heartbeats
-from pipeline.market.lease import Lease
 from pipeline.market.feed.parts import FeedParts
 from pipeline.market.feed.plan import Group
+from pipeline.market.lease import Lease
 from pipeline.stages.opening import PassRequest
 
 
