@@ -55,8 +55,8 @@ format: install ## put every file into the house format, mend what the linter ca
 bench: install ## measure a decision beside chains of empty Celery tasks
 	@$(BIN)/python -m benchmarks
 
-faults: install ## only the tests that kill, cut or repeat something
-	@$(BIN)/python -m pytest -m fault $(ARGS)
+faults: install ## the long fault suite: hundreds of kills, freezes and outages, half an hour (ARGS="--part redis --scale 0.1")
+	@$(BIN)/python -m tests.fault $(ARGS)
 
 lock: install ## resolve requirements.lock and requirements-dev.lock anew (ARGS="--upgrade-package ccxt")
 	@scripts/lock.sh $(ARGS)

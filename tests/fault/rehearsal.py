@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +24,7 @@ from tests.fault.audit import Evidence, Violation, read_evidence, violations
 from tests.fault.audit.evidence import journal_file
 from tests.support.chain import ChainProcesses
 from tests.support.clients import trusted_client
-from tests.support.processes import temporary_folder
+from tests.support.processes import ROOT, temporary_folder
 from tests.support.waiting import eventually
 
 UPKEEP = ("tasks.sweep", "tasks.resolve")
@@ -207,6 +208,13 @@ class Rehearsal:
 
     def audit(self, foreign: Iterable[str] = ()) -> list[Violation]:
         return violations(self.evidence(foreign))
+
+    def keep(self, name: str) -> Path:
+        """Copy ledger, logs and journal to where they outlive this run."""
+        place = ROOT / "var" / "faults" / name
+        shutil.copytree(self.chain.home, place / "home", dirs_exist_ok=True)
+        shutil.copy(self.journal, place)
+        return place
 
     def _journal_is_whole(self) -> bool:
         """The simulator writes it out ten times a second."""

@@ -1,0 +1,186 @@
+"""The parts of the long form: each runs a pipeline of its own, lets accidents happen, and audits what came of it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.execution.crashpoints import CrashPoint
+from tests.fault.accidents import ROUGH, Storm, Traffic, set_faults, until
+from tests.fault.audit import Evidence, Violation, violations
+from tests.fault.disasters import Outages, Parents
+from tests.fault.rehearsal import Rehearsal, rehearsal
+from tests.fault.weather import bad_day
+from tests.support.servers import PostgresServer, Unavailable
+
+SYMBOLS = 200
+UNDER_WAY = 24
+FASTER = {"EXCHANGE_TIMEOUT_S": "1", "EXCHANGE_PUBLIC_TIMEOUT_S": "1"}
+Say = Callable[[str], None]
+
+
+@dataclass
+class Tally:
+    """What one part did, and what its audit found. `skipped` says why it did nothing, `broke` why it
+    could not be finished.
+    """
+
+    part: str
+    seed: int
+    ledger: str = "SQLite"
+    skipped: str = ""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    accepted: int = 0
+    fills: int = 0
+    injected: Counter[str] = field(default_factory=Counter)
+    found: list[Violation] = field(default_factory=list)
+    broke: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """In a word for the table."""
+        if self.skipped or self.broke:
+            return f"skipped: {self.skipped}" if self.skipped else f"BROKE: {self.broke[:300]}"
+        return f"{len(self.found)} violations"
+
+    def close(self, evidence: Evidence) -> None:
+        """Count what is there, and apply every rule to it."""
+        self.outcomes.update(row["outcome"] or "open" for row in evidence.decisions)
+        self.sent, self.accepted = sum(evidence.sent.values()), len(evidence.accepted)
+        self.fills = len(evidence.traded)
+        faults = (f"exchange {each['fault']}" for each in evidence.journal if each["kind"] == "fault")
+        self.injected.update(faults)
+        self.found += violations(evidence)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything, and where from."""
+
+    seed: int
+    scale: float
+    say: Say
+
+    def share(self, full: int) -> int:
+        return max(1, round(full * self.scale))
+
+    def dice(self) -> random.Random:
+        return random.Random(self.seed)
+
+
+def kills(plan: Plan) -> Tally:
+    """Children killed at every named point, their parents killed and stopped."""
+    return _kills(plan, "kills", "", each=10, parents={"KILL": 10, "TERM": 10})
+
+
+def kills_on_postgres(plan: Plan) -> Tally:
+    """The same with the ledger on PostgreSQL."""
+    try:
+        server = PostgresServer()
+    except Unavailable as reason:
+        return Tally("kills, PostgreSQL", plan.seed, "PostgreSQL", skipped=str(reason))
+    try:
+        url = server.url(server.create_database())
+        return _kills(plan, "kills, PostgreSQL", url, each=5, parents={"KILL": 3, "TERM": 3})
+    finally:
+        server.stop()
+
+
+def _kills(plan: Plan, name: str, ledger_url: str, *, each: int, parents: Mapping[str, int]) -> Tally:
+    tally = Tally(name, plan.seed, "PostgreSQL" if ledger_url else "SQLite")
+    with rehearsal(seed=plan.seed, symbols=SYMBOLS, ledger_url=ledger_url, **FASTER) as on:
+        on.start()
+        wanted = Counter(dict.fromkeys(CrashPoint, plan.share(each)))
+        ended = Counter({word: plan.share(count) for word, count in parents.items()})
+        storm = Storm(on, "KILL", wanted, plan.dice(), injected=tally.injected)
+        ends = Parents(on, ended, plan.dice(), injected=tally.injected)
+        set_faults(on, *ROUGH)
+        _rage(on, plan, (storm.step, ends.step), lambda: storm.is_over and ends.is_over, tally)
+        storm.call_off()
+        ends.end_orphans()
+        _finish(on, tally)
+    return tally
+
+
+def freezes(plan: Plan) -> Tally:
+    """Processes frozen at every named point and thawed up to six seconds later, between last check and send too."""
+    tally = Tally("freezes", plan.seed)
+    with rehearsal(seed=plan.seed, symbols=SYMBOLS, **FASTER) as on:
+        on.start()
+        wanted = Counter(dict.fromkeys(CrashPoint, plan.share(5)))
+        storm = Storm(on, "STOP", wanted, plan.dice(), longest_freeze_s=6.0, injected=tally.injected)
+        set_faults(on, *ROUGH)
+        _rage(on, plan, (storm.step,), lambda: storm.is_over, tally)
+        storm.call_off()
+        _finish(on, tally)
+    return tally
+
+
+def outages(plan: Plan) -> Tally:
+    """Redis killed and started again, and emptied, with messages under way."""
+    tally = Tally("Redis", plan.seed)
+    with rehearsal(seed=plan.seed, symbols=SYMBOLS, **FASTER) as on:
+        on.start()
+        wanted = Counter(killed=plan.share(50), flushed=plan.share(10))
+        storm = Outages(on, wanted, plan.dice(), injected=tally.injected)
+        set_faults(on, *ROUGH)
+        _rage(on, plan, (storm.step,), lambda: storm.is_over, tally)
+        _finish(on, tally)
+    return tally
+
+
+def bad_days(plan: Plan) -> Tally:
+    """Decisions under every fault of the exchange: a new bad day for each of fifty seeds."""
+    tally = Tally("exchange", plan.seed)
+    days, decisions = plan.share(50), 400
+    with rehearsal(seed=plan.seed, symbols=SYMBOLS, **FASTER) as on:
+        on.start()
+        traffic = Traffic(on)
+        for day in range(plan.seed, plan.seed + days):
+            on.chain.heal()
+            on.control("dice", {"seed": day})
+            set_faults(on, *bad_day(day))
+            until_enqueued = traffic.enqueued + decisions
+            flow = (lambda: traffic.keep(UNDER_WAY), on.upkeep)
+            if not until(lambda goal=until_enqueued: traffic.enqueued >= goal, flow, 600, 0.1):  # type: ignore[misc]
+                raise TimeoutError(f"the pipeline does not move on the day of seed {day}")
+            tally.injected["seeds"] += 1
+            plan.say(f"exchange: seed {day}, {traffic.enqueued} decisions")
+        _finish(on, tally)
+    return tally
+
+
+def _rage(
+    on: Rehearsal, plan: Plan, steps: Sequence[Callable[[], None]], over: Callable[[], bool], tally: Tally
+) -> None:
+    """Traffic, upkeep and accidents until all have happened."""
+    traffic, told = Traffic(on), [0]
+
+    def progress() -> None:
+        done = sum(tally.injected.values())
+        if done >= told[0] + 20:
+            told[0] = done
+            plan.say(f"{tally.part}: {done} accidents, {traffic.enqueued} decisions")
+
+    flow = (*steps, lambda: traffic.keep(UNDER_WAY), on.upkeep, progress)
+    if not until(over, flow, 1500):
+        raise TimeoutError(f"{tally.part}: not all accidents could happen: {dict(tally.injected)}")
+
+
+def _finish(on: Rehearsal, tally: Tally) -> None:
+    on.drain(180)
+    tally.close(on.evidence())
+    if tally.found:
+        on.keep(f"{tally.part}-{tally.seed}")
+
+
+PARTS: Mapping[str, Callable[[Plan], Tally]] = {
+    "kills": kills,
+    "postgres": kills_on_postgres,
+    "freezes": freezes,
+    "redis": outages,
+    "exchange": bad_days,
+}
