@@ -17,6 +17,7 @@ from console.commands import (
     logs,
     migrating,
     reading,
+    reconciling,
     roles,
     settings,
     status,
@@ -50,6 +51,7 @@ app.add_typer(switches.kill, name="kill")
 app.command()(switches.trading)
 app.command()(switches.latches)
 app.command()(switches.rearm)
+app.command()(reconciling.reconcile)
 app.command()(reading.trace)
 app.command()(reading.decisions)
 app.command()(reading.orders)

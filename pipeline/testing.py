@@ -19,6 +19,7 @@ from pipeline.domain.intents import OrderType, TimeInForce
 from pipeline.domain.orders import (
     Acknowledged,
     Answer,
+    ListedOrder,
     Order,
     OrderReport,
     OrderState,
@@ -212,7 +213,17 @@ class FakeVenue:
     def trades_since(self, symbol: str, since: datetime) -> Sequence[Trade]:
         self._answer()
         on_symbol = (placed for placed in self._book if placed.order.symbol == symbol)
-        return [trade for placed in on_symbol for trade in placed.trades if trade.occurred_at >= since]
+        trades = [trade for placed in on_symbol for trade in placed.trades if self._is_listed(trade)]
+        return [trade for trade in trades if trade.occurred_at >= since]
+
+    def open_orders(self) -> Sequence[ListedOrder]:
+        self._answer()
+        return [_listed(placed) for placed in self._book if not placed.report.state.is_final]
+
+    def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
+        self._answer()
+        on_symbol = (placed for placed in self._book if placed.order.symbol == symbol)
+        return [_listed(placed) for placed in on_symbol if placed.accepted_at >= since]
 
     def cancel(self, order: Order) -> None:
         placed = self._look(order)
@@ -362,3 +373,21 @@ class FakeVenue:
 
     def _is_listed(self, trade: Trade) -> bool:
         return self.clock.now() >= trade.occurred_at + self.trades_late_by
+
+
+def _listed(placed: _Placed) -> ListedOrder:
+    order, report = placed.order, placed.report
+    return ListedOrder(
+        symbol=order.symbol,
+        client_order_id=order.client_order_id,
+        exchange_order_id=report.exchange_order_id,
+        side=order.side,
+        type=order.type.value.upper(),
+        qty=order.qty,
+        limit_price=order.limit_price,
+        reduce_only=order.reduce_only,
+        state=report.state,
+        filled_qty=report.filled_qty,
+        avg_price=report.avg_price,
+        occurred_at=placed.accepted_at,
+    )

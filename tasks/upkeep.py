@@ -31,6 +31,8 @@ def resolve() -> int:
         publish(Stage.EXECUTE, decision, attempt=2)  # never the first: that one was handed on by validate
     if any(order.filled_qty for order in settled):
         refresh_equity()
+    if settled:  # each of them was in doubt: what else is not as the ledger has it?
+        reconcile()
     return len(settled)
 
 
@@ -42,10 +44,8 @@ def refresh_equity() -> str:
 
 @app.task(name="tasks.reconcile")
 def reconcile() -> str:
-    """Compare ledger and exchange. Without it the governor soon denies everything."""
-    return _told(
-        "reconciliation", lambda here: "; ".join(here.safeguarding.reconcile().differences) or "equal"
-    )
+    """Compare ledger and exchange, and put the ledger right. Without it the governor soon denies everything."""
+    return _told("reconciliation", lambda here: "; ".join(map(str, here.safeguarding.reconcile())) or "equal")
 
 
 @app.task(name="tasks.guard")

@@ -229,8 +229,8 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
         ),
         _event(
             EventName.RECONCILED,
-            "ledger and exchange were compared, with another result than before",
-            "account differences",
+            "ledger and exchange were compared, with another result than before, or something was repaired",
+            "account differences repaired",
         ),
         _event(EventName.ORDER_CANCEL, "an open order was cancelled", f"{ORDER} why problem"),
         _event(EventName.ALERT, "somebody should look at this now", "what detail account"),

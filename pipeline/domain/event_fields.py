@@ -225,6 +225,7 @@ FIELDS: Mapping[str, EventField] = {
         changes="what changed: key, old and new value",
         codes="the checks that denied, the first one first",
         differences="what ledger and exchange disagree on, by name",
+        repaired="what they disagreed on until the ledger was put right, by name and with what was done",
         finished="the tasks that it finished before it stopped",
         handed_back="the tasks that go back to their queues",
         lacked="the timeframes that lacked bars",

@@ -155,6 +155,35 @@ class Trade:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedOrder:
+    """An order as the exchange lists it, before we know whose it is. `client_order_id` and `type` are its words."""
+
+    symbol: str
+    client_order_id: str
+    exchange_order_id: str
+    side: Side
+    type: str
+    qty: Decimal
+    limit_price: Decimal
+    reduce_only: bool
+    state: OrderState
+    filled_qty: Decimal
+    avg_price: Decimal | None
+    occurred_at: datetime
+
+    @property
+    def report(self) -> OrderReport:
+        """What it says about the order of ours that it turned out to be."""
+        return OrderReport(
+            client_order_id=ClientOrderId(self.client_order_id),
+            exchange_order_id=self.exchange_order_id,
+            state=self.state,
+            filled_qty=self.filled_qty,
+            avg_price=self.avg_price,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReport:
     """An order as the exchange describes it; echoing our client order id is what makes it trustworthy."""
 

@@ -18,7 +18,7 @@ from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ExchangeUnavailable, ThroughlineError
 from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import OrderType
-from pipeline.domain.orders import Answer, Order, OrderReport, Rejected, Trade
+from pipeline.domain.orders import Answer, ListedOrder, Order, OrderReport, Rejected, Trade
 from pipeline.domain.permits import Permit, normal
 from pipeline.domain.ports import Quote
 from pipeline.domain.positions import Equity, Holding
@@ -173,6 +173,17 @@ class CcxtExchange:
         _refuse_a_full_page(found, what)
         return found
 
+    def open_orders(self) -> Sequence[ListedOrder]:
+        self.instruments()
+        return self._read("fapiPrivateGetOpenOrders", {}, self._listed_orders, "open orders")
+
+    def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
+        what, start = f"orders of {symbol}", reading.to_milliseconds(since)
+        question = {"symbol": self._market_id(symbol), "startTime": start, "limit": PAGE}
+        found = self._read("fapiPrivateGetAllOrders", question, self._listed_orders, what)
+        _refuse_a_full_page(found, what)
+        return found
+
     def cancel(self, order: Order) -> None:
         question = {"symbol": self._market_id(order.symbol), "origClientOrderId": order.client_order_id}
         returned = self._wire.request("fapiPrivateDeleteOrder", question)
@@ -226,6 +237,9 @@ class CcxtExchange:
     def _volumes(self, data: object) -> Mapping[str, Decimal]:
         told = reading.volumes(data)
         return {self._symbols[name]: volume for name, volume in told.items() if name in self._symbols}
+
+    def _listed_orders(self, data: object) -> Sequence[ListedOrder]:
+        return [reading.listed_order(item, self._symbols) for item in reading.rows(data)]
 
     def _holdings(self, data: object) -> Sequence[Holding]:
         return [reading.holding(item, self._symbols) for item in reading.rows(data)]

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instrument
-from pipeline.domain.orders import OrderReport, OrderState, Trade
+from pipeline.domain.orders import ListedOrder, OrderReport, OrderState, Trade
 from pipeline.domain.positions import Holding
 from pipeline.domain.signals import Side
 
@@ -97,6 +97,25 @@ def report(data: object) -> OrderReport:
         state=STATES[_text(order["status"])],
         filled_qty=filled,
         avg_price=(exact(order["avgPrice"]) or None) if filled else None,
+    )
+
+
+def listed_order(data: Row, symbols: Mapping[str, str]) -> ListedOrder:
+    """An order from one of the account's lists, whoever placed it; `symbols` maps the exchange's ids to our names."""
+    told, market_id = report(data), _text(data["symbol"])
+    return ListedOrder(
+        symbol=symbols.get(market_id, market_id),
+        client_order_id=told.client_order_id,
+        exchange_order_id=told.exchange_order_id,
+        side=Side(_text(data["side"]).lower()),
+        type=_text(data["type"]),
+        qty=exact(data["origQty"]),
+        limit_price=exact(data["price"]),
+        reduce_only=data.get("reduceOnly") is True,
+        state=told.state,
+        filled_qty=told.filled_qty,
+        avg_price=told.avg_price,
+        occurred_at=instant(data["time"]),
     )
 
 

@@ -21,8 +21,15 @@ class Difference:
     ours: Decimal
     theirs: Decimal
 
-    def __str__(self) -> str:
-        return f"{self.symbol}: the ledger holds {self.ours}, the exchange {self.theirs}"
+    @property
+    def missing(self) -> Decimal:
+        """What the ledger would have to gain to agree; negative when it holds too much."""
+        return self.theirs - self.ours
+
+    @property
+    def told(self) -> str:
+        """In words, without the symbol."""
+        return f"the ledger holds {self.ours}, the exchange {self.theirs}"
 
 
 def refresh_equity(ledger: Ledger, venue: Venue, events: Events) -> Equity:

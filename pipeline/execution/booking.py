@@ -25,6 +25,8 @@ Then = Callable[[Unit, Order], None]
 """Something that is written in the same transaction as an order's end."""
 
 BPS = Decimal(10_000)
+UNLISTED = "order-"
+"""How the number of a trade begins that was made from its order."""
 BPS_STEP = Decimal("0.0001")
 
 
@@ -46,13 +48,21 @@ class Bookkeeper:
     clock: Clock
     events: Events
 
-    def settle(self, order: Order, report: OrderReport, then: Then | None = None) -> Order:
+    def settle(
+        self,
+        order: Order,
+        report: OrderReport,
+        then: Then | None = None,
+        trades: Sequence[Trade] | None = None,
+    ) -> Order:
         """Book the order's new trades and take the step that `report` allows. Returns the order as it
-        stands now. `then` is called in the transaction that makes it final.
+        stands now. `then` is called in the transaction that makes it final; `trades` are those of the order, unless
+        the exchange is to be asked for them.
 
         Raises: InvariantBroken when the trades contradict the order; LedgerUnavailable.
         """
-        trades = self._trades(replace(order, exchange_order_id=report.exchange_order_id), report)
+        if trades is None:
+            trades = self._trades(replace(order, exchange_order_id=report.exchange_order_id), report)
         now = self.clock.now()
         with self.ledger.begin(durable=True) as unit:
             booked = book_trades(unit, order, trades, self.venue.name, now)
@@ -95,7 +105,12 @@ class Bookkeeper:
 def book_trades(
     unit: Unit, order: Order, trades: Sequence[Trade], exchange: str, now: datetime
 ) -> Sequence[Booked]:
-    """Insert the trades that are new as fills and let the position follow. Returns the new ones."""
+    """Insert the trades that are new as fills and let the position follow. Returns the new ones.
+
+    An order that was booked as a whole because its trades were never listed takes none of them any more.
+    """
+    if any(is_unlisted(fill) for fill in unit.fills.of_order(order.client_order_id)):
+        return ()
     booked = []
     for trade in trades:
         if trade.side is not order.side:
@@ -114,6 +129,33 @@ def _book_position(unit: Unit, order: Order, fill: Fill) -> Booked:
     for position in after:
         unit.positions.save(position)
     return Booked(fill, before, after)
+
+
+def unlisted_trade(order: Order, report: OrderReport, fills: Sequence[Fill], now: datetime) -> Trade:
+    """What an order filled beyond its fills, as one trade made from the exchange's word on the order itself: with its
+    quantity and price, and without its fee, which only its trades tell.
+
+    Raises: InvariantBroken when the report says no price.
+    """
+    if report.avg_price is None:
+        raise InvariantBroken(f"order {order.client_order_id} filled {report.filled_qty} at no price")
+    missing = report.filled_qty - sum((fill.qty for fill in fills), Decimal(0))
+    paid = sum((fill.qty * fill.price for fill in fills), Decimal(0))
+    return Trade(
+        trade_id=f"{UNLISTED}{report.exchange_order_id}",
+        exchange_order_id=report.exchange_order_id,
+        side=order.side,
+        qty=missing,
+        price=(report.avg_price * report.filled_qty - paid) / missing,
+        fee=Decimal(0),
+        fee_asset="",
+        occurred_at=now,
+    )
+
+
+def is_unlisted(fill: Fill) -> bool:
+    """Whether it stands for trades that the exchange has never listed."""
+    return fill.trade_id.startswith(UNLISTED)
 
 
 def as_fill(order: Order, trade: Trade, exchange: str, now: datetime) -> Fill:

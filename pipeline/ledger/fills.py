@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
@@ -22,6 +23,11 @@ _COLUMNS = select(*(table.c[field.name] for field in fields(Fill)))
 _OF = _COLUMNS.where(table.c.decision_id == bindparam("id")).order_by(table.c.occurred_at, table.c.trade_id)
 _OF_ORDER = _COLUMNS.where(table.c.client_order_id == bindparam("id")).order_by(
     table.c.occurred_at, table.c.trade_id
+)
+_TRADE_IDS = select(table.c.trade_id).where(
+    table.c.account == bindparam("of_account"),
+    table.c.symbol == bindparam("of_symbol"),
+    table.c.occurred_at >= bindparam("since"),
 )
 _ORDER = (
     select(orders.c.mode, orders.c.fee, orders.c.fee_asset)
@@ -64,3 +70,7 @@ class SqlFills(Repository):
 
     def of_order(self, client_order_id: ClientOrderId) -> Sequence[Fill]:
         return [Fill(**row) for row in self._all(_OF_ORDER, {"id": client_order_id})]
+
+    def trade_ids(self, account: str, symbol: str, since: datetime) -> frozenset[str]:
+        asked = {"of_account": account, "of_symbol": symbol, "since": since}
+        return frozenset(row["trade_id"] for row in self._all(_TRADE_IDS, asked))

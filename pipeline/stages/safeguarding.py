@@ -13,8 +13,10 @@ from pipeline.domain.guards import Breaker, Heartbeat, Reconciliation
 from pipeline.domain.orders import Order
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.domain.positions import Equity
-from pipeline.execution.accounts import compare_positions, refresh_equity
+from pipeline.domain.reconciliation import REPAIRS, Finding
+from pipeline.execution.accounts import refresh_equity
 from pipeline.execution.cancelling import cancel_covered
+from pipeline.execution.reconciling import Reconciler
 from pipeline.governor.breaker import BreakerRules, Ended, Overload, overload
 from pipeline.governor.view import Limits
 from pipeline.stages.remembering import alert, keep_marks, tell
@@ -47,23 +49,26 @@ class Safeguarding:
         tell(self.events, self.account, tripped)
         return equity
 
-    def reconcile(self) -> Reconciliation:
-        """Compare ledger and exchange, and record the answer.
+    def reconcile(self) -> Sequence[Finding]:
+        """Compare ledger and exchange, repair what a rule repairs, and record what is left.
 
         Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
         """
-        differences = tuple(str(each) for each in compare_positions(self.ledger, self.venue, self.account))
+        reconciler = Reconciler(self.ledger, self.venue, self.clock, self.events, self.account)
+        findings = reconciler.run()
+        differences = tuple(str(each) for each in findings if each.blocks)
         found = Reconciliation(account=self.account, compared_at=self.clock.now(), differences=differences)
         with self.ledger.begin() as unit:
             before = unit.guards.reconciliation(self.account)
             unit.guards.save_reconciliation(found)
-        if before is None or before.differences != differences:
-            self.events.emit(EventName.RECONCILED, account=self.account, differences=list(differences))
-            if differences:
-                alert(
-                    self.events, "ledger and exchange disagree", "; ".join(differences), account=self.account
-                )
-        return found
+        repaired = [f"{each} [{each.remedy}]" for each in findings if each.remedy in REPAIRS]
+        if repaired or before is None or before.differences != differences:
+            self.events.emit(
+                EventName.RECONCILED, account=self.account, differences=list(differences), repaired=repaired
+            )
+        if differences and (before is None or before.differences != differences):
+            alert(self.events, "ledger and exchange disagree", "; ".join(differences), account=self.account)
+        return findings
 
     def cancel_covered(self) -> Sequence[Order]:
         """Cancel the open entry orders that a kill switch covers. Raises: LedgerUnavailable."""

@@ -134,6 +134,21 @@ def test_find_listed_and_trades_since_all_know_a_placed_order(exchange: Exchange
     assert answer.report.exchange_order_id in ids
 
 
+def test_the_accounts_lists_tell_every_order_with_what_was_asked_for(exchange: Exchange) -> None:
+    """Reconciliation finds there what the ledger does not have, whoever placed it."""
+    since = exchange.clock.now() - timedelta(seconds=5)
+    filled, _ = exchange.submit()
+    resting, _ = exchange.submit(exchange.intent(tif=TimeInForce.GTC, bps=-100))
+    listed = {each.client_order_id: each for each in exchange.venue.orders_since(BTC, since)}
+    assert listed.keys() == {filled.client_order_id, resting.client_order_id}
+    (told,) = exchange.venue.open_orders()
+    assert told == listed[resting.client_order_id]
+    assert (told.symbol, told.side, told.type) == (BTC, Side.BUY, "LIMIT")
+    assert (told.qty, told.limit_price, told.reduce_only) == (resting.qty, resting.limit_price, False)
+    assert (told.state, told.filled_qty) == (OrderState.ACKED, Decimal(0))
+    assert listed[filled.client_order_id].report == exchange.venue.find(filled)
+
+
 def test_an_order_that_was_never_sent_is_found_nowhere(exchange: Exchange) -> None:
     """None means that the exchange said so."""
     order, _ = exchange.order()

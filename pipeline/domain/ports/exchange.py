@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from pipeline.domain.instruments import Instruments
-from pipeline.domain.orders import Answer, Order, OrderReport, Trade
+from pipeline.domain.orders import Answer, ListedOrder, Order, OrderReport, Trade
 from pipeline.domain.permits import Permit
 from pipeline.domain.positions import Equity, Holding
 
@@ -67,6 +67,12 @@ class Venue(Protocol):
 
     def trades_since(self, symbol: str, since: datetime) -> Sequence[Trade]:
         """The account's trades on a symbol since then: the last place where a lost order could show."""
+
+    def open_orders(self) -> Sequence[ListedOrder]:
+        """Every order that is open on the account, whoever placed it; conditional ones not."""
+
+    def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
+        """Every order of the account on a symbol since then, whoever placed it; conditional ones not."""
 
     def cancel(self, order: Order) -> None:
         """Ask for its cancellation; it being gone already is no error."""

@@ -84,6 +84,9 @@ class Fills(Protocol):
 
     def of_order(self, client_order_id: ClientOrderId) -> Sequence[Fill]: ...
 
+    def trade_ids(self, account: str, symbol: str, since: datetime) -> frozenset[str]:
+        """The exchange's numbers of the trades on a symbol that happened since then, as far as they are booked."""
+
 
 class Positions(Protocol):
     def open_of(self, account: str, symbol: str) -> Position | None: ...

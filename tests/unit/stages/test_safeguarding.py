@@ -25,7 +25,7 @@ from pipeline.stages.remembering import rearm
 from pipeline.stages.safeguarding import Safeguarding
 from pipeline.stages.universe import UniverseKeeper
 from pipeline.testing import FakeMarketData, btc
-from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, OrderWorld, intent
+from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, OrderWorld, decision, intent
 
 D = Decimal
 ETH, SOL = "ETH/USDT:USDT", "SOL/USDT:USDT"
@@ -134,11 +134,11 @@ def test_only_latches_can_be_rearmed() -> None:
 
 def test_a_position_that_only_the_exchange_knows_is_a_difference_and_alerts_once() -> None:
     """Somebody traded by hand, or we lost a fill."""
-    world, other = Upkeep(), Upkeep()
+    world, other = Upkeep(), Upkeep(decision=decision("of somebody else"))
     world.place()
-    assert world.safeguarding.reconcile().differences == ()
+    assert world.safeguarding.reconcile() == []
     stranger = replace(world.safeguarding, ledger=other.ledger)
-    assert len(stranger.reconcile().differences) == 1
+    assert [each.blocks for each in stranger.reconcile()] == [False, True]
     stranger.reconcile()
     alerts = [
         each for each in world.events.of(EventName.ALERT) if each["what"] == "ledger and exchange disagree"
