@@ -80,7 +80,9 @@ class KlineSocket:
 
     def _handle(self, client: Any, message: Any) -> None:
         """ccxt stops listening when this raises, without a word: it must not."""
-        told = message.get("data", message) if isinstance(message, dict) else None
+        if not isinstance(message, dict):
+            return
+        told = message.get("data", message)
         if not isinstance(told, dict) or told.get("e") != "kline":
             self._handle_others(client, message)
             return
@@ -94,7 +96,7 @@ class KlineSocket:
     def _stream(self, kline: object) -> tuple[str, str] | None:
         if not isinstance(kline, dict):
             return None
-        named = (kline.get("s"), kline.get("i"))
+        named = (str(kline.get("s")), str(kline.get("i")))
         return named if named in self._streams else None
 
     def _read(self, stream: tuple[str, str], kline: Mapping[str, object], event_ms: object) -> None:
