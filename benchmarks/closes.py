@@ -1,7 +1,8 @@
 """From a candle's close at the exchange to the store, and to the order's acceptance: `python -m benchmarks.closes`.
 
-Real processes as `throughline up` starts them. The simulated exchange's clock is moved to just before a close of all
-three timeframes; from there on it runs as real time does, and every bar closes at once.
+Real processes as `throughline up` starts them. For the store the simulated exchange's clock is moved to some seconds
+before a close of all three timeframes; from there on it runs as real time does, and every bar closes at once. For the
+orders the clock is left alone: they are those of one-minute bars.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from benchmarks.rig import Rig, rig
 from pipeline.domain.timeframes import from_iso
 from pipeline.feeding import heartbeats
 
-FRAMES = ("1m", "3m", "5m")
-ALL_CLOSE_MS = 900_000
-"""At these instants a bar of each timeframe closes."""
-SETTLE_S = 8.0
+LONG_FRAMES, SHORT_FRAMES = ("15m", "30m", "1h"), ("1m", "3m", "5m")
+ALL_CLOSE_MS = 3_600_000
+"""At these instants a bar of each of the long timeframes closes."""
+SETTLE_S = 6.0
 PATIENCE_S = 30.0
 AIM_MS = {"store median": 100, "store p99": 300, "order median of 10": 150, "last order of 200": 1500}
 
@@ -77,7 +78,7 @@ def ahead_ms(url: str) -> float:
 def to_before_a_close(url: str, left_s: float) -> float:
     """Moves the exchange's clock; returns our time, in seconds, of the close that comes `left_s` later."""
     now_ms = int(requests.get(f"{url}/_sim/clock", timeout=5).json()["now_ms"])
-    close_ms = (now_ms // ALL_CLOSE_MS + 2) * ALL_CLOSE_MS
+    close_ms = (now_ms // ALL_CLOSE_MS + 1) * ALL_CLOSE_MS
     body = {"advance_s": (close_ms - now_ms) / 1000 - left_s}
     requests.post(f"{url}/_sim/clock", json=body, timeout=30).raise_for_status()
     return (close_ms - ahead_ms(url)) / 1000
@@ -149,7 +150,7 @@ def bare_socket(made: Rig, rounds: int) -> Delays:
     """Every close at a client that only listens."""
     instruments = made.pipeline.exchange.instruments()
     ids = [instruments.find(symbol).market_id.lower() for symbol in made.symbols]
-    names = [f"{each}@kline_{frame}" for each in ids for frame in FRAMES]
+    names = [f"{each}@kline_{frame}" for each in ids for frame in LONG_FRAMES]
     found = []
     for _ in range(rounds):
         close_s = to_before_a_close(made.simulator.url, 2.0)
@@ -159,11 +160,12 @@ def bare_socket(made: Rig, rounds: int) -> Delays:
 
 def store(made: Rig, rounds: int) -> Delays:
     """Every close in the candle store."""
-    wanted = len(made.symbols) * len(FRAMES)
+    wanted = len(made.symbols) * len(LONG_FRAMES)
     found = []
     with seen_in_store(made.redis.url) as seen:
         for _ in range(rounds):
             close_s = to_before_a_close(made.simulator.url, SETTLE_S)
+            await_feed(made)
             sleep_until(close_s - 0.05)
             seen.clear()
             found.append(_first_of_each(seen, wanted, close_s))
@@ -223,7 +225,7 @@ def await_feed(made: Rig) -> None:
 # --------------------------------------------------------------------------------------------------- the report
 
 SETTINGS = {
-    "MARKET_TIMEFRAMES": ",".join(FRAMES),
+    "MARKET_TIMEFRAMES": ",".join(LONG_FRAMES),
     "CHAIN_SKIP_UNCHANGED": "true",
     "EXCHANGE_WEIGHT_PER_MINUTE": "10000000",
     "EXCHANGE_ORDERS_PER_10S": "1000000",
@@ -240,7 +242,11 @@ def measure_store(symbols: int, rounds: int) -> list[Delays]:
 
 
 def measure_orders(symbols: int, rounds: int) -> list[Delays]:
-    settings = {**SETTINGS, "FEED_DECIDE_AT_CLOSE": FRAMES[0]}
+    settings = {
+        **SETTINGS,
+        "MARKET_TIMEFRAMES": ",".join(SHORT_FRAMES),
+        "FEED_DECIDE_AT_CLOSE": SHORT_FRAMES[0],
+    }
     with rig(symbols=symbols, strategies="always_buys", settings=settings) as made:
         made.start_workers()
         made.start_feed()

@@ -1,0 +1,300 @@
+"""The feed while it leads: from what the sockets say to bars in the store and decisions asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, cast
+
+import pytest
+
+from pipeline.domain.errors import LedgerUnavailable
+from pipeline.domain.events import EventName
+from pipeline.domain.timeframes import Timeframe
+from pipeline.exchange.klines import Kline
+from pipeline.governor.universe import Universe
+from pipeline.market.feed import leading
+from pipeline.market.feed.connections import Limits
+from pipeline.market.feed.heartbeat import Beat, Heartbeats
+from pipeline.market.feed.leading import Leader
+from pipeline.market.feed.lease import Held, Lease
+from pipeline.market.feed.parts import FeedOptions, FeedParts
+from pipeline.market.series import milliseconds
+from pipeline.market.source import CandleSource
+from pipeline.stages.opening import PassRequest
+from pipeline.testing import FixedClock
+from pipeline.trace.events import RecordedEvents
+from tests.unit.market.candle_worlds import MINUTE, FakeExchange, MemoryStore, as_rows, rows
+from tests.unit.market.feed_worlds import Sockets, until
+
+A, B = "A/USDT:USDT", "B/USDT:USDT"
+THREE = Timeframe.parse("3m")
+NOON_MS = 1_760_097_600_000
+STEP_MS = MINUTE.milliseconds
+
+
+@dataclass
+class FakeLease:
+    """Ours, until the test says whose it is."""
+
+    held: Held = field(default_factory=lambda: Held(1, "here"))
+
+    def hold(self) -> Held:
+        return self.held
+
+
+@dataclass
+class FakeHeartbeats:
+    written: list[Beat] = field(default_factory=list)
+
+    def write(self, beat: Beat) -> None:
+        self.written.append(beat)
+
+
+class World:
+    """A leader over an exchange whose clock the test moves."""
+
+    def __init__(self) -> None:
+        self.exchange = FakeExchange(at=datetime.fromtimestamp(NOON_MS / 1000, tz=FixedClock().now().tzinfo))
+        self.store = MemoryStore()
+        self.sockets = Sockets()
+        self.events = RecordedEvents()
+        self.lease = FakeLease()
+        self.heartbeats = FakeHeartbeats()
+        self.universe = Universe.of([A, B])
+        self.asked_for: list[PassRequest] = []
+        self.leader = Leader(self._parts(), self._options(), Held(1, "here"))
+        self.task: asyncio.Task[str] | None = None
+
+    def _parts(self) -> FeedParts:
+        return FeedParts(
+            store=self.store,
+            windows=CandleSource(self.store, self.exchange),
+            market=cast("Any", self.exchange),
+            universe=lambda: self.universe,
+            open_socket=self.sockets.open,
+            enqueue=self.enqueue,
+            lease=cast("Lease", self.lease),
+            heartbeats=cast("Heartbeats", self.heartbeats),
+            clock=FixedClock(),
+            events=self.events,
+        )
+
+    def _options(self) -> FeedOptions:
+        return FeedOptions(
+            timeframes=(MINUTE, THREE),
+            bars=20,
+            keep=30,
+            limits=Limits(symbols=10, mute_after_s=60),
+            late_after=timedelta(seconds=2),
+            decide=("1m",),
+        )
+
+    def enqueue(self, request: PassRequest) -> None:
+        self.asked_for.append(request)
+
+    async def begin(self) -> None:
+        """Leading, and everything loaded."""
+        self.task = asyncio.create_task(self.leader.lead())
+        await until(self.is_complete, "the first load")
+        await until(lambda: len(self.asked_for) == 2, "the decisions of the close that was loaded")
+        self.asked_for.clear()
+        self.exchange.asked.clear()
+
+    def is_complete(self) -> bool:
+        return (
+            bool(self.heartbeats.written)
+            and self.heartbeats.written[-1].behind == 0
+            and bool(self.sockets.opened)
+        )
+
+    async def end(self) -> None:
+        assert self.task is not None
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    def tell(self, symbol: str, open_ms: int, timeframe: Timeframe = MINUTE, *, closed: bool = True) -> None:
+        self.sockets.opened[-1].tell(symbol, open_ms, timeframe, closed=closed)
+
+    def tell_both(self, open_ms: int, timeframe: Timeframe = MINUTE) -> None:
+        for symbol in (A, B):
+            self.tell(symbol, open_ms, timeframe)
+
+    def has_asked_for(self, count: int) -> bool:
+        return len(self.asked_for) == count
+
+    def stored(self, symbol: str, timeframe: Timeframe = MINUTE) -> list[list[float]]:
+        return as_rows(self.store.kept[symbol, timeframe.name].candles)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leading, "EVERY_S", 0.01)
+
+
+def test_a_closed_bar_is_stored_and_its_decision_asked_for_once_all_its_bars_have_come() -> None:
+    """Three minutes after noon a bar of each timeframe closes: one decision, not two, and not too early."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+        for minute in (1, 2):
+            world.tell_both(NOON_MS + (minute - 1) * STEP_MS)
+            await until(partial(world.has_asked_for, 2 * minute))
+        world.tell_both(NOON_MS + 2 * STEP_MS)
+        await until(lambda: len(world.stored(B)) == 23)
+        assert world.has_asked_for(4)
+        assert world.stored(A)[-3:] == rows(NOON_MS, 3)
+        world.tell_both(NOON_MS, THREE)
+        await until(partial(world.has_asked_for, 6))
+        slots = [milliseconds(each.slot) for each in world.asked_for if each.symbol == A]
+        assert slots == [NOON_MS + STEP_MS, NOON_MS + 2 * STEP_MS, NOON_MS + 3 * STEP_MS]
+        assert world.exchange.asked == []
+        await world.end()
+
+    asyncio.run(story())
+
+
+def test_a_bar_that_was_lost_on_its_way_is_asked_for_as_soon_as_a_later_one_is_heard() -> None:
+    """The newest bar alone does not hide the gap behind it."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+        world.exchange.pass_time(timedelta(minutes=2, seconds=1))
+        world.tell(A, NOON_MS + STEP_MS)
+        await until(lambda: world.stored(A)[-2:] == rows(NOON_MS, 2))
+        repairs = [each for each in world.events.of(EventName.FEED_REPAIR) if each["symbol"] == A]
+        (repair,) = [each for each in repairs if each["lacked"] == ["1m"]]
+        assert "rest" in str(repair["sources"])
+        await world.end()
+
+    asyncio.run(story())
+
+
+def test_a_bar_that_the_exchange_has_not_closed_by_its_own_clock_is_refused() -> None:
+    """Whatever the message says about itself."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+        before = world.stored(A)
+        hear = world.sockets.opened[-1].hear
+        early = Kline(A, MINUTE, tuple(rows(NOON_MS, 1)[0]), closed=True, event_ms=NOON_MS + STEP_MS - 1)
+        hear(early)
+        hear(replace(early, row=(NOON_MS, 1.0, 0.5, 2.0, 1.0, 1.0), event_ms=NOON_MS + STEP_MS + 5))
+        await until(lambda: len(world.events.of(EventName.BAR_REFUSED)) == 2)
+        assert world.stored(A) == before
+        assert world.asked_for == []
+        await world.end()
+
+    asyncio.run(story())
+
+
+def test_a_store_that_is_away_loses_no_bar() -> None:
+    """What could not be written is asked for once Redis is back."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+        world.store.away = True
+        world.exchange.pass_time(timedelta(minutes=1, seconds=3))
+        world.tell(A, NOON_MS)
+        await until(lambda: world.events.of(EventName.BAR_REFUSED))
+        world.store.away = False
+        await until(lambda: world.stored(A)[-1:] == rows(NOON_MS, 1))
+        await world.end()
+
+    asyncio.run(story())
+
+
+def test_an_emptied_store_is_loaded_again_when_the_lease_shows_it() -> None:
+    """The lease vanishes with everything else that Redis held."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+        world.store.kept.clear()
+        world.lease.held = Held(1, "here", anew=True)
+        await until(lambda: (A, "1m") in world.store.kept)
+        world.lease.held = Held(1, "here")
+        await until(lambda: (B, "3m") in world.store.kept)
+        await world.end()
+
+    asyncio.run(story())
+
+
+def test_it_stops_leading_when_another_has_the_lease_and_closes_its_connections() -> None:
+    """A frozen process that thaws must not go on for long."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+        assert world.task is not None
+        world.lease.held = Held(0, "there")
+        assert await world.task == "there"
+        assert all(each.closed for each in world.sockets.opened)
+
+    asyncio.run(story())
+
+
+def test_a_decision_that_cannot_be_opened_silences_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beat asks again soon; the other symbols' decisions go out."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+
+        def enqueue(request: PassRequest) -> None:
+            if request.symbol == A:
+                raise LedgerUnavailable("locked")
+            world.asked_for.append(request)
+
+        monkeypatch.setattr(world, "enqueue", enqueue)
+        world.leader._parts = world._parts()
+        world.tell(A, NOON_MS)
+        world.tell(B, NOON_MS)
+        await until(lambda: world.asked_for)
+        assert world.events.of(EventName.PUBLISH_FAILED)[0]["symbol"] == A
+        await world.end()
+
+    asyncio.run(story())
+
+
+def test_a_part_that_fails_is_told_once_and_the_rest_goes_on() -> None:
+    """A ledger that is away must not fill the log, nor keep bars from the store."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+
+        def away() -> Universe:
+            raise LedgerUnavailable("locked")
+
+        world.leader._parts = replace(world._parts(), universe=away)
+        await until(lambda: world.events.of(EventName.FEED_TROUBLE))
+        world.tell(A, NOON_MS)
+        await until(lambda: world.stored(A)[-1:] == rows(NOON_MS, 1))
+        assert len(world.events.of(EventName.FEED_TROUBLE)) == 1
+        await world.end()
+
+    asyncio.run(story())
+
+
+def test_the_heartbeat_survives_its_form_in_redis() -> None:
+    """The watchdog reads what the feed wrote."""
+
+    async def story() -> Beat:
+        world = World()
+        await world.begin()
+        await world.end()
+        return world.heartbeats.written[-1]
+
+    beat = asyncio.run(story())
+    assert Beat.from_hash(beat.as_hash()) == beat
+    assert (beat.symbols, beat.behind) == (2, 0)
+    assert milliseconds(cast("datetime", beat.last["1m"])) == NOON_MS - STEP_MS
+    with pytest.raises((KeyError, ValueError)):
+        Beat.from_hash({})
