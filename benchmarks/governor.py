@@ -36,7 +36,6 @@ from pipeline.governor.permits import PermitAuthority
 from pipeline.governor.universe import Universe
 from pipeline.governor.view import Limits, WorldView
 from pipeline.ledger.sql import SqlLedger
-from pipeline.stages.running import DURABLE_STAGES
 from pipeline.stages.validate import Asked, Validate, read_intent, read_jump
 from pipeline.testing import FakeMarketData, btc
 from pipeline.trace.events import RecordedEvents
@@ -182,7 +181,7 @@ class Bench:
         """
         conclude = self.stage(made, before)
         began = time.perf_counter()
-        with self.ledger.begin(durable=Stage.VALIDATE in DURABLE_STAGES) as unit:
+        with self.ledger.begin() as unit:
             finish = conclude(unit)
         took = time.perf_counter() - began
         if not isinstance(finish, Advance):

@@ -58,6 +58,8 @@ UNIVERSE_SEEN_EVERY_S = 5.0
 
 HEARTBEAT_EVERY_S = 5.0
 
+EQUITY_AFTER_FILLS_EVERY_S = 1.0
+"""How often a process that fills one order after the other asks for the equity."""
 BUDGET_WAITS_S = 1.0
 """How long a request waits for the word of the rate budget."""
 
@@ -253,13 +255,18 @@ class Pipeline:
             events=self.events,
         )
 
+    @cached_property
+    def _equity_after_fills(self) -> Remembered[Equity]:
+        """A burst of fills asks once: what the figures do not show yet counts as pending (see `MARGIN`)."""
+        return Remembered(self.refresh_equity, EQUITY_AFTER_FILLS_EVERY_S)
+
     def _execute(self) -> Execute:
         return Execute(self.ledger, self.router, self._after_fill)
 
     def _after_fill(self) -> None:
-        """What was bought is in the next decision's equity. Upkeep asks again soon if this fails."""
+        """What was bought is soon in the equity. Upkeep asks again anyway, also if this fails."""
         try:
-            self.refresh_equity()
+            self._equity_after_fills.get()
         except (Transient, ExchangeRefused) as error:
             self.events.emit(EventName.UPKEEP_FAILED, what="equity after a fill", problem=str(error))
 

@@ -235,14 +235,14 @@ class OrderRouter:
 
     def _record(self, job: Job, order: Order, answer: Answer) -> Order:
         """Write the answer down. Only the sender knows it, so it counts also when the order was called
-        UNKNOWN.
+        UNKNOWN. If a power cut forgets it, the exchange is asked.
         """
         if isinstance(answer, Acknowledged):
             return self._books().settle(order, answer.report)
         rejected = isinstance(answer, Rejected)
         to = OrderState.REJECTED if rejected else OrderState.UNKNOWN
         detail = f"{answer.code}: {answer.message}" if isinstance(answer, Rejected) else answer.why
-        with self.ledger.begin(durable=True) as unit:
+        with self.ledger.begin() as unit:
             after = _step_if_allowed(unit, order, to, self.clock.now(), detail)
             if self._may_try_again(job, after, answer):
                 unit.orders.add(new_order(job, after_refusal(after), self.clock.now()))

@@ -38,11 +38,6 @@ from pipeline.stages.opening import emit_end
 from pipeline.stages.telling import Thresholds, in_words, tell_slowness
 
 DETAIL_LENGTH = 4000
-DURABLE_STAGES = frozenset({Stage.EXECUTE})
-"""Only these wait for the disk. A permit that a power cut forgets allows nothing; the transaction that
-sends its order is durable, and takes everything with it that was committed before: docs/decisions/0006.
-"""
-
 Conclusion = Callable[[Unit], StageEnd]
 """What a stage does inside the transaction, once its work outside is done."""
 
@@ -178,9 +173,13 @@ class Runner:
     def _conclude(
         self, decision: Decision, stage: Stage, delivery: Delivery, conclude: Conclusion, began: float
     ) -> StageEnd | None:
-        """Commit the stage's end. None when another delivery had concluded it first."""
+        """Commit the stage's end. None when another delivery had concluded it first.
+
+        It need not wait for the disk: the transaction that sends an order does, and takes everything with it
+        that was committed before (docs/decisions/0006); a stage whose end a power cut forgets runs again.
+        """
         gone: Decision | None = None
-        with self.ledger.begin(durable=stage in DURABLE_STAGES) as unit:
+        with self.ledger.begin() as unit:
             locked = unit.decisions.lock(decision.decision_id)
             if locked is None or not locked.is_open:
                 return None

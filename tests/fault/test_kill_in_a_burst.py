@@ -32,7 +32,8 @@ WIDE = {
     "UNIVERSE_TOP_BY_VOLUME": "1000",
     "UNIVERSE_MIN_VOLUME_USDT": "0",
     "STRATEGIES_ENABLED": "always_buys",
-    "EXCHANGE_TIMEOUT_S": "20",  # the simulator looks at a day of hundreds of symbols
+    "EXCHANGE_TIMEOUT_S": "20",
+    "EXCHANGE_PUBLIC_TIMEOUT_S": "20",  # the simulator looks at a day of hundreds of symbols
     "CHAIN_CADENCE_S": "300",
     "CHAIN_DEADLINE_S": "300",
     "GOVERNOR_MAX_POSITIONS": "2000",

@@ -58,7 +58,7 @@ class Ledger(Protocol):
 
     def begin(self, *, durable: bool = False) -> AbstractContextManager[Unit]:
         """A writing transaction. With `durable` it survives a power cut once the block has ended:
-        used for everything that concerns an order.
+        used for what lets an order leave, and for what nobody could tell us again.
         """
 
     def read(self) -> AbstractContextManager[Unit]:

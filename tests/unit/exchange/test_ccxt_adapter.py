@@ -139,6 +139,14 @@ def test_requests_without_an_answer(error: Exception, kind: type) -> None:
     assert sum(request.method == "POST" for request in http.asked) == 1
 
 
+def test_a_redirect_is_not_followed() -> None:
+    """A redirected order would be a second request. Where the first one went, nobody knows."""
+    exchange, http = canned()
+    http.answer(ORDER, 307, "", {"Location": "https://elsewhere.example/fapi/v1/order"})
+    assert isinstance(exchange.submit(*an_order()), Unknown)
+    assert [request.method for request in http.asked].count("POST") == 1
+
+
 def test_an_order_is_not_sent_when_the_instruments_are_unknown() -> None:
     """The exchange's own name of the symbol is needed; without it nothing leaves."""
     exchange, http = canned()
