@@ -19,6 +19,7 @@ from config.sections.processes import (
     LedgerSettings,
     LoggingSettings,
     MetricsSettings,
+    PaperSettings,
     RedisSettings,
     SentrySettings,
     SimulatorSettings,
@@ -55,6 +56,7 @@ class Settings(Section):
     redis: RedisSettings = RedisSettings()
     ledger: LedgerSettings = LedgerSettings()
     simulator: SimulatorSettings = SimulatorSettings()
+    paper: PaperSettings = PaperSettings()
     flower: FlowerSettings = FlowerSettings()
     workers: WorkerSettings = WorkerSettings()
     watch: WatchSettings = WatchSettings()
@@ -79,6 +81,16 @@ class Settings(Section):
     @property
     def ledger_url(self) -> str:
         return self.ledger.url or f"sqlite:///{self.home.absolute() / 'ledger.sqlite3'}"
+
+    @property
+    def has_simulator(self) -> bool:
+        """Whether the exchange is the simulated one."""
+        return self.mode is Mode.PAPER and self.paper.fills == "simulator"
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether the paper broker fills, at public prices."""
+        return self.mode is Mode.PAPER and self.paper.fills == "broker"
 
     @property
     def simulator_url(self) -> str:

@@ -34,7 +34,7 @@ def prepare(loaded: Loaded) -> str:
     Raises: ConfigError, ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
     """
     settings = loaded.settings
-    if has_fresh_keys(loaded) and not embeds_simulator(settings):
+    if settings.has_simulator and has_fresh_keys(loaded) and not embeds_simulator(settings):
         open_account(settings)
     if embeds_simulator(settings):
         forget_candles(settings.redis_url)

@@ -26,6 +26,8 @@ from pipeline.domain.positions import Equity
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
 from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
+from pipeline.exchange.paper.exchange import PaperExchange
+from pipeline.exchange.paper.store import PaperStore
 from pipeline.execution.dead_man import DeadMan
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.resolver import Resolver
@@ -89,8 +91,16 @@ class Pipeline:
         return SqlLedger(self.settings.ledger_url, busy_timeout_s=self.settings.ledger.busy_timeout_s)
 
     @cached_property
-    def exchange(self) -> CcxtExchange:
-        return connect(options.exchange_options(self.settings), self.clock, self.budget)
+    def exchange(self) -> CcxtExchange | PaperExchange:
+        """Both sides of one exchange; with the paper broker, its own private one beside a real public one."""
+        told = options.exchange_options(self.settings)
+        real = connect(told, self.clock, self.budget)
+        if not self.settings.has_broker:
+            return real
+        store = PaperStore(self.settings.home / "paper.sqlite3")
+        return PaperExchange(
+            told.wire.exchange_id, real, store, options.paper_terms(self.settings), self.clock
+        )
 
     @cached_property
     def budget(self) -> SharedBudget:
@@ -102,7 +112,7 @@ class Pipeline:
             client,
             options.rate_limits(self.settings),
             self.events,
-            exchange=f"{self.settings.mode}-{self.settings.exchange.id}",
+            exchange=options.market_name(self.settings),
             account=self.account,
         )
 

@@ -10,6 +10,7 @@ from pipeline.domain.guards import Lookback
 from pipeline.domain.timeframes import Timeframe
 from pipeline.exchange.budget.rules import RateLimits
 from pipeline.exchange.ccxt_adapter import ExchangeOptions
+from pipeline.exchange.paper.terms import PaperTerms
 from pipeline.exchange.wire import WireOptions
 from pipeline.execution.options import ExecutionOptions
 from pipeline.governor.breaker import BreakerRules
@@ -30,23 +31,26 @@ SENDER_SLACK_S = 2.0
 
 
 def account_of(settings: Settings) -> str:
-    """The name under which the ledger keeps this account: `paper-main`."""
-    return f"{settings.mode}-{settings.exchange.account}"
+    """The name under which the ledger keeps this account: `paper-main`; the paper broker's is another one."""
+    return f"{settings.mode}-{settings.exchange.account}{'-broker' if settings.has_broker else ''}"
 
 
 def exchange_options(settings: Settings) -> ExchangeOptions:
-    """How to reach the exchange. In mode paper every request is diverted to the simulated one."""
+    """How to reach the exchange. In mode paper every request is diverted to the simulated one, unless the paper
+    broker asks for real public prices.
+    """
     exchange = settings.exchange
+    diverted = settings.has_simulator or (settings.has_broker and settings.simulator.url)
     return ExchangeOptions(
         account=account_of(settings),
         mode=settings.mode,
         instruments_max_age_s=exchange.instruments_max_age_s,
-        clock_speed=settings.simulator.speed if settings.mode is Mode.PAPER else 1.0,
+        clock_speed=settings.simulator.speed if diverted else 1.0,
         wire=WireOptions(
             exchange_id=exchange.id,
             api_key=exchange.api_key.get_secret_value(),
             api_secret=exchange.api_secret.get_secret_value(),
-            base_url=settings.simulator_url if settings.mode is Mode.PAPER else "",
+            base_url=settings.simulator_url if diverted else "",
             timeout_s=exchange.timeout_s,
             public_timeout_s=exchange.public_timeout_s,
             receive_window_ms=exchange.receive_window_ms,
@@ -76,7 +80,7 @@ def rate_limits(settings: Settings) -> RateLimits:
 
 def market_name(settings: Settings) -> str:
     """Whose candles: prices of a simulated exchange and of the real one never mix."""
-    return f"{settings.mode}-{settings.exchange.id}"
+    return f"{settings.mode}-{settings.exchange.id}{'-broker' if settings.has_broker else ''}"
 
 
 def bars_kept(settings: Settings) -> int:
@@ -97,6 +101,21 @@ def feed_options(settings: Settings) -> FeedOptions:
         late_after=timedelta(seconds=told.late_after_s),
         decide=told.decide_at_close,
         decide_within=timedelta(seconds=settings.chain.cadence_s),
+    )
+
+
+def paper_terms(settings: Settings) -> PaperTerms:
+    """How the paper broker fills."""
+    paper = settings.paper
+    return PaperTerms(
+        account=account_of(settings),
+        balance=paper.balance_usdt,
+        taker_bps=paper.taker_fee_bps,
+        maker_bps=paper.maker_fee_bps,
+        step_bps=paper.step_bps,
+        depth=paper.depth_usdt,
+        latency_ms=paper.latency_ms,
+        receive_window_ms=settings.exchange.receive_window_ms,
     )
 
 

@@ -73,6 +73,18 @@ class SimulatorSettings(Section):
     balance_usdt: PositiveDecimal = Decimal("10000")
 
 
+class PaperSettings(Section):
+    """Mode `paper`: who fills. `broker` fills at the exchange's real public prices. Basis points; depth in USDT."""
+
+    fills: Literal["simulator", "broker"] = "simulator"
+    balance_usdt: PositiveDecimal = Decimal("10000")
+    taker_fee_bps: Annotated[Decimal, Field(ge=0, le=1000)] = Decimal("5")
+    maker_fee_bps: Annotated[Decimal, Field(ge=0, le=1000)] = Decimal("2")
+    depth_usdt: PositiveDecimal = Decimal("50000")
+    step_bps: PositiveDecimal = Decimal("1")
+    latency_ms: Annotated[int, Field(ge=0, le=5000)] = 50
+
+
 class FlowerSettings(Section):
     enabled: bool = True
     host: str = "127.0.0.1"

@@ -68,6 +68,12 @@ def _overlay(loaded: Loaded) -> Overlay:
             where="mode",
             remedy="unset THROUGHLINE_MODE, or use `throughline up`",
         )
+    if settings.has_broker:
+        raise ConfigError(
+            "the demo runs on the simulated exchange, whose prices move fast enough to be watched",
+            where="paper.fills",
+            remedy="leave it at simulator for the demo, or use `throughline up`",
+        )
     own = "market.timeframes" in loaded.sources
     seen = settings.market.timeframes if own else settings.demo.timeframes
     return {

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from config.settings import Settings
 from console import roles
-from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ConfigError
 
 
@@ -74,7 +73,7 @@ def embeds_redis(settings: Settings) -> bool:
 
 
 def embeds_simulator(settings: Settings) -> bool:
-    return settings.mode is Mode.PAPER and not settings.simulator.url
+    return settings.has_simulator and not settings.simulator.url
 
 
 def _redis(settings: Settings) -> Sequence[Program]:

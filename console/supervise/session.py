@@ -15,7 +15,6 @@ from config.home import Home, write_private
 from config.keys import by_name
 from config.loading import Loaded, read
 from console.supervise.programs import embeds_simulator
-from pipeline.domain.decisions import Mode
 
 Overlay = dict[str, object]
 """Values by the keys' names (`redis.port`)."""
@@ -27,7 +26,7 @@ def run_account(loaded: Loaded) -> Overlay:
     The embedded simulator forgets everything when it ends, so its account has a new name each time as well:
     under the old one the ledger would expect the last run's positions to be there.
     """
-    if loaded.settings.mode is not Mode.PAPER:
+    if not loaded.settings.has_simulator:
         return {}
     fresh: Overlay = {
         "exchange.api_key": secrets.token_hex(16),

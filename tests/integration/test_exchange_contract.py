@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,9 @@ from pipeline.domain.intents import TimeInForce
 from pipeline.domain.orders import Acknowledged, OrderState, Rejected, Unknown
 from pipeline.domain.signals import Side
 from pipeline.domain.timeframes import SystemClock, Timeframe
+from pipeline.exchange.paper.broker import PaperBroker
+from pipeline.exchange.paper.store import PaperStore
+from pipeline.exchange.paper.terms import PaperTerms
 from pipeline.exchange.replies import Reply
 from pipeline.testing import FakeMarketData, FakeVenue, FixedClock
 from tests.integration.exchange_worlds import BTC, Exchange, Rehearsal, adapter
@@ -39,8 +43,13 @@ def rehearsal(shared: Simulator) -> Iterator[Rehearsal]:
     opened.calm()
 
 
-@pytest.fixture(params=["fake", "simulated"])
-def exchange(request: pytest.FixtureRequest) -> Exchange:
+@pytest.fixture(params=["fake", "simulated", "paper"])
+def exchange(request: pytest.FixtureRequest, tmp_path: Path) -> Exchange:
+    if request.param == "paper":  # our own fills at the simulated exchange's public prices
+        public = adapter(request.getfixturevalue("shared").url, key="", secret="")
+        store = PaperStore(tmp_path / "paper.sqlite3")
+        broker = PaperBroker("paper", public, store, PaperTerms(account="test"), SystemClock())
+        return Exchange(broker, public, SystemClock(), public.volumes)
     if request.param == "fake":
         clock = FixedClock(datetime.now(UTC))
         market = FakeMarketData(clock)

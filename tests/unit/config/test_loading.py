@@ -101,6 +101,7 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
         "alerts.least": "critical",
         "strategies.resolution": "unanimous",
         "execution.order": "market",
+        "paper.fills": "broker",
         "strategies.time_limit_s": "2.5",
         "chain.visibility_timeout_s": "55",
         "chain.soft_time_limit_s": "19",
