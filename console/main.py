@@ -18,6 +18,7 @@ from console.commands import (
     migrating,
     reading,
     reconciling,
+    rehearse,
     roles,
     settings,
     status,
@@ -58,6 +59,7 @@ app.command()(reading.orders)
 app.command()(reading.positions)
 app.command()(status.status)
 app.command()(doctor.doctor)
+app.command("rehearse")(rehearse.rehearse_command)
 app.command()(figures.metrics)
 app.command()(figures.report)
 app.command()(logs.logs)

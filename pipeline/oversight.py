@@ -12,13 +12,16 @@ from redis.retry import Retry
 from config.settings import Settings
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Stage
+from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.levels import Severity
+from pipeline.feeding import feed_name
+from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.trace import logs
 from pipeline.watch.alerting import Desk, Notifier, Rules
 from pipeline.watch.beating import Beating, Rhythm
 from pipeline.watch.broker import look_at_broker
 from pipeline.watch.keeping import LevelKeeper
-from pipeline.watch.look import Limits
+from pipeline.watch.look import Away, FeedView, Limits
 from pipeline.watch.looking import Looker, Places
 from pipeline.watch.notifiers import AppriseNotifier, LogNotifier, WebhookNotifier
 from pipeline.watch.pulses import PulseStore
@@ -98,10 +101,29 @@ def looker_of(pipeline: Pipeline, *, with_account: bool) -> Looker:
             ledger=pipeline.ledger,
             pulses=PulseStore(client, pipeline.account),
             broker=lambda: look_at_broker(client, limits.queues),
+            feed=lambda: feed_view(pipeline, client),
             ask_clock=pipeline.exchange.clock_offset,
             ask_account=pipeline.exchange.equity if with_account else None,
         ),
         limits,
+    )
+
+
+def feed_view(pipeline: Pipeline, client: redis.Redis) -> FeedView | Away | None:
+    """What the feed last told of itself."""
+    try:
+        beat = Heartbeats(client, feed_name(pipeline)).read()
+    except StoreUnavailable as error:
+        return Away(str(error))
+    if beat is None:
+        return None
+    return FeedView(
+        at=beat.at,
+        holder=beat.holder,
+        symbols=beat.symbols,
+        connections=beat.connections,
+        up=beat.up,
+        behind=beat.behind,
     )
 
 

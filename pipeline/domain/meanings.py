@@ -76,6 +76,8 @@ _PROCESSES = frozenset(
         LevelCode.PROCESS_MUTE,
         LevelCode.THREAD_HUNG,
         LevelCode.WATCH_GONE,
+        LevelCode.FEED_GONE,
+        LevelCode.FEED_SILENT,
     }
 )
 _BLOCKED = frozenset({LevelCode.BREAKER_OPEN})
@@ -119,6 +121,8 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         | {
             LevelCode.THREAD_HUNG,
             LevelCode.QUEUE_STUCK,
+            LevelCode.FEED_GONE,
+            LevelCode.FEED_SILENT,
             LevelCode.DATA_MISSING,
             LevelCode.DECISIONS_FAIL,
             LevelCode.DECISION_STUCK,
@@ -228,6 +232,19 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         rung=Rung.UNIVERSE,
         says="somebody enqueues symbols that the universe does not allow; each is skipped",
         do="the decisions' origin says who; use one symbol list: `throughline universe`",
+    ),
+    LevelCode.FEED_GONE: Meaning(
+        severity=Severity.WARNING,
+        rung=Rung.DATA,
+        says="no feed follows the candles: every pass asks the exchange by REST",
+        do="`throughline status` (is it restarted?), `logs/feed.out`; start `throughline feed`",
+    ),
+    LevelCode.FEED_SILENT: Meaning(
+        severity=Severity.WARNING,
+        rung=Rung.DATA,
+        says="the feed lives and hears nothing: its connections are open or opened anew, and no candle comes",
+        do="the exchange's status page; a proxy or firewall that cuts WebSockets; REST serves meanwhile",
+        looks=2,
     ),
     LevelCode.DATA_MISSING: Meaning(
         severity=Severity.CRITICAL,

@@ -108,8 +108,20 @@ class ExchangeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedView:
+    """The feed that leads, as it last told: `up` of its connections have told a candle, `behind` symbols lack a bar."""
+
+    at: datetime
+    holder: str
+    symbols: int
+    connections: int
+    up: int
+    behind: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Everything at one moment. `exchange` is None when nobody asked it."""
+    """Everything at one moment. `exchange` is None when nobody asked it, `feed` when there never was one."""
 
     at: datetime
     account: str
@@ -117,6 +129,7 @@ class Look:
     pulses: Sequence[Pulse] | Away
     book: BookView | Away
     exchange: ExchangeView | Away | None = None
+    feed: FeedView | Away | None = None
     lost: Sequence[Waiting] = ()
     alerts_lost: int = 0
     alerts_problem: str = ""

@@ -12,13 +12,16 @@ from pipeline.domain.errors import ExchangeRefused, StoreUnavailable, Transient
 from pipeline.domain.liveness import Pulse
 from pipeline.domain.ports import Clock, Ledger
 from pipeline.watch.book import look_at_ledger, still_waiting
-from pipeline.watch.look import Away, BookView, BrokerView, ExchangeView, Limits, Look, Waiting
+from pipeline.watch.look import Away, BookView, BrokerView, ExchangeView, FeedView, Limits, Look, Waiting
 from pipeline.watch.pulses import PulseStore
 
 Seen = TypeVar("Seen")
 
 PATIENCE_S = 6.0
 """A part that has not answered by then is away; its question stays open, and no second one is asked meanwhile."""
+
+NOBODY = object()
+"""The answer where there never was a feed: None stands for no answer."""
 
 
 class Probe(Generic[Seen]):
@@ -61,6 +64,7 @@ class Places:
     ledger: Ledger
     pulses: PulseStore
     broker: Callable[[], BrokerView | Away]
+    feed: Callable[[], FeedView | Away | None] | None = None
     ask_clock: Callable[[], timedelta] | None = None
     ask_account: Callable[[], object] | None = None
 
@@ -87,6 +91,7 @@ class Looker:
             pulses=pulses,
             book=book,
             exchange=_of(exchange.end(PATIENCE_S), ExchangeView) if exchange else None,
+            feed=self._feed(),
             lost=self._lost(book, broker),
             asked_by_watch=asked_by_watch,
         )
@@ -101,6 +106,13 @@ class Looker:
 
     def _ask_ledger(self) -> BookView | Away:
         return look_at_ledger(self.places.ledger, self.places.account, self.places.clock.now(), self.limits)
+
+    def _feed(self) -> FeedView | Away | None:
+        ask = self.places.feed
+        if ask is None:
+            return None
+        seen = self._begun("feed", lambda: ask() or NOBODY).end(PATIENCE_S)
+        return None if seen is NOBODY else _of(seen, FeedView)
 
     def _ask_pulses(self) -> tuple[Pulse, ...] | Away:
         try:

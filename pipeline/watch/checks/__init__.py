@@ -30,6 +30,7 @@ LADDER: tuple[Check, ...] = (
     Check("universe", Rung.UNIVERSE, (C.UNIVERSE_EMPTY,), trading.universe),
     Check("universe's age", Rung.UNIVERSE, (C.UNIVERSE_OLD,), trading.universe_age),
     Check("symbols", Rung.UNIVERSE, (C.FOREIGN_SYMBOLS,), trading.foreign),
+    Check("feed", Rung.DATA, (C.FEED_GONE, C.FEED_SILENT), chain.feed),
     Check("candles", Rung.DATA, (C.DATA_MISSING,), chain.data),
     Check("decisions", Rung.CHAIN, (C.NO_DECISION,), chain.silence),
     Check("received = ended", Rung.CHAIN, (C.DECISION_STUCK,), chain.received),

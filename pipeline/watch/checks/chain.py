@@ -37,6 +37,21 @@ FEW = 3
 """Fewer decisions than these prove nothing."""
 
 
+def feed(look: Look, limits: Limits) -> Answer:
+    seen = look.feed
+    if isinstance(seen, Away):
+        return unknown(seen.why)
+    if seen is None:
+        return skipped("there never was a feed: every pass asks the exchange by REST")
+    if look.at - seen.at > limits.silent_after:
+        said = f"the feed of {seen.holder} fell silent {ago(seen.at, look.at)}, and no other leads"
+        return found(Finding(code=LevelCode.FEED_GONE, detail=said))
+    said = f"{seen.up} of {seen.connections} connections tell candles of {seen.symbols} symbols"
+    if seen.up < seen.connections:
+        return found(Finding(code=LevelCode.FEED_SILENT, detail=f"only {said}; {seen.behind} are behind"))
+    return fine(said)
+
+
 def data(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
         return unknown(look.book.why)

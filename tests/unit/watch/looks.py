@@ -17,7 +17,7 @@ from pipeline.domain.positions import Equity
 from pipeline.domain.rounds import EndedGroup
 from pipeline.domain.switches import TradingState
 from pipeline.watch.checks import Checked, climb
-from pipeline.watch.look import BookView, BrokerView, ExchangeView, Limits, Look, QueueView
+from pipeline.watch.look import BookView, BrokerView, ExchangeView, FeedView, Limits, Look, QueueView
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACCOUNT = "paper-main"
@@ -161,6 +161,7 @@ def a_look(**changes: Any) -> Look:
         pulses=pulses(),
         book=a_book(),
         exchange=ExchangeView(asked_at=NOW, skew_s=0.01),
+        feed=FeedView(at=ago(1), holder="alpha/9", symbols=2, connections=1, up=1, behind=0),
         asked_by_watch=True,
     )
     return replace(look, **changes)

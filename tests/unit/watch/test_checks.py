@@ -18,7 +18,7 @@ from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
 from pipeline.watch.checks import LADDER, Status
-from pipeline.watch.look import Away, ExchangeView, Waiting
+from pipeline.watch.look import Away, ExchangeView, FeedView, Waiting
 from tests.unit.watch.looks import (
     ACCOUNT,
     BTC,
@@ -93,6 +93,14 @@ CASES: dict[str, tuple[dict[str, Any], LevelCode]] = {
     "foreign symbols": (
         {"book": a_book(ended=[a_group(EndReason.OUTSIDE_UNIVERSE, 1), a_group(EndReason.NO_SIGNAL, 9)])},
         C.FOREIGN_SYMBOLS,
+    ),
+    "dead feed": (
+        {"feed": FeedView(at=ago(21), holder="alpha/9", symbols=2, connections=1, up=1, behind=0)},
+        C.FEED_GONE,
+    ),
+    "mute feed": (
+        {"feed": FeedView(at=ago(1), holder="alpha/9", symbols=2, connections=2, up=1, behind=1)},
+        C.FEED_SILENT,
     ),
     "data missing": (
         {"book": a_book(ended=[a_group(EndReason.INSUFFICIENT_DATA, 5), a_group(EndReason.NO_SIGNAL, 4)])},
