@@ -11,8 +11,11 @@ import redis
 
 from console import roles
 from console.supervise.remote import ProcessState, Remote, SupervisorGone, socket_path
+from pipeline.domain.errors import StoreUnavailable
+from pipeline.domain.levels import Level, Severity
 from pipeline.domain.positions import Equity
 from pipeline.domain.switches import KillSwitch, TradingState
+from pipeline.watch.keeping import loudness
 
 if TYPE_CHECKING:
     from pipeline.bootstrap import Pipeline
@@ -34,6 +37,8 @@ class Condition:
     open_positions: int
     switches: Sequence[KillSwitch]
     trading: TradingState
+    levels: Sequence[Level] = ()
+    watched_at: datetime | None = None
 
     @property
     def equity_age_s(self) -> float | None:
@@ -45,7 +50,10 @@ class Condition:
 
     def findings(self, equity_max_age_s: float) -> list[str]:
         """What somebody should look at."""
-        found = [f"{each.name} is {each.state}" for each in self.processes or () if not each.is_up]
+        found = [
+            f"{level.code} {level.detail}" for level in self.levels if level.severity is not Severity.NOTICE
+        ]
+        found += [f"{each.name} is {each.state}" for each in self.processes or () if not each.is_up]
         found += ["Redis does not answer"] if self.queues is None else []
         found += [f"trading is {self.trading}"] if self.trading is not TradingState.ACTIVE else []
         found += [f"{len(self.switches)} kill switches are on"] if self.switches else []
@@ -70,7 +78,20 @@ def look(pipeline: Pipeline) -> Condition:
             open_positions=len(unit.positions.all_open(pipeline.account)),
             switches=unit.switches.on(),
             trading=unit.switches.trading_state(pipeline.account),
+            levels=sorted(unit.levels.standing(pipeline.account), key=loudness),
+            watched_at=watched_at(pipeline),
         )
+
+
+def watched_at(pipeline: Pipeline) -> datetime | None:
+    """When a watchdog last gave a sign of life; None when there is none, or Redis does not answer."""
+    from pipeline.oversight import pulse_store  # noqa: PLC0415  with it comes the exchange's library, which takes a while
+
+    try:
+        pulses = pulse_store(pipeline).read()
+    except StoreUnavailable:
+        return None
+    return max((pulse.beat_at for pulse in pulses if pulse.role == "watch"), default=None)
 
 
 def processes(pipeline: Pipeline) -> Sequence[ProcessState] | None:

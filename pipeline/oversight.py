@@ -20,6 +20,7 @@ from pipeline.trace import logs
 from pipeline.watch.alerting import Desk, Notifier, Rules
 from pipeline.watch.beating import Beating, Rhythm
 from pipeline.watch.broker import look_at_broker
+from pipeline.watch.counterwatch import Counterwatch
 from pipeline.watch.keeping import LevelKeeper
 from pipeline.watch.look import Away, FeedView, Limits
 from pipeline.watch.looking import Looker, Places
@@ -50,15 +51,32 @@ def impatient_redis(url: str) -> redis.Redis:
 
 
 def beating_of(
-    pipeline: Pipeline, identity: Identity, children: Callable[[], Iterable[int]] = tuple
+    pipeline: Pipeline,
+    identity: Identity,
+    children: Callable[[], Iterable[int]] = tuple,
+    *,
+    minds_the_watchdog: bool = False,
 ) -> Beating:
-    """The pulse of a process of this pipeline."""
+    """The pulse of a process of this pipeline. `minds_the_watchdog`: it tells when that one falls silent."""
     told = pipeline.settings.watch
     return Beating(
         vitals=Vitals(identity, pipeline.clock, children),
         store=pulse_store(pipeline),
         events=pipeline.events,
         rhythm=Rhythm(every_s=told.pulse_every_s, told_every=timedelta(seconds=told.heartbeat_every_s)),
+        counterwatch=counterwatch_of(pipeline) if minds_the_watchdog else None,
+    )
+
+
+def counterwatch_of(pipeline: Pipeline) -> Counterwatch:
+    told = pipeline.settings.watch
+    return Counterwatch(
+        client=impatient_redis(pipeline.settings.redis_url),
+        pulses=pulse_store(pipeline),
+        notifiers=notifiers_of(pipeline),
+        account=pipeline.account,
+        silent_after=timedelta(seconds=told.silent_after_s + told.look_every_s),
+        every=timedelta(seconds=told.silent_after_s / 2),
     )
 
 

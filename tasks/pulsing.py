@@ -139,7 +139,7 @@ def say_goodbye(**_: object) -> None:
 @worker_process_init.connect
 def begin_child(**_: object) -> None:
     parent = os.getppid() if _is_child() else 0
-    begin(identity(parent=parent)).start()
+    begin(identity(parent=parent), minds_the_watchdog=True).start()
 
 
 def _is_child() -> bool:
@@ -174,7 +174,7 @@ def end_task(**_: object) -> None:
 
 @beat_init.connect
 def begin_beat(**_: object) -> None:
-    begin(identity()).start()
+    begin(identity(), minds_the_watchdog=True).start()
 
 
 def tick() -> None:

@@ -12,7 +12,6 @@ from console.output import print_json, show
 from console.records import pipeline_of
 from console.render.doctor import render_diagnosis, render_examination
 from pipeline.domain.errors import ConfigError, ExchangeRefused, LedgerUnavailable, Transient
-from pipeline.oversight import looker_of
 from pipeline.watch.doctor import Diagnosis, examine
 from pipeline.watch.symptoms import Examination, examine_symbol
 
@@ -25,6 +24,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Check everything from the broker to the fills. Exit code 1: something is wrong, or could not be checked."""
+    from pipeline.oversight import looker_of  # noqa: PLC0415  with it comes the exchange's library, which takes a while
+
     pipeline = pipeline_of(load())
     diagnosis = examine(looker_of(pipeline, with_account=True))
     examination = None

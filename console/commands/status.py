@@ -15,7 +15,10 @@ from console.condition import Condition, look
 from console.output import console, print_json
 from console.records import opened, pipeline_of
 from console.render import values as v
+from pipeline.domain.levels import Level, Severity
 from pipeline.domain.timeframes import iso
+
+STYLES = {Severity.NOTICE: "dim", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
 
 
 def status(as_json: AsJson = False) -> None:
@@ -52,6 +55,19 @@ def as_json_record(condition: Condition) -> dict[str, object]:
         "open_positions": condition.open_positions,
         "kill_switches": [as_record(switch) for switch in condition.switches],
         "trading": condition.trading.value,
+        "levels": [_level_record(level) for level in condition.levels],
+        "watched_at": iso(condition.watched_at),
+    }
+
+
+def _level_record(level: Level) -> dict[str, object]:
+    return {
+        "code": level.code.value,
+        "subject": level.subject,
+        "severity": level.severity.value,
+        "detail": level.detail,
+        "since": iso(level.since),
+        "cause": level.cause.value if level.cause else None,
     }
 
 
@@ -62,8 +78,11 @@ def _show(out: Console, condition: Condition, findings: list[str]) -> None:
 
 
 def _lines(condition: Condition) -> Iterator[RenderableType]:
+    for level in condition.levels:
+        yield _level(level)
     yield _line("account", f"{escape(condition.account)}, trading [bold]{condition.trading}[/]")
     yield _line("processes", _processes(condition))
+    yield _line("watched", _watched(condition))
     yield _line("queues", "Redis does not answer" if condition.queues is None else _counts(condition.queues))
     yield _line("last hour", _outcomes(condition.decisions_last_hour))
     yield _line("in all", _outcomes(condition.decisions))
@@ -71,6 +90,22 @@ def _lines(condition: Condition) -> Iterator[RenderableType]:
     yield _line("positions", f"{condition.open_positions} open")
     for switch in condition.switches:
         yield _line("kill switch", f"[red]{switch.scope} {escape(switch.name)}[/] {escape(switch.reason)}")
+
+
+def _level(level: Level) -> Text:
+    """The loudest cause stands on top; what is only a consequence is dim."""
+    about = escape(f"{level.code} {level.subject}".strip())
+    since = f"since {level.since:%H:%M:%S}"
+    if level.cause is not None:
+        return Text.from_markup(f"[dim]  {about} {since}, by {level.cause}[/]")
+    style = STYLES[level.severity]
+    return Text.from_markup(f"[{style}]{about}[/] {since}: {escape(level.detail)}")
+
+
+def _watched(condition: Condition) -> str:
+    if condition.watched_at is None:
+        return "[yellow]by nobody[/]: no watchdog lives"
+    return f"last look {(condition.at - condition.watched_at).total_seconds():.0f} s ago"
 
 
 def _line(name: str, text: str) -> Text:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 
 from config.home import ensure_home
 from config.loading import load
 from console.records import pipeline_of
-from pipeline.bootstrap import Pipeline
 from pipeline.domain.events import EventName
-from pipeline.oversight import beating_of, watchdog_of
 from pipeline.trace import logs
 from pipeline.watch.beating import Beating
 from pipeline.watch.vitals import Identity
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 COMPONENT = "watch"
 ROUNDS = "rounds"
@@ -39,6 +41,8 @@ def watch() -> None:
 
 
 def _watch(pipeline: Pipeline, beating: Beating, stop: threading.Event) -> None:
+    from pipeline.oversight import watchdog_of  # noqa: PLC0415  with it comes the exchange's library, which takes a while
+
     told, watchdog = pipeline.settings.watch, watchdog_of(pipeline)
     pipeline.events.emit(
         EventName.PROCESS_START, role=COMPONENT, config_hash=pipeline.config_hash, account=pipeline.account
@@ -63,6 +67,8 @@ def _asked_to_stop() -> threading.Event:
 
 
 def _beating(pipeline: Pipeline) -> Beating:
+    from pipeline.oversight import beating_of  # noqa: PLC0415  with it comes the exchange's library, which takes a while
+
     return beating_of(
         pipeline, Identity(role=COMPONENT, account=pipeline.account, config_hash=pipeline.config_hash)
     )

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import redis
-from celery import Celery
 
 from console.rehearsing.system import System
 from console.supervise.programs import Role
@@ -99,6 +98,8 @@ def foreign_symbols(system: System) -> Iterator[None]:
 
 
 def _generate(url: str, over: threading.Event) -> None:
+    from celery import Celery  # noqa: PLC0415  it takes a while, and every command imports this module
+
     with Celery("generator", broker=url, set_as_current=False) as app:
         while not over.is_set():
             for number in range(FOREIGN):

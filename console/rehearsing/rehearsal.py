@@ -13,8 +13,8 @@ from pathlib import Path
 from console.rehearsing.incidents import Incident, staged
 from console.rehearsing.system import LOOK_EVERY_S, NotInTime, System
 from pipeline.domain.levels import LevelCode
-from pipeline.oversight import looker_of
 from pipeline.watch.doctor import Diagnosis, examine
+from pipeline.watch.keeping import loudness
 
 DETECT_S = 60.0
 RECOVER_S = 150.0
@@ -81,6 +81,8 @@ def running_system(settings: Mapping[str, Mapping[str, object]] | None = None) -
 
 def rehearse(incident: Incident, system: System) -> Result:
     """Raises: NotInTime when all was not well before."""
+    from pipeline.oversight import looker_of  # noqa: PLC0415  with it comes the exchange's library, which takes a while
+
     system.wait(lambda: not system.levels(), RECOVER_S, "every level to be cleared")
     with staged(incident, system):
         began = time.monotonic()
@@ -109,8 +111,6 @@ def _detected(incident: Incident, system: System, began: float) -> float | None:
 
 
 def _loudest(system: System) -> LevelCode | None:
-    from pipeline.watch.keeping import loudness  # noqa: PLC0415  with the rest of what watches
-
     standing = sorted(system.levels(), key=loudness)
     return standing[0].code if standing else None
 

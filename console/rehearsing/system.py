@@ -42,11 +42,14 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
     "market": {"timeframes": ["1m", "5m", "15m"]},
     "chain": {"cadence_s": 5, "skip_unchanged": False},
     "strategies": {"enabled": ["adaptive_ob", "adaptive_str", "trend_follow", STRATEGY]},
+    "governor": {"breaker_window_s": 60},
     "flower": {"enabled": False, "port": 0},
     "redis": {"port": 0},
     "simulator": {"port": 0},
 }
-"""A fast cadence, and every pass goes through both market stages; all that watches is as it comes."""
+"""A fast cadence, every pass goes through both market stages, and the circuit breaker forgets within a minute; all that
+watches is as it comes.
+"""
 
 
 class NotInTime(Exception):

@@ -232,6 +232,7 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         rung=Rung.UNIVERSE,
         says="somebody enqueues symbols that the universe does not allow; each is skipped",
         do="the decisions' origin says who; use one symbol list: `throughline universe`",
+        explains=_BLOCKED,
     ),
     LevelCode.FEED_GONE: Meaning(
         severity=Severity.WARNING,

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.liveness import Component, ProcessState, Pulse
+from pipeline.watch.counterwatch import Counterwatch
 from pipeline.watch.pulses import PulseStore
 from pipeline.watch.vitals import Vitals
 
@@ -29,6 +30,7 @@ class Beating:
     store: PulseStore
     events: Events
     rhythm: Rhythm
+    counterwatch: Counterwatch | None = None
     _told_at: datetime | None = None
     _hanging: set[str] = field(default_factory=set)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -52,6 +54,8 @@ class Beating:
             self._told_at = pulse.beat_at
             tell(self.events, pulse)
         self._write(pulse)
+        if self.counterwatch is not None:
+            self.counterwatch.look(pulse.beat_at)
 
     def say(self, state: ProcessState, note: str = "") -> None:
         """A change of the process's state is told at once."""

@@ -24,9 +24,9 @@ PROBE_LASTS = timedelta(minutes=1)
 
 
 def look_at_broker(client: redis.Redis, queues: Sequence[str]) -> BrokerView | Away:
-    """One round trip, at one moment. Raises nothing."""
+    """What waits, and after it what is held: there a message is seen that a worker takes meanwhile. Raises nothing."""
     keys = [f"{queue}{priority}" for queue in queues for priority in PRIORITIES]
-    pipe = client.pipeline(transaction=True)
+    pipe = client.pipeline(transaction=False)  # a full Redis refuses transactions, also to read
     for key in keys:
         pipe.llen(key)
         pipe.lrange(key, -SAMPLE, -1)

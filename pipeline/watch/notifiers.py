@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,15 +100,19 @@ class AppriseNotifier:
     name: str = "apprise"
 
     def send(self, alert: Alert) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # its own: it tries a module that Python drops
+            self._send(alert)
+
+    def _send(self, alert: Alert) -> None:
         import apprise  # noqa: PLC0415 - it takes half a second to load, and most have no use for it
 
         service = apprise.Apprise()
         if not service.add(self.urls.split()):
             raise NotSent("an address in alerts.urls is none that Apprise knows")
-        kinds = {
-            AlertKind.CLEARED: apprise.NotifyType.SUCCESS,
-            AlertKind.RAISED: apprise.NotifyType.WARNING,
-            AlertKind.REMINDED: apprise.NotifyType.WARNING,
-        }
-        if not service.notify(body=text(alert), title=title(alert), notify_type=kinds[alert.kind]):
+        over = alert.kind is AlertKind.CLEARED
+        kind = apprise.NotifyType.SUCCESS if over else apprise.NotifyType.WARNING
+        if not service.notify(body=text(alert), title=title(alert), notify_type=kind):
             raise NotSent("one of the services did not take it; the log has its words")

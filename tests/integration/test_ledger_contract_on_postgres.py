@@ -21,6 +21,7 @@ from tests.unit.ledger.test_ledger_guards import *  # noqa: F403
 from tests.unit.ledger.test_ledger_judgements import *  # noqa: F403
 from tests.unit.ledger.test_ledger_orders import *  # noqa: F403
 from tests.unit.ledger.test_ledger_permits import *  # noqa: F403
+from tests.unit.ledger.test_ledger_rounds_and_levels import *  # noqa: F403
 from tests.unit.ledger.test_ledger_stages import *  # noqa: F403
 from tests.unit.ledger.test_ledger_switches_and_sessions import *  # noqa: F403
 from tests.unit.ledger.test_ledger_units import (
