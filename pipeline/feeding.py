@@ -16,8 +16,12 @@ from pipeline.market.lease import Lease
 from pipeline.stages.opening import PassRequest
 
 
-def feed_of(pipeline: Pipeline, enqueue: Callable[[PassRequest], object]) -> Feed:
-    """The feed of a process of this pipeline. `enqueue` opens a decision and publishes it."""
+def feed_of(
+    pipeline: Pipeline, enqueue: Callable[[PassRequest], object], alive: Callable[[], None] = lambda: None
+) -> Feed:
+    """The feed of a process of this pipeline. `enqueue` opens a decision and publishes it; `alive` as in
+    `FeedParts`.
+    """
     holder = f"{socket.gethostname()}/{pipeline.pid}"
     name = feed_name(pipeline)
     parts = FeedParts(
@@ -31,6 +35,7 @@ def feed_of(pipeline: Pipeline, enqueue: Callable[[PassRequest], object]) -> Fee
         heartbeats=heartbeats(pipeline),
         clock=pipeline.clock,
         events=pipeline.events,
+        alive=alive,
     )
     return Feed(parts, options.feed_options(pipeline.settings))
 

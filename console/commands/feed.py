@@ -19,6 +19,7 @@ def feed() -> None:
     # Imported when needed: the exchange's library and Celery take longer than most commands.
     from pipeline.domain.events import EventName  # noqa: PLC0415
     from pipeline.feeding import feed_of  # noqa: PLC0415
+    from tasks import pulsing  # noqa: PLC0415
     from tasks.enqueue import enqueue_pass  # noqa: PLC0415
     from tasks.publishing import SCHEDULED  # noqa: PLC0415
     from tasks.services import component, configure_logging, services  # noqa: PLC0415
@@ -29,8 +30,12 @@ def feed() -> None:
     here.events.emit(
         EventName.PROCESS_START, role=component(), config_hash=here.config_hash, account=here.account
     )
-    asyncio.run(run(feed_of(here, partial(enqueue_pass, **SCHEDULED))))
+    pulse = pulsing.begin(pulsing.identity())
+    pulse.start()
+    alive = partial(pulse.vitals.touch, pulsing.LOOP, here.settings.watch.hung_after_s)
+    asyncio.run(run(feed_of(here, partial(enqueue_pass, **SCHEDULED), alive)))
     here.events.emit(EventName.PROCESS_END, role=component())
+    pulse.stop("follows nothing any more")
 
 
 async def run(process: Feed) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from pipeline.domain.decisions import Decision, Delivery, Origin, Stage
 from pipeline.domain.ids import task_id
+from pipeline.domain.liveness import ProcessState
 from pipeline.domain.outcomes import EndReason
 from pipeline.governor.universe import Universe
+from pipeline.oversight import pulse_store
 from pipeline.stages.opening import PassRequest
 from tests.support.feed import SYMBOLS, FeedProcesses, feed_processes
 from tests.support.waiting import eventually
@@ -101,8 +103,11 @@ def put_in_force(world: FeedProcesses, symbols: tuple[str, ...]) -> None:
 
 
 def test_it_ends_in_an_orderly_way(world: FeedProcesses) -> None:
-    """The lease is given back: whoever stands by takes over at once."""
+    """The lease is given back, so that whoever stands by takes over at once; and its last pulse says so."""
     world.complete()
     assert world.chain.processes["feed"].stop(signal.SIGTERM) == 0
+    (pulse,) = [each for each in pulse_store(world.chain.pipeline).read() if each.role == "feed"]
+    assert pulse.state is ProcessState.STOPPED
+    assert [each.name for each in pulse.components] == ["event loop"]
     assert world.chain.pipeline.redis.get("tl:feed:paper-binanceusdm:lease") is None
     world.start()

@@ -45,6 +45,7 @@ class Feed:
 
     async def _work(self) -> NoReturn:
         while True:
+            self.parts.alive()
             held = await self._held()
             if held is not None and held.ours:
                 self.parts.events.emit(EventName.FEED_LEADS, fence=held.fence, before=held.before)

@@ -126,6 +126,7 @@ class Leader:
         """Renew the lease again and again. While Redis is away nobody else can have it either."""
         while True:
             await asyncio.sleep(EVERY_S)
+            self._parts.alive()
             try:
                 held = await asyncio.to_thread(self._parts.lease.hold)
             except StoreUnavailable as problem:

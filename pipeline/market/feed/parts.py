@@ -40,7 +40,10 @@ class FeedOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedParts:
-    """`windows` asks the exchange for what the store lacks; `enqueue` asks for a decision. Both block."""
+    """`windows` asks the exchange for what the store lacks; `enqueue` asks for a decision. Both block.
+
+    `alive` is called by the event loop each time it comes round.
+    """
 
     store: BarStore
     windows: CandleWindows
@@ -52,6 +55,7 @@ class FeedParts:
     heartbeats: Heartbeats
     clock: Clock
     events: Events
+    alive: Callable[[], None] = lambda: None
 
 
 class ExchangeTime:
