@@ -50,6 +50,19 @@ class Channel(redis.Channel):
     QoS = QoS
     from_transport_options: tuple[str, ...] = (*redis.Channel.from_transport_options, "message_key")  # type: ignore[assignment]  # a longer one
     message_key = ""
+    _last_client: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """One client for as long as its pool lives: kombu would make one for each step of a message, and making it
+        costs as much as the step.
+        """
+        if asynchronous:
+            return super()._create_client(asynchronous)  # type: ignore[no-untyped-call]  # no types
+        if (
+            self._last_client is None or self._last_client.connection_pool is not self.pool
+        ):  # after a fork, say
+            self._last_client = super()._create_client()  # type: ignore[no-untyped-call]  # no types
+        return self._last_client
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
         signing.sign(message, self.message_key)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum, unique
+from typing import NamedTuple
 
 from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.ids import PermitId
@@ -143,8 +144,30 @@ class WorstCase:
     symbols: frozenset[str]
 
 
+class _Last(NamedTuple):
+    """The answer that was computed last."""
+
+    intent: Intent
+    view: WorldView
+    worst: WorstCase | None
+
+
+_last: _Last | None = None
+
+
 def worst_case(intent: Intent, view: WorldView) -> WorstCase | None:
-    """None when positions, orders or permits could not be read."""
+    """None when positions, orders or permits could not be read.
+
+    Five rules ask it one after the other about the same two objects, which nobody changes: it is computed once.
+    """
+    global _last  # noqa: PLW0603 - one name, set at once: another thread may at worst compute it again
+    last = _last
+    if last is None or last.intent is not intent or last.view is not view:
+        last = _last = _Last(intent, view, _worst_case(intent, view))
+    return last.worst
+
+
+def _worst_case(intent: Intent, view: WorldView) -> WorstCase | None:
     if view.positions is None or view.unsettled is None or view.reserving is None:
         return None
     commitments = committed(view.unsettled, view.reserving)

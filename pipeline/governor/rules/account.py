@@ -32,13 +32,15 @@ def equity_stale(_: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
     limit = limits.equity_max_age_s
     wanted = NOT_CONFIGURED if limit is None else amount(limit, "s")
     equity = known_equity(view)
-    if equity is None or view.exchange_now is None:
+    if equity is None:
         return deny(CheckCode.EQUITY_STALE, "equity missing", wanted)
-    ages = (
-        seconds_between(equity.occurred_at, view.exchange_now),
-        seconds_between(equity.recorded_at, view.now),
-    )
-    ok = limit is not None and all(fresh(age, limit) for age in ages)
+    age = seconds_between(equity.recorded_at, view.now)
+    if view.exchange_now is None:
+        return deny(
+            CheckCode.EQUITY_STALE, f"age {amount(age, 's')}, by the exchange's clock unknown", wanted
+        )
+    ages = (seconds_between(equity.occurred_at, view.exchange_now), age)
+    ok = limit is not None and all(fresh(each, limit) for each in ages)
     return verdict(CheckCode.EQUITY_STALE, ok, f"age {amount(max(ages), 's')}", wanted)
 
 

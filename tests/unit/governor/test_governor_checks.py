@@ -351,3 +351,19 @@ def test_an_unreadable_switch_counts_as_on() -> None:
     """A switch that fails open is not a switch."""
     assert denials(an_intent(), a_view(kill_switches=None)) == [C.KILL_SWITCH]
     assert denials(an_intent(), a_view(trading_state=None)) == [C.HALTED]
+
+
+def test_the_equitys_age_is_told_also_when_the_exchanges_clock_is_unknown() -> None:
+    """Who looks for the cause of an outage must not be sent to look for an equity that is there."""
+    told = answer(
+        C.EQUITY_STALE, an_intent(), a_view(exchange_now=None, equity=replace(EQUITY, recorded_at=ago(7)))
+    )
+    assert (told.ok, told.value) == (False, "age 7 s, by the exchange's clock unknown")
+    assert answer(C.EQUITY_STALE, an_intent(), a_view(equity=None)).value == "equity missing"
+
+
+def test_the_worst_case_is_that_of_the_view_that_is_asked_about() -> None:
+    """It is computed once for the five rules that need it; the next view is another one."""
+    light, heavy = a_view(positions=()), a_view(positions=(a_position(symbol=OTHER),))
+    told = [answer(C.MAX_POSITIONS, an_intent(), view).value for view in (light, heavy, light)]
+    assert told == ["1 positions", "2 positions", "1 positions"]
