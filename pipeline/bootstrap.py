@@ -38,6 +38,8 @@ from pipeline.governor.view import Limits
 from pipeline.lazily import LazyStages, Remembered
 from pipeline.ledger.sql import SqlLedger
 from pipeline.market.lease import Lease
+from pipeline.market.errands import Errands
+from pipeline.market.notes import Notes
 from pipeline.market.source import CandleSource
 from pipeline.market.store import CandleStore
 from pipeline.stages.evaluate import Evaluate
@@ -216,7 +218,7 @@ class Pipeline:
         market = self.settings.market
         return Fetch(
             market=self.exchange,
-            windows=self.windows,
+            windows=self.quick_windows,
             universe=self.universe,
             timeframes=market.timeframes,
             bars=market.bars,
@@ -228,7 +230,7 @@ class Pipeline:
         wanted = self.settings.strategies
         return Evaluate(
             market=self.exchange,
-            windows=self.windows,
+            windows=self.quick_windows,
             strategies=self.strategies,
             patience=Patience(wanted.time_limit_s, self.overrun_errors),
             rule=Rule(wanted.resolution),
@@ -315,12 +317,22 @@ class Pipeline:
 
     @cached_property
     def windows(self) -> CandleSource:
+        """For those with time: asks the exchange until it answers."""
         return CandleSource(self.candles, self.exchange, options.source_options(self.settings))
 
     def beat_lease(self) -> Lease:
         """The claim of this process's beat to be the one that fires."""
         holder = f"{socket.gethostname()}/{self.pid}"
         return Lease(self.redis, f"tl:beat:{self.account}", holder, lasts_s=self.settings.chain.beat_lease_s)
+
+    @cached_property
+    def quick_windows(self) -> CandleSource:
+        """For the stages: waits a moment for the exchange, and leaves the rest to the next try."""
+        told = self.settings
+        lasts_s = told.exchange.public_timeout_s + options.SENDER_SLACK_S
+        notes = Notes(self.redis, f"tl:asking:{options.market_name(told)}", lasts_s=lasts_s)
+        asker = Errands(notes, told.market.wait_for_bars_s)
+        return CandleSource(self.candles, self.exchange, options.source_options(told), asker)
 
     @cached_property
     def authority(self) -> PermitAuthority:

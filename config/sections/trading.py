@@ -45,6 +45,7 @@ class MarketSettings(Section):
     timeframes: tuple[str, ...] = ("30m", "1h", "4h")
     bars: Annotated[int, Field(ge=50, le=1000)] = 200
     max_lag_bars: Annotated[int, Field(ge=0, le=10)] = 0
+    wait_for_bars_s: Positive = 0.1
     absurd_jump_bps: PositiveDecimal = Decimal("3000")
 
     @field_validator("timeframes")

@@ -7,7 +7,8 @@
     ├── Transient            nothing happened: back off and try again
     │   ├── ExchangeUnavailable   the exchange could not be reached, or asked us to wait
     │   ├── LedgerUnavailable     the ledger could not be reached, or is locked
-    │   └── StoreUnavailable      the candle store could not be reached
+    │   ├── StoreUnavailable      the candle store could not be reached
+    │   └── BarsPending           the exchange was asked for bars, and has not answered yet
     ├── OutcomeUnknown       sent, no answer to trust: ask the exchange by client order id
     ├── ExchangeRefused      the exchange understood and said no; asking again will not help
     ├── NotEnoughHistory     too few bars for the question asked
@@ -54,6 +55,10 @@ class LedgerUnavailable(Transient):
 
 class StoreUnavailable(Transient):
     """The candle store could not be reached. It is a cache: the bars can be had from the exchange."""
+
+
+class BarsPending(Transient):
+    """The exchange was asked for missing bars and has not answered yet: soon they are in the store."""
 
 
 class OutcomeUnknown(ThroughlineError):

@@ -12,9 +12,9 @@ from pipeline.strategies.candles import Times
 
 Table = npt.NDArray[np.int64]
 
-OFTEN = 12
+OFTEN = 24
 """So often a bar is asked for every `OFTEN_MS`: an answer may have lacked it by mistake. Then every `RARELY_MS`."""
-OFTEN_MS = 10_000
+OFTEN_MS = 5_000
 RARELY_MS = 600_000
 
 

@@ -45,17 +45,25 @@ class BarStore(Protocol):
     def update(self, updates: Sequence[Update], keep: int) -> list[Merged]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """There is no answer. `given_up`: it failed a moment ago, and is not asked for again at once."""
+
+    why: str
+    given_up: bool = False
+
+
 class Asker(Protocol):
     """How the exchange is asked: `errands.Errands` for those who cannot wait."""
 
-    def run(self, jobs: Mapping[str, Job]) -> Mapping[str, Found | str]:
-        """Each job's result, or in words why there is none yet."""
+    def run(self, jobs: Mapping[str, Job]) -> Mapping[str, Found | NotYet]:
+        """Each job's result, or why there is none."""
 
 
 class AskInTurn:
     """One after the other, however long it takes."""
 
-    def run(self, jobs: Mapping[str, Job]) -> Mapping[str, Found | str]:
+    def run(self, jobs: Mapping[str, Job]) -> Mapping[str, Found | NotYet]:
         return {key: job() for key, job in jobs.items()}
 
 
@@ -130,16 +138,17 @@ class CandleSource:
     def _found(self, symbol: str, wishes: Sequence[Wish], as_of: datetime) -> list[Found]:
         """Each wish from the store; where it lacks bars, from the exchange, which is asked for all of them together."""
         stored = self._look(symbol, [wish.timeframe.name for wish in wishes])
-        found = [_from_store(wish, stored[wish.timeframe.name]) for wish in wishes]
+        found = {_key(wish): _from_store(wish, stored[wish.timeframe.name]) for wish in wishes}
         jobs: dict[str, Job] = {}
-        for each in found:
+        for key, each in found.items():
             have = stored[each.wish.timeframe.name]
             missing = _to_ask(each, have, milliseconds(as_of))
             if missing is not None:
                 why = have.problem or what_lacks(have.candles, each.wish)
-                jobs[_key(each.wish)] = partial(self._asked, each, missing, f"rest: {why}", as_of)
+                found[key] = replace(each, source=f"rest: {why}")
+                jobs[key] = partial(self._asked, found[key], missing, as_of)
         answers = self._asker.run(jobs) if jobs else {}
-        return [_answered(each, answers.get(_key(each.wish))) for each in found]
+        return [_answered(each, answers.get(key)) for key, each in found.items()]
 
     def _look(self, symbol: str, timeframes: Sequence[str]) -> Mapping[str, Stored]:
         try:
@@ -149,7 +158,7 @@ class CandleSource:
             return dict.fromkeys(timeframes, unread)
         return {timeframe: stored.get(timeframe, NOTHING) for timeframe in timeframes}
 
-    def _asked(self, have: Found, missing: Wish, source: str, as_of: datetime) -> Found:
+    def _asked(self, have: Found, missing: Wish, as_of: datetime) -> Found:
         """Ask the exchange for the missing bars, and put them into the store."""
         symbol, frame = missing.symbol, missing.timeframe
         since = datetime.fromtimestamp(missing.first_ms / 1000, UTC)
@@ -158,11 +167,11 @@ class CandleSource:
         except ThroughlineError as problem:
             wait_s = problem.retry_after_s if isinstance(problem, Transient) else None
             failed = f"{type(problem).__name__}: {problem}"
-            return replace(have, source=source, complaints=(failed,), retry_after_s=wait_s)
+            return replace(have, complaints=(failed,), retry_after_s=wait_s)
         checked = check(rows, frame, as_of, settle=SETTLE, absurd_bps=self._options.absurd_bps)
         new = missing.of(checked.sound)
         absent = _absent(missing, have.candles, checked)
-        kept = self._kept(Update(symbol, frame.name, new, absent), source)
+        kept = self._kept(Update(symbol, frame.name, new, absent), have.source)
         return replace(
             have,
             candles=have.wish.of(merged(have.candles, new)),
@@ -202,24 +211,23 @@ def _to_ask(found: Found, have: Stored, now_ms: int) -> Wish | None:
     return replace(wish, first_ms=int(missing[0]), last_ms=int(missing[-1]))
 
 
-def _answered(found: Found, answer: Found | str | None) -> Found:
-    if isinstance(answer, str):
-        return replace(found, source=f"rest: {answer}", complaints=(*found.complaints, answer), pending=True)
+def _answered(found: Found, answer: Found | NotYet | None) -> Found:
+    if isinstance(answer, NotYet):
+        complaints = (*found.complaints, answer.why)
+        return replace(found, complaints=complaints, pending=not answer.given_up)
     return found if answer is None else answer
 
 
 def _absent(missing: Wish, have: Candles, checked: Checked) -> tuple[int, ...]:
     """The bars that the exchange was asked for and does not have, although it has a later one.
 
-    A row that was refused, or that cannot be placed in time, proves no absence: its bar may be there, told wrongly.
+    An answer of which a row was refused proves no absence: the bar may be there, told wrongly.
     """
-    flawed = [each for each in checked.problems if each.flaw not in KEPT]
-    if any(each.open_time is None for each in flawed):
+    if any(each.flaw not in KEPT for each in checked.problems):
         return ()
-    told = [*checked.sound.open_time[-1:].tolist(), *have.open_time[-1:].tolist()]
-    refused = {each.open_time for each in flawed}
+    newest = max((*checked.sound.open_time[-1:].tolist(), *have.open_time[-1:].tolist()), default=0)
     gone = lacking(checked.sound, missing.first_ms, missing.last_ms, missing.timeframe).tolist()
-    return tuple(time for time in gone if time < max(told, default=0) and time not in refused)
+    return tuple(time for time in gone if time < newest)
 
 
 def _complaints(checked: Checked, absent: Sequence[int]) -> tuple[str, ...]:

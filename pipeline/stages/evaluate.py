@@ -16,7 +16,7 @@ from decimal import Decimal
 from pipeline.domain import timing
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
-from pipeline.domain.errors import InvariantBroken
+from pipeline.domain.errors import BarsPending, InvariantBroken
 from pipeline.domain.events import Area, EventName, Events, Level
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.intents import Intent
@@ -61,6 +61,8 @@ class Evaluate:
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
         window = self.windows.exact(decision.symbol, read_ranges(before))
+        if window.pending:
+            raise BarsPending(f"{decision.symbol}: {window.detail}")
         if not window.ok:
             lost = End(EndReason.INSUFFICIENT_DATA, f"the bars that fetch saw are gone: {window.detail}")
             return lambda unit: lost

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline.domain.decisions import Advance, Decision, End, StageEnd, StageRecord
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
+from pipeline.domain.errors import BarsPending, ExchangeRefused, ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.events import Area, EventName, Events
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
@@ -52,6 +52,8 @@ class Fetch:
     def _window(self, symbol: str) -> Window:
         window = self.windows.window(symbol, self.timeframes, self.market.now(), self.bars)
         self._tell(window)
+        if window.pending:
+            raise BarsPending(f"{symbol}: {window.detail}")
         return window
 
     def _tell(self, window: Window) -> None:

@@ -9,8 +9,10 @@ import pytest
 import redis
 
 from pipeline.domain.errors import StoreUnavailable
+from pipeline.market.notes import Notes, failure_in
 from pipeline.market.source import CandleSource, SourceOptions
 from pipeline.market.store import CandleStore
+from pipeline.market.updates import Update
 from tests.support.servers import RedisServer
 from tests.unit.market.candle_worlds import (
     SYMBOL,
@@ -117,3 +119,64 @@ def test_a_flushed_redis_is_filled_again_by_the_next_window(client: redis.Redis,
     again = source.window(SYMBOL, ["1m"], exchange.at, 60)
     assert again.ranges[0].source == "store"
     assert exchange.asked == []
+
+
+def test_a_note_is_one_processs_at_a_time_and_void_after_a_while(client: redis.Redis) -> None:
+    """A process that died while it asked must not keep its symbol from being asked for ever."""
+    notes = Notes(client, "tl:asking:test", lasts_s=30)
+    mine, _ = notes.take("BTC:1m")
+    assert notes.take("BTC:1m") == ("", mine)
+    assert 25_000 < client.pttl("tl:asking:test:BTC:1m") <= 30_000
+    notes.give_back("BTC:1m", "somebody else's")
+    assert notes.take("BTC:1m") == ("", mine)
+    notes.give_back("BTC:1m", mine, "HTTP 500")
+    assert failure_in(notes.take("BTC:1m")[1]) == "HTTP 500"
+    assert 4_000 < client.pttl("tl:asking:test:BTC:1m") <= 5_000
+    client.delete("tl:asking:test:BTC:1m")
+    again, _ = notes.take("BTC:1m")
+    notes.give_back("BTC:1m", again)
+    assert notes.take("BTC:1m")[0]
+
+
+def test_many_keys_are_updated_in_two_round_trips_and_each_update_says_what_it_did(
+    client: redis.Redis, store: CandleStore
+) -> None:
+    """Two hundred symbols close a bar in the same moment."""
+    for number in range(50):
+        store.write(f"S{number}", "1m", candles(newest_rows(12)[:10]))
+    revised = newest_rows(12)[8:]
+    revised[0] = [*revised[0][:5], 999.0]
+    packets = client.info("stats")["total_reads_processed"]
+    done = store.update([Update(f"S{number}", "1m", candles(revised)) for number in range(50)], keep=10)
+    assert client.info("stats")["total_reads_processed"] - packets < 20, "not one for each key"
+    assert {(each.added, each.revised) for each in done} == {(2, 1)}
+    found = store.look("S49", ["1m"])["1m"]
+    assert (len(found.candles), found.revisions) == (10, 1)
+    assert as_rows(found.candles)[-4:] == revised
+
+
+def test_two_updates_of_one_key_are_made_one_after_the_other(store: CandleStore) -> None:
+    """A burst may bring two bars of one symbol; neither may be lost."""
+    table = newest_rows(9)
+    done = store.update([Update(SYMBOL, "1m", candles([bar])) for bar in table], keep=100)
+    assert [len(each.candles) for each in done] == list(range(1, 10))
+    assert as_rows(store.read(SYMBOL, ["1m"])["1m"]) == table
+
+
+def test_what_changes_nothing_writes_nothing(client: redis.Redis, store: CandleStore) -> None:
+    """Socket and REST tell the same bars: the second one to come costs a read."""
+    store.write(SYMBOL, "1m", candles(newest_rows(5)))
+    before = client.get(store.key(SYMBOL, "1m"))
+    (done,) = store.update([Update(SYMBOL, "1m", candles(newest_rows(3)))], keep=100)
+    assert (done.added, done.revised) == (0, 0)
+    assert client.get(store.key(SYMBOL, "1m")) == before
+
+
+def test_what_the_exchange_lacks_is_kept_with_the_bars(store: CandleStore) -> None:
+    """Each worker would otherwise ask for it in each pass."""
+    table = newest_rows(6)
+    gap = int(table[3][0])
+    store.update([Update(SYMBOL, "1m", candles(table[:3] + table[4:]), (gap,))], keep=100)
+    assert store.look(SYMBOL, ["1m"])["1m"].absences.times.tolist() == [gap]
+    store.merge(SYMBOL, "1m", candles(table[3:4]), keep=100)
+    assert not len(store.look(SYMBOL, ["1m"])["1m"].absences)

@@ -76,6 +76,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
         "UNIVERSE_SYMBOLS": ",".join(f"{base}USDT" for base in SYMBOLS),
         "MARKET_TIMEFRAMES": "15m,30m,1h",
         "MARKET_BARS": "200",
+        "MARKET_WAIT_FOR_BARS_S": "30",  # no worker here that could come again
         "STRATEGIES_FOLDER": str(ROOT / "tests" / "support" / "strategies"),
         "STRATEGIES_ENABLED": "always_buys,adaptive_ob",
         "GOVERNOR_MAX_POSITIONS": "12",

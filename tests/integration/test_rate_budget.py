@@ -117,11 +117,12 @@ def test_a_request_that_was_held_back_counts_for_nothing(one: Host) -> None:
 
 def test_looking_counts_for_nothing(one: Host) -> None:
     """The first load paces itself by looking."""
-    load = Cost(Kind.LOAD, 10)
-    assert [one.budget.wait_s(load) for _ in range(30)] == [0.0] * 30
-    one.taken(load)
-    assert one.budget.wait_s(load) > 50
-    assert one.budget.wait_s(CANDLES) == 0
+    assert [one.budget.room(Kind.LOAD) for _ in range(30)] == [50] * 30
+    one.taken(Cost(Kind.LOAD, 10), 4)
+    assert (one.budget.room(Kind.LOAD), one.budget.room(Kind.MARKET)) == (10, 35)
+    one.taken(PRICE)
+    assert one.budget.room(Kind.LOAD) == 0
+    assert one.budget.room(Kind.CANCEL) > 10**6
 
 
 def test_what_is_a_minute_old_counts_no_more(one: Host, redis_url: str) -> None:
@@ -170,6 +171,7 @@ def test_a_stop_is_for_everybody_and_everything(one: Host, other: Host) -> None:
     for cost in (CANDLES, PRICE, ORDER, EXIT, CANCEL):
         assert 29 < other.held(cost).wait_s <= 30.2
         assert "429" in str(other.held(cost))
+        assert other.budget.room(cost.kind) == 0
     assert [event["stopped"] for event in one.heard(EventName.RATE_LIMITED)] == ["everything"]
 
 
@@ -212,7 +214,7 @@ def test_without_redis_only_what_takes_risk_away_leaves(start_redis: Callable[[]
         assert "cannot be asked" in str(here.held(cost))
     here.budget.take(EXIT)
     here.budget.take(CANCEL)
-    assert here.budget.wait_s(CANDLES) > 0
+    assert here.budget.room(Kind.MARKET) == 0
     assert [event["answers"] for event in here.heard(EventName.RATE_BUDGET)] == [False], "said once"
     server.start()
     here.budget.take(CANDLES)

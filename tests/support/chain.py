@@ -54,6 +54,7 @@ class ChainProcesses:
             "EXCHANGE_API_SECRET": "sim-secret",
             "UNIVERSE_SYMBOLS": "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,ADAUSDT",
             "MARKET_TIMEFRAMES": "1m,5m,15m",
+            "MARKET_WAIT_FOR_BARS_S": "10",  # on a busy machine a stage would come twice for its bars
             "STRATEGIES_FOLDER": str(STRATEGIES),
             "STRATEGIES_ENABLED": "never_trades",
             "CHAIN_CADENCE_S": "20",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.exchange.budget.costs import Cost
-from pipeline.exchange.budget.rules import RateLimits
+from pipeline.exchange.budget.costs import Cost, Kind
+from pipeline.exchange.budget.rules import NO_LIMIT, RateLimits
 
 
 class Held(Exception):
@@ -61,8 +61,8 @@ class Budget(Protocol):
     def stop(self, stop: Stop) -> None:
         """Nobody sends anything until then (or no orders, if it is about those)."""
 
-    def wait_s(self, cost: Cost) -> float:
-        """Seconds until a request of this cost could leave; 0 when it could now. Counts nothing."""
+    def room(self, kind: Kind) -> int:
+        """How much weight requests of this kind may use now; 0 when none may leave. Counts nothing."""
 
     def learn(self, limits: RateLimits) -> None:
         """The exchange publishes these limits; the smaller ones hold from now on."""
@@ -80,8 +80,8 @@ class Unlimited:
     def stop(self, stop: Stop) -> None:
         """Nobody remembers."""
 
-    def wait_s(self, cost: Cost) -> float:
-        return 0.0
+    def room(self, kind: Kind) -> int:
+        return NO_LIMIT
 
     def learn(self, limits: RateLimits) -> None:
         """There are none."""

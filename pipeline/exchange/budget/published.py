@@ -8,10 +8,9 @@ from typing import Any
 
 import orjson
 
-from pipeline.exchange.budget.rules import RateLimits
+from pipeline.exchange.budget.rules import NO_LIMIT, RateLimits
 
 _LIMITS = re.compile(r'"rateLimits"\s*:\s*(\[[^\]]*\])')
-_NO_LIMIT = 10**9
 _SECONDS = {"SECOND": 1, "MINUTE": 60}
 
 
@@ -27,9 +26,9 @@ def published_limits(exchange_info: str) -> RateLimits:
         told = []
     limits = {_of(each): each["limit"] for each in _usable(told)}
     return RateLimits(
-        weight_1m=limits.get(("REQUEST_WEIGHT", 60), _NO_LIMIT),
-        orders_10s=limits.get(("ORDERS", 10), _NO_LIMIT),
-        orders_1m=limits.get(("ORDERS", 60), _NO_LIMIT),
+        weight_1m=limits.get(("REQUEST_WEIGHT", 60), NO_LIMIT),
+        orders_10s=limits.get(("ORDERS", 10), NO_LIMIT),
+        orders_1m=limits.get(("ORDERS", 60), NO_LIMIT),
     )
 
 

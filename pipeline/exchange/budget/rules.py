@@ -8,6 +8,8 @@ from decimal import Decimal
 
 from pipeline.exchange.budget.costs import Kind
 
+NO_LIMIT = 10**9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimits:

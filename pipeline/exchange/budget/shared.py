@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import redis
 
 from pipeline.domain.events import EventName, Events, Level
-from pipeline.exchange.budget.costs import Cost
+from pipeline.exchange.budget.costs import Cost, Kind
 from pipeline.exchange.budget.ports import Held, Stop, Told, Used
-from pipeline.exchange.budget.rules import RULES, RateLimits, ceiling
+from pipeline.exchange.budget.rules import NO_LIMIT, RULES, RateLimits, ceiling
 from pipeline.exchange.budget.scripts import CORRECT, STOP, TAKE
 
 MARGIN_S = 0.1
@@ -70,11 +70,15 @@ class SharedBudget:
             raise Held("the exchange told us to stop", self._stopped_until - time.monotonic())
         return used
 
-    def wait_s(self, cost: Cost) -> float:
+    def room(self, kind: Kind) -> int:
         try:
-            return float(self._ask(cost, count=False)[0]) / 1000
+            wait_ms, _, _, used, *_ = self._ask(Cost(kind, 1), count=False)
         except RedisAway:
-            return AGAIN_S
+            return 0
+        most = ceiling(RULES[kind].weight_share, self._limits.weight_1m)
+        if int(wait_ms) or self._stopped_until > time.monotonic():
+            return 0
+        return NO_LIMIT if most < 0 else max(0, most - int(used) + 1)
 
     def correct(self, told: Told, used: Used) -> None:
         if not _exceeds(told, used):
