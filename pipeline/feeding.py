@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pipeline import options
 from pipeline.bootstrap import Pipeline
+from pipeline.exchange.budget.costs import Kind, candles_weight
 from pipeline.exchange.klines import Hear, KlineSocket
 from pipeline.market.feed.feed import Feed
 from pipeline.market.feed.heartbeat import Heartbeats
@@ -31,6 +32,7 @@ def feed_of(
         universe=pipeline.universe,
         open_socket=lambda group, hear: _open_socket(pipeline, group, hear),
         enqueue=enqueue,
+        room=lambda: room_to_load(pipeline),
         lease=Lease(pipeline.redis, name, holder, lasts_s=pipeline.settings.feed.lease_s),
         heartbeats=heartbeats(pipeline),
         clock=pipeline.clock,
@@ -48,6 +50,13 @@ def feed_name(pipeline: Pipeline) -> str:
 def heartbeats(pipeline: Pipeline) -> Heartbeats:
     """How the feed is, for whoever watches it."""
     return Heartbeats(pipeline.redis, feed_name(pipeline))
+
+
+def room_to_load(pipeline: Pipeline) -> int:
+    """How many symbols may be loaded now, all their timeframes with all their bars."""
+    market = pipeline.settings.market
+    each = len(market.timeframes) * candles_weight(market.bars + 1)
+    return pipeline.budget.room(Kind.LOAD) // each
 
 
 def _open_socket(pipeline: Pipeline, symbols: Group, hear: Hear) -> KlineSocket:

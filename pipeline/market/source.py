@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from pipeline.domain.errors import StoreUnavailable, ThroughlineError, Transient
+from pipeline.domain.errors import StoreUnavailable, ThroughlineError
 from pipeline.domain.ports import MarketData
 from pipeline.domain.timeframes import CandleRange, Timeframe
 from pipeline.market.absences import NONE
@@ -124,11 +124,6 @@ class CandleSource:
             pending=any(each.pending for each in found.values()),
         )
 
-    def fill(self, symbol: str, timeframe: str, as_of: datetime, bars: int) -> Found:
-        """One timeframe's window, its missing bars asked for and stored; with the time to wait when it was refused."""
-        wish = Wish.newest(symbol, Timeframe.parse(timeframe), as_of, bars)
-        return self._found(symbol, [wish], as_of)[0].cut_to_run()
-
     def _again(self, before: CandleRange, found: Found | None) -> tuple[Candles, CandleRange]:
         """A range that had no bars keeps its problem."""
         if found is None:
@@ -165,9 +160,7 @@ class CandleSource:
         try:
             rows = self._market_data.bars(symbol, frame.name, since, missing.count + 1)
         except ThroughlineError as problem:
-            wait_s = problem.retry_after_s if isinstance(problem, Transient) else None
-            failed = f"{type(problem).__name__}: {problem}"
-            return replace(have, complaints=(failed,), retry_after_s=wait_s)
+            return replace(have, complaints=(f"{type(problem).__name__}: {problem}",))
         checked = check(rows, frame, as_of, settle=SETTLE, absurd_bps=self._options.absurd_bps)
         new = missing.of(checked.sound)
         absent = _absent(missing, have.candles, checked)

@@ -42,7 +42,7 @@ class Wish:
 class Found:
     """What there is for a wish. `complaints` are the causes of what is still missing, for people.
 
-    `pending`: the exchange has been asked and has not answered yet. `retry_after_s`: it is not to be asked before.
+    `pending`: the exchange has been asked and has not answered yet.
     """
 
     wish: Wish
@@ -50,7 +50,6 @@ class Found:
     source: str
     complaints: tuple[str, ...] = ()
     pending: bool = False
-    retry_after_s: float | None = None
 
     @property
     def lag(self) -> int:

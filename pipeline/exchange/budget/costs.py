@@ -59,6 +59,14 @@ def _by_limit(steps: tuple[tuple[int, int], ...], most: int, unsaid: str) -> Wei
     return weight
 
 
+_CANDLES = _by_limit(((99, 1), (499, 2), (1000, 5)), 10, "500")
+
+
+def candles_weight(bars: int) -> int:
+    """What one request for so many candles weighs."""
+    return _CANDLES({"limit": str(bars)})
+
+
 _READS: Mapping[str, tuple[Kind, Weight]] = {
     "ping": (Kind.PRICE, _flat(1)),
     "time": (Kind.PRICE, _flat(1)),
@@ -66,7 +74,7 @@ _READS: Mapping[str, tuple[Kind, Weight]] = {
     "ticker/price": (Kind.PRICE, _by_symbol(1, 2)),
     "premiumIndex": (Kind.PRICE, _by_symbol(1, 10)),
     "exchangeInfo": (Kind.MARKET, _flat(1)),
-    "klines": (Kind.MARKET, _by_limit(((99, 1), (499, 2), (1000, 5)), 10, "500")),
+    "klines": (Kind.MARKET, _CANDLES),
     "depth": (Kind.MARKET, _by_limit(((50, 2), (100, 5), (500, 10)), 20, "500")),
     "ticker/24hr": (Kind.MARKET, _by_symbol(1, 40)),
     "order": (Kind.ACCOUNT, _flat(1)),

@@ -49,6 +49,7 @@ class Leader:
         self._writer = Writer(parts.store, options.keep, parts.events)
         self._time = ExchangeTime()
         self._repairs = Repairs(ASKED_AT_ONCE)
+        self._room = 0
         self._repairing: set[asyncio.Task[None]] = set()
         self._lag = Lag(parts.events)
         self._closed: asyncio.Queue[Kline] = asyncio.Queue()
@@ -142,6 +143,7 @@ class Leader:
         while True:
             await self._guarded(self._follow_universe())
             await self._guarded(self._ask_the_time())
+            self._room = await asyncio.to_thread(self._parts.room)
             if self._time.is_known:
                 self._mend()
                 await self._guarded(self._beat())
@@ -170,11 +172,16 @@ class Leader:
         self._time.told(milliseconds(await asyncio.to_thread(self._parts.market.now)))
 
     def _mend(self) -> None:
-        """Have missing bars asked for: those that are late, and those that we know to be closed."""
+        """Have missing bars asked for: those that are late, and those that we know to be closed.
+
+        A few are asked for at once. A whole universe is loaded as the rate budget has room for it.
+        """
         late_ms = round(self._options.late_after.total_seconds() * 1000)
         behind = self._arrivals.behind(self._time.now_ms - late_ms)
         self._lag.look(behind, time.monotonic())
-        for symbol in self._repairs.take(behind):
+        at_most = len(behind) if len(behind) <= ASKED_AT_ONCE else self._room
+        for symbol in self._repairs.take(behind, at_most):
+            self._room -= 1
             task = asyncio.create_task(self._repair(symbol, behind[symbol]))
             self._repairing.add(task)
             task.add_done_callback(self._repairing.discard)

@@ -40,7 +40,8 @@ class FeedOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedParts:
-    """`windows` asks the exchange for what the store lacks; `enqueue` asks for a decision. Both block.
+    """`windows` asks the exchange for what the store lacks; `enqueue` asks for a decision; `room` says how many
+    symbols the rate budget lets us load now. All block.
 
     `alive` is called by the event loop each time it comes round.
     """
@@ -51,6 +52,7 @@ class FeedParts:
     universe: Callable[[], Universe]
     open_socket: Callable[[Group, Hear], Socket]
     enqueue: Callable[[PassRequest], object]
+    room: Callable[[], int]
     lease: Lease
     heartbeats: Heartbeats
     clock: Clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pipeline.market.series import milliseconds
 from pipeline.stages.ports import CandleWindows, Lack, Window
 
 FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0
+LONGEST_PAUSE_S = 15.0
 
 
 @dataclass(slots=True)
@@ -26,9 +27,9 @@ class Repairs:
     _failures: dict[str, int] = field(default_factory=dict)
     _not_before: dict[str, float] = field(default_factory=dict)
 
-    def take(self, lacking: Iterable[str]) -> list[str]:
+    def take(self, lacking: Iterable[str], at_most: int = sys.maxsize) -> list[str]:
         """Those to ask about now; each is to be given back with `done`."""
-        free = self.at_once - len(self._asked)
+        free = min(at_most, self.at_once - len(self._asked))
         now = self.now()
         ready = [each for each in lacking if each not in self._asked and self._not_before.get(each, 0) <= now]
         taken = ready[: max(0, free)]
