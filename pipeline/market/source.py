@@ -164,7 +164,7 @@ class CandleSource:
         checked = check(rows, frame, as_of, settle=SETTLE, absurd_bps=self._options.absurd_bps)
         new = missing.of(checked.sound)
         absent = _absent(missing, have.candles, checked)
-        kept = self._kept(Update(symbol, frame.name, new, absent), have.source)
+        kept = self._kept(Update(symbol, frame.name, new, absent, milliseconds(as_of)), have.source)
         return replace(
             have,
             candles=have.wish.of(merged(have.candles, new)),

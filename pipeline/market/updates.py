@@ -16,13 +16,14 @@ from pipeline.strategies.candles import Candles
 class Update:
     """Bars to add to one symbol and timeframe, checked before (see `quality.check`).
 
-    `absent`: opening times in ms of bars that the exchange was asked for and does not have.
+    `absent`: opening times in ms of bars that the exchange was asked for at `asked_ms`, its own time, and does not have.
     """
 
     symbol: str
     timeframe: str
     candles: Candles
     absent: tuple[int, ...] = ()
+    asked_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def apply(stored: Stored, update: Update, keep: int, now_ms: int) -> tuple[Store
     result = Merged(after, added, revised)
     if not (added or revised or update.absent):
         return stored, result
-    absences = stored.absences.after(update.absent, after.open_time, now_ms)
+    absences = stored.absences.after(update.absent, after.open_time, update.asked_ms)
     if len(after):
         newest = int(after.open_time[-1])
         absences = absences.between(newest - keep * Timeframe.parse(update.timeframe).milliseconds, newest)

@@ -94,7 +94,6 @@ class MemoryStore:
 
     kept: dict[tuple[str, str], Stored] = field(default_factory=dict)
     away: bool = False
-    at: datetime = NOW
 
     def look(self, symbol: str, timeframes: Sequence[str]) -> dict[str, Stored]:
         self._answer()
@@ -110,7 +109,7 @@ class MemoryStore:
     def _apply(self, update: Update, keep: int) -> Merged:
         key = update.symbol, update.timeframe
         before = self.kept.get(key, Stored(Candles.none()))
-        self.kept[key], result = apply(before, update, keep, milliseconds(self.at))
+        self.kept[key], result = apply(before, update, keep, milliseconds(NOW))
         return result
 
     def _answer(self) -> None:

@@ -1,0 +1,37 @@
+"""The first load of a universe that is larger than a minute's rate budget."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.chain import ChainProcesses
+from tests.support.feed import feed_processes
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("feed")
+
+LISTED = ("BTCUSDT", "ETHUSDT", *(f"SIM0{number}USDT" for number in range(21, 61)))
+
+
+def test_a_first_load_leaves_half_of_the_limit_to_decisions() -> None:
+    """A large universe is loaded over minutes; the price that an order waits for is told meanwhile."""
+    options = ("--seed", "7", "--symbols", "60", "--weight-limit", "400")
+    with feed_processes(options, UNIVERSE_SYMBOLS=",".join(LISTED), SIMULATOR_SPEED="1") as world:
+        world.chain.simulator.control("POST", "/_sim/clock", {"speed": 1})
+        world.start()
+        told = eventually(
+            lambda: progress(world.chain, 2), 40, f"two lines of progress; {world.chain.tail()}"
+        )
+        assert {event["symbols"] for event in told} == {len(LISTED)}
+        assert 0 < int(str(told[-1]["missing"])) < len(LISTED)
+        assert world.kline_requests() * 2 <= 200, "each weighs 2, and half of 400 is for loading"
+        assert {entry["status"] for entry in world.chain.simulator.requests()} == {200}
+        assert world.chain.pipeline.exchange.quote("BTC/USDT:USDT").bid > 0
+
+
+def progress(chain: ChainProcesses, count: int) -> list[dict[str, object]] | None:
+    """What the feed said about its first load, once it has said so much."""
+    lines = [json.loads(line) for line in chain.log_lines() if '"FEED_LOAD"' in line]
+    return lines if len(lines) >= count else None
