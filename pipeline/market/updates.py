@@ -16,7 +16,8 @@ from pipeline.strategies.candles import Candles
 class Update:
     """Bars to add to one symbol and timeframe, checked before (see `quality.check`).
 
-    `absent`: opening times in ms of bars that the exchange was asked for at `asked_ms`, its own time, and does not have.
+    `absent`: opening times in ms of bars that the exchange was asked for and does not have; `asked_ms`: when, by its
+    own clock.
     """
 
     symbol: str
