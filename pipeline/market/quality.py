@@ -106,7 +106,8 @@ def jumps_bps(candles: Candles) -> Floats:
     Unit:   basis points of that close.
     """
     before = np.concatenate((candles.open[:1], candles.close[:-1]))
-    reach: Floats = np.maximum(candles.high / before - 1, 1 - candles.low / before) * 10_000
+    with np.errstate(over="ignore"):  # what overflows is a jump
+        reach: Floats = np.maximum(candles.high / before - 1, 1 - candles.low / before) * 10_000
     return reach
 
 

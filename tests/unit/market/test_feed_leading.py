@@ -76,7 +76,7 @@ class World:
             universe=lambda: self.universe,
             open_socket=self.sockets.open,
             room=lambda: 1000,
-        enqueue=self.enqueue,
+            enqueue=self.enqueue,
             lease=cast("Lease", self.lease),
             heartbeats=cast("Heartbeats", self.heartbeats),
             clock=FixedClock(),
