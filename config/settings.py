@@ -75,6 +75,11 @@ class Settings(Section):
         return self
 
     @property
+    def account(self) -> str:
+        """The name under which ledger and Redis keep this account: `paper-main`; the paper broker's is another one."""
+        return f"{self.mode}-{self.exchange.account}{'-broker' if self.has_broker else ''}"
+
+    @property
     def redis_url(self) -> str:
         return self.redis.url or f"redis://127.0.0.1:{self.redis.port}/0"
 

@@ -14,6 +14,7 @@ from console.commands import (
     enqueue,
     feed,
     figures,
+    health,
     logs,
     migrating,
     reading,
@@ -59,6 +60,7 @@ app.command()(reading.orders)
 app.command()(reading.positions)
 app.command()(status.status)
 app.command()(doctor.doctor)
+app.command()(health.health)
 app.command("rehearse")(rehearse.rehearse_command)
 app.command()(figures.metrics)
 app.command()(figures.report)

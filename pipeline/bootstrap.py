@@ -82,7 +82,7 @@ class Pipeline:
 
     @property
     def account(self) -> str:
-        return options.account_of(self.settings)
+        return self.settings.account
 
     @cached_property
     def config_hash(self) -> str:

@@ -30,11 +30,6 @@ SENDER_SLACK_S = 2.0
 """How much longer than a request may take its sender is believed to be alive."""
 
 
-def account_of(settings: Settings) -> str:
-    """The name under which the ledger keeps this account: `paper-main`; the paper broker's is another one."""
-    return f"{settings.mode}-{settings.exchange.account}{'-broker' if settings.has_broker else ''}"
-
-
 def exchange_options(settings: Settings) -> ExchangeOptions:
     """How to reach the exchange. In mode paper every request is diverted to the simulated one, unless the paper
     broker asks for real public prices.
@@ -42,7 +37,7 @@ def exchange_options(settings: Settings) -> ExchangeOptions:
     exchange = settings.exchange
     diverted = settings.has_simulator or (settings.has_broker and settings.simulator.url)
     return ExchangeOptions(
-        account=account_of(settings),
+        account=settings.account,
         mode=settings.mode,
         instruments_max_age_s=exchange.instruments_max_age_s,
         clock_speed=settings.simulator.speed if diverted else 1.0,
@@ -108,7 +103,7 @@ def paper_terms(settings: Settings) -> PaperTerms:
     """How the paper broker fills."""
     paper = settings.paper
     return PaperTerms(
-        account=account_of(settings),
+        account=settings.account,
         balance=paper.balance_usdt,
         taker_bps=paper.taker_fee_bps,
         maker_bps=paper.maker_fee_bps,
@@ -133,7 +128,7 @@ def wanted_symbols(settings: Settings) -> Wanted:
 def opening_terms(settings: Settings, config_hash: str) -> OpeningTerms:
     """What every decision of this configuration has in common."""
     return OpeningTerms(
-        account=account_of(settings),
+        account=settings.account,
         mode=settings.mode,
         config_hash=config_hash,
         cadence=timedelta(seconds=settings.chain.cadence_s),

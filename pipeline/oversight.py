@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from config.settings import Settings
 from pipeline.bootstrap import Pipeline
@@ -19,7 +17,7 @@ from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.trace import logs
 from pipeline.watch.alerting import Desk, Notifier, Rules
 from pipeline.watch.beating import Beating, Rhythm
-from pipeline.watch.broker import look_at_broker
+from pipeline.watch.broker import impatient_redis, look_at_broker
 from pipeline.watch.counterwatch import Counterwatch
 from pipeline.watch.keeping import LevelKeeper
 from pipeline.watch.look import Away, FeedView, Limits
@@ -30,24 +28,12 @@ from pipeline.watch.telling import Teller
 from pipeline.watch.vitals import Identity, Vitals
 from pipeline.watch.watchdog import Watchdog
 
-ANSWER_WITHIN_S = 2.0
-"""Whoever watches does not wait long: no answer is an answer."""
 QUEUES = (*(stage.value for stage in Stage), "upkeep")
 SHORTEST_SILENCE = timedelta(seconds=20)
 """However fast the cadence: a busy machine may take so long."""
 SHORTEST_RECENT = timedelta(seconds=30)
 UNKNOWN_GRACE_S = 20.0
 """The resolver needs so long to learn the fate of an order that went well."""
-
-
-def impatient_redis(url: str) -> redis.Redis:
-    """A client that asks once and does not wait."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=ANSWER_WITHIN_S,
-        socket_connect_timeout=ANSWER_WITHIN_S,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 def beating_of(

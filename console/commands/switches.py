@@ -20,7 +20,6 @@ from pipeline.domain.events import EventName
 from pipeline.domain.guards import LATCHES, Latch
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
 from pipeline.domain.timeframes import iso
-from pipeline.options import account_of
 from pipeline.stages import remembering
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ def latches(as_json: AsJson = False) -> None:
     on.
     """
     book = opened()
-    account = account_of(book.settings)
+    account = book.settings.account
     with book.ledger.read() as unit:
         known, breaker = unit.guards.latches(account), unit.guards.breaker(account)
     if as_json:

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from pipeline.domain.timeframes import from_iso
 from pipeline.watch.look import Away, BrokerView, QueueView
@@ -21,6 +23,18 @@ SAMPLE = 200
 """So many of a queue's oldest messages are looked at."""
 PROBE = "tl:watch:probe"
 PROBE_LASTS = timedelta(minutes=1)
+ANSWER_WITHIN_S = 2.0
+"""Whoever watches does not wait long: no answer is an answer."""
+
+
+def impatient_redis(url: str) -> redis.Redis:
+    """A client that asks once and does not wait."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=ANSWER_WITHIN_S,
+        socket_connect_timeout=ANSWER_WITHIN_S,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def look_at_broker(client: redis.Redis, queues: Sequence[str]) -> BrokerView | Away:

@@ -16,7 +16,6 @@ from console.main import app
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.guards import Breaker, Latch
 from pipeline.ledger.sql import SqlLedger
-from pipeline.options import account_of
 from pipeline.trace import logs
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,7 +33,7 @@ def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlLedge
 
 
 def account() -> str:
-    return account_of(load())
+    return load().account
 
 
 def trip(ledger: SqlLedger, code: CheckCode = CheckCode.DAILY_LOSS) -> None:
