@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -136,7 +137,7 @@ class CcxtExchange:
 
     def find(self, order: Order) -> OrderReport | None:
         question = {"symbol": self._market_id(order.symbol), "origClientOrderId": order.client_order_id}
-        returned = self._wire.request("fapiPrivateGetOrder", question)
+        returned = self._ask("fapiPrivateGetOrder", question)
         if is_not_found(self._table, returned):
             return None
         what = f"order {order.client_order_id}"
@@ -186,7 +187,7 @@ class CcxtExchange:
 
     def cancel(self, order: Order) -> None:
         question = {"symbol": self._market_id(order.symbol), "origClientOrderId": order.client_order_id}
-        returned = self._wire.request("fapiPrivateDeleteOrder", question)
+        returned = self._ask("fapiPrivateDeleteOrder", question)
         if isinstance(returned, Reply) and returned.code in {"-2011", "-2013"}:
             return
         self._understood(returned, reading.report, f"cancellation of order {order.client_order_id}")
@@ -247,7 +248,14 @@ class CcxtExchange:
     def _read(
         self, method: str, question: Mapping[str, object], reader: Callable[[object], Read], what: str
     ) -> Read:
-        return self._understood(self._wire.request(method, question), reader, what)
+        return self._understood(self._ask(method, question), reader, what)
+
+    def _ask(self, method: str, question: Mapping[str, object]) -> Return:
+        """What is signed needs the exchange's time. If that cannot be had, the answer will say what is wrong."""
+        if method.startswith("fapiPrivate") and not self._clock.is_measured:
+            with suppress(ThroughlineError):
+                self._clock.measure()
+        return self._wire.request(method, question)
 
     def _understood(self, returned: Return, reader: Callable[[object], Read], what: str) -> Read:
         """Raises: ExchangeUnavailable, ExchangeRefused; an unreadable answer is none."""
