@@ -332,7 +332,7 @@ class Pipeline:
         lasts_s = told.exchange.public_timeout_s + options.SENDER_SLACK_S
         notes = Notes(self.redis, f"tl:asking:{options.market_name(told)}", lasts_s=lasts_s)
         asker = Errands(notes, told.market.wait_for_bars_s)
-        return CandleSource(self.candles, self.exchange, options.source_options(told), asker)
+        return CandleSource(self.candles, self.exchange, options.patient(told), asker)
 
     @cached_property
     def authority(self) -> PermitAuthority:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from config.settings import Settings
@@ -61,6 +62,11 @@ def source_options(settings: Settings) -> SourceOptions:
         max_lag_bars=settings.market.max_lag_bars,
         absurd_bps=float(settings.market.absurd_jump_bps),
     )
+
+
+def patient(settings: Settings) -> SourceOptions:
+    """The same, for stages: a bar that has just closed is the feed's to bring."""
+    return replace(source_options(settings), patience_ms=round(settings.feed.late_after_s * 1000))
 
 
 def rate_limits(settings: Settings) -> RateLimits:

@@ -70,12 +70,14 @@ class AskInTurn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOptions:
     """`keep` bars stay in the store for each symbol and timeframe: more than a window needs, so that a later stage
-    finds the same bars when newer ones have come. `max_lag_bars` may be missing at the newest end of a window.
+    finds the same bars when newer ones have come. `max_lag_bars` may be missing at the newest end of a window. A bar
+    that closed less than `patience_ms` ago is not asked for: the feed brings it, and asks for a decision over it.
     """
 
     keep: int = 220
     max_lag_bars: int = 0
     absurd_bps: float = ABSURD_BPS
+    patience_ms: int = 0
 
 
 class CandleSource:
@@ -99,8 +101,12 @@ class CandleSource:
         In the steady state this is one round trip to the store. Raises nothing about bars: a timeframe
         that cannot be had carries its problem, and the others are served.
         """
-        wishes = [Wish.newest(symbol, Timeframe.parse(name), as_of, bars) for name in timeframes]
-        found = [each.cut_to_run() for each in self._found(symbol, wishes, as_of)]
+        stored = self._look(symbol, timeframes)
+        wishes = [
+            self._newest(Wish.newest(symbol, Timeframe.parse(name), as_of, bars), stored[name], as_of)
+            for name in timeframes
+        ]
+        found = [each.cut_to_run() for each in self._found(wishes, stored, as_of)]
         told = self._options
         return Window(
             symbol,
@@ -114,7 +120,8 @@ class CandleSource:
         """The same bars again, first to last of each range. See `CandleWindows.exact`."""
         closed_at = _closed_at(ranges)
         wishes = [wish for each in ranges if (wish := _wish_again(symbol, each)) is not None]
-        found = {each.wish.timeframe.name: each for each in self._found(symbol, wishes, closed_at)}
+        stored = self._look(symbol, [wish.timeframe.name for wish in wishes])
+        found = {each.wish.timeframe.name: each for each in self._found(wishes, stored, closed_at)}
         parts = [self._again(each, found.get(each.timeframe)) for each in ranges]
         return Window(
             symbol,
@@ -130,9 +137,16 @@ class CandleSource:
             return Candles.none(), before
         return found.candles, found.compared(before, self._options.absurd_bps)
 
-    def _found(self, symbol: str, wishes: Sequence[Wish], as_of: datetime) -> list[Found]:
+    def _newest(self, wish: Wish, have: Stored, as_of: datetime) -> Wish:
+        """The wish, or the one before it while its last bar, and no other, is on its way with the feed."""
+        if milliseconds(as_of) - wish.closed_ms >= self._options.patience_ms:
+            return wish
+        earlier = wish.one_earlier()
+        newest = int(have.candles.open_time[-1]) if len(have.candles) else None
+        return earlier if newest == earlier.last_ms else wish
+
+    def _found(self, wishes: Sequence[Wish], stored: Mapping[str, Stored], as_of: datetime) -> list[Found]:
         """Each wish from the store; where it lacks bars, from the exchange, which is asked for all of them together."""
-        stored = self._look(symbol, [wish.timeframe.name for wish in wishes])
         found = {_key(wish): _from_store(wish, stored[wish.timeframe.name]) for wish in wishes}
         jobs: dict[str, Job] = {}
         for key, each in found.items():

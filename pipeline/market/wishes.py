@@ -28,6 +28,16 @@ class Wish:
     def count(self) -> int:
         return (self.last_ms - self.first_ms) // self.timeframe.milliseconds + 1
 
+    @property
+    def closed_ms(self) -> int:
+        """When its last bar closes."""
+        return self.last_ms + self.timeframe.milliseconds
+
+    def one_earlier(self) -> Wish:
+        """As many bars, the last one before ours."""
+        step = self.timeframe.milliseconds
+        return replace(self, first_ms=self.first_ms - step, last_ms=self.last_ms - step)
+
     def of(self, candles: Candles) -> Candles:
         return between(candles, self.first_ms, self.last_ms)
 

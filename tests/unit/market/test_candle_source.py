@@ -218,3 +218,29 @@ def test_bars_that_cannot_be_had_again_are_a_problem(
 
 def same_bars(one: Window, other: Window) -> bool:
     return all(as_rows(one.candles[name]) == as_rows(other.candles[name]) for name in TIMEFRAMES)
+
+
+def test_a_bar_that_has_just_closed_is_left_to_the_feed(store: MemoryStore, exchange: FakeExchange) -> None:
+    """Beat's pass may come in the moment before the feed's bar is written: it must not cost a request."""
+    patient = CandleSource(store, exchange, SourceOptions(keep=80, patience_ms=2000))
+    look(patient, exchange)
+    exchange.asked.clear()
+    exchange.pass_time(timedelta(seconds=31))  # the next bar has closed a second ago
+    before = look(patient, exchange)
+    assert before.ok
+    assert exchange.asked == []
+    assert before.ranges[0].last_open == MINUTE.last_closed_open(NOW)
+    exchange.pass_time(timedelta(seconds=1))
+    after = look(patient, exchange)
+    assert after.ranges[0].last_open == MINUTE.last_closed_open(exchange.at)
+    assert len(exchange.asked) == 1
+
+
+def test_patience_hides_no_older_gap(store: MemoryStore, exchange: FakeExchange) -> None:
+    """Only the very newest bar can be on its way."""
+    patient = CandleSource(store, exchange, SourceOptions(keep=80, patience_ms=2000))
+    look(patient, exchange)
+    exchange.pass_time(timedelta(seconds=91))  # two bars have closed since
+    window = look(patient, exchange)
+    assert window.ranges[0].last_open == MINUTE.last_closed_open(exchange.at)
+    assert window.ok
