@@ -11,29 +11,30 @@ from typing import Any
 import pytest
 
 from pipeline.domain.checks import CheckCode, CheckVerdict
-from pipeline.domain.decisions import Origin, Unresolved
+from pipeline.domain.decisions import Origin
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.intents import Intent, Leg, OrderType, TimeInForce
+from pipeline.domain.orders import Acknowledged, OrderState
 from pipeline.domain.permits import OrderTerms
 from pipeline.domain.signals import Side
 from pipeline.domain.switches import KillSwitch
 from pipeline.domain.timeframes import from_iso
+from pipeline.execution.attempts import Attempt
+from pipeline.execution.booking import Bookkeeper
+from pipeline.execution.job import Job, new_order
 from pipeline.stages.opening import PassRequest
+from simulator.instruments import first_names
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("burst")
 
-MANY = 500 if os.environ.get("TEST_LONG") else 60
+MANY = 500 if os.environ.get("TEST_LONG") else 150
 RESTING = 5
 WIDE = {
-    "UNIVERSE_SYMBOLS": "",
-    "UNIVERSE_TOP_BY_VOLUME": "1000",
-    "UNIVERSE_MIN_VOLUME_USDT": "0",
+    "UNIVERSE_SYMBOLS": ",".join(first_names(MANY + RESTING)),
     "STRATEGIES_ENABLED": "always_buys",
-    "EXCHANGE_TIMEOUT_S": "20",
-    "EXCHANGE_PUBLIC_TIMEOUT_S": "20",  # the simulator looks at a day of hundreds of symbols
     "CHAIN_CADENCE_S": "300",
     "CHAIN_DEADLINE_S": "300",
     "GOVERNOR_MAX_POSITIONS": "2000",
@@ -58,7 +59,7 @@ def test_a_kill_during_a_burst_stops_orders_and_cancels_what_is_open() -> None:
         with trusted_client("burst", chain.redis.url, chain.home) as client:
             for symbol in symbols[RESTING:]:
                 client.send_task("tasks.fetch", args=[symbol], queue="fetch")
-        eventually(lambda: len(chain.placed()) >= RESTING + MANY // 10, 60, "the burst to place orders")
+        eventually(lambda: len(chain.placed()) > RESTING, 60, "the burst to place orders")
         chain.run("kill", "on", "--reason", "drill")
         switched = _switch(chain).set_at
         eventually(lambda: _is_quiet(chain), 240, f"every decision to end; {chain.counts()}")
@@ -120,9 +121,15 @@ def rest(chain: ChainProcesses, symbol: str) -> ClientOrderId:
     terms = OrderTerms.of(wanted, decision.decision_id, decision.account, decision.mode)
     passed = (CheckVerdict(CheckCode.BAD_INPUT, ok=True, value="fine", limit="-"),)
     permit = here.authority.issue(terms, wanted.notional, here.limits, passed)
-    with here.ledger.begin() as unit:
-        unit.permits.add(permit)
-    assert isinstance(here.router.place(decision, wanted, permit), Unresolved)
-    with here.ledger.read() as unit:
-        (order,) = unit.orders.of(decision.decision_id)
+    intended = new_order(Job(decision, wanted, permit), Attempt(1, wanted.qty, price), now)
+    with here.ledger.begin(durable=True) as unit:
+        assert unit.permits.add(permit)
+        assert unit.permits.use(permit.permit_id, permit.issued_at)
+        assert unit.orders.add(intended)
+        order = unit.orders.step(intended, OrderState.SENDING, here.clock.now(), fence="drill")
+    assert order is not None
+    answer = here.exchange.submit(order, permit)
+    assert isinstance(answer, Acknowledged), answer
+    books = Bookkeeper(here.ledger, here.exchange, here.clock, here.events)
+    assert books.settle(order, answer.report).state is OrderState.ACKED
     return order.client_order_id
