@@ -157,6 +157,7 @@ class Demo:
     def _drain(self, pipeline: Pipeline, flow: Flow) -> None:
         """Beat and the feed first, so that nothing new comes; then what is in the chain ends."""
         host, chain = self.everything.host, self.everything.settings.chain
+        host.stop([Role.WATCH])  # it would miss beat
         host.stop([Role.BEAT, Role.FEED])
         with host.progress.step("draining") as found:
             for _ in host.watch(chain.deadline_s + chain.resume_after_s + _DRAIN_MARGIN_S):

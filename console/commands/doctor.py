@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.home import Home
 from config.loading import load
+from console import failures
 from console.commands.options import AsJson
 from console.output import print_json, show
-from console.records import pipeline_of
+from console.records import COMPONENT, pipeline_of
 from console.render.doctor import render_diagnosis, render_examination
 from pipeline.domain.errors import ConfigError, ExchangeRefused, LedgerUnavailable, Transient
+from pipeline.trace import logs
 from pipeline.watch.doctor import Diagnosis, examine
 from pipeline.watch.symptoms import Examination, examine_symbol
 
-FINDING = 1
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Pipeline
 
 
 def doctor(
@@ -27,21 +32,24 @@ def doctor(
     from pipeline.oversight import looker_of  # noqa: PLC0415  with it comes the exchange's library, which takes a while
 
     pipeline = pipeline_of(load())
+    if Home(pipeline.settings.home).logs.is_dir():
+        logs.configure(COMPONENT, pipeline.settings)  # what the parts say of their troubles goes there
     diagnosis = examine(looker_of(pipeline, with_account=True))
-    examination = None
-    if symbol is not None:
-        try:
-            known = pipeline.canonical(symbol)
-        except (Transient, ExchangeRefused):
-            known = symbol  # the diagnosis says that the exchange is away
-        try:
-            with pipeline.ledger.read() as unit:
-                examination = examine_symbol(unit, pipeline.account, known, pipeline.clock.now())
-        except (LedgerUnavailable, ConfigError):
-            examination = None  # the diagnosis says why
+    examination = _examined(pipeline, symbol) if symbol else None
     _say(diagnosis, examination, as_json=as_json)
     if not diagnosis.is_well or (examination is not None and examination.blocked_by is not None):
-        raise typer.Exit(FINDING)
+        raise typer.Exit(failures.FINDING)
+
+
+def _examined(pipeline: Pipeline, symbol: str) -> Examination | None:
+    """None when the ledger is away: the diagnosis says so."""
+    with suppress(Transient, ExchangeRefused):  # the diagnosis says that the exchange is away
+        symbol = pipeline.canonical(symbol)
+    try:
+        with pipeline.ledger.read() as unit:
+            return examine_symbol(unit, pipeline.account, symbol, pipeline.clock.now())
+    except (LedgerUnavailable, ConfigError):
+        return None
 
 
 def _say(diagnosis: Diagnosis, examination: Examination | None, *, as_json: bool) -> None:

@@ -15,8 +15,6 @@ from pipeline.domain.decisions import Stage
 from pipeline.domain.levels import LevelCode
 
 THIEVES = 8
-FOREIGN = 50
-AGAIN_S = 2.0
 
 Staged = Callable[[System], Iterator[None]]
 """Brings the incident about, yields while it lasts, and mends it."""
@@ -87,24 +85,9 @@ def mute_feed(system: System) -> Iterator[None]:
 
 def foreign_symbols(system: System) -> Iterator[None]:
     """A generator of its own publishes symbols of which the universe allows none, as in the incident."""
-    over = threading.Event()
-    generator = threading.Thread(
-        target=_generate, args=(system.pipeline.settings.redis_url, over), daemon=True
-    )
-    generator.start()
+    system.start_generator()
     yield
-    over.set()
-    generator.join()
-
-
-def _generate(url: str, over: threading.Event) -> None:
-    from celery import Celery  # noqa: PLC0415  it takes a while, and every command imports this module
-
-    with Celery("generator", broker=url, set_as_current=False) as app:
-        while not over.is_set():
-            for number in range(FOREIGN):
-                app.send_task("tasks.fetch", [f"WRONG{number:02}USDT"], queue="fetch", expires=10)
-            over.wait(AGAIN_S)
+    system.end_others()
 
 
 def stale_equity(system: System) -> Iterator[None]:

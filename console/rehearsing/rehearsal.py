@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from console.records import COMPONENT
 from console.rehearsing.incidents import Incident, staged
 from console.rehearsing.system import LOOK_EVERY_S, NotInTime, System
 from pipeline.domain.levels import LevelCode
+from pipeline.trace import logs
 from pipeline.watch.doctor import Diagnosis, examine
 from pipeline.watch.keeping import loudness
 
@@ -71,6 +73,7 @@ def running_system(settings: Mapping[str, Mapping[str, object]] | None = None) -
     system = System(folder, settings or {})
     try:
         system.await_up()
+        logs.configure(COMPONENT, system.pipeline.settings)
         symbols = len(system.pipeline.settings.universe.symbols)
         system.wait(lambda: system.decisions_ended() >= 2 * symbols, WARM_UP_S, "the first decisions")
         yield system

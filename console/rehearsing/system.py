@@ -35,6 +35,7 @@ START_S = 120.0
 STOP_S = 60.0
 LOOK_EVERY_S = 0.25
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT")
+FOREIGN = 50
 STRATEGY = "hangs_on_demand"
 
 SETTINGS: Mapping[str, Mapping[str, object]] = {
@@ -45,7 +46,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
     "governor": {"breaker_window_s": 60},
     "flower": {"enabled": False, "port": 0},
     "redis": {"port": 0},
-    "simulator": {"port": 0},
+    "simulator": {"port": 0, "symbols": len(SYMBOLS) + FOREIGN},
 }
 """A fast cadence, every pass goes through both market stages, and the circuit breaker forgets within a minute; all that
 watches is as it comes.
@@ -159,6 +160,14 @@ class System:
         """One more worker, until `end_others`."""
         command = roles.worker(queues, concurrency=1)
         self._others.append(self._spawn(self.home / "logs" / "other.out", command, **variables))
+
+    def start_generator(self) -> None:
+        """A program that enqueues every symbol that the exchange lists and the universe does not allow."""
+        settings = self.pipeline.settings
+        listed = requests.get(f"{settings.simulator_url}/_sim/health", timeout=5).json()["symbols"]
+        foreign = [name for name in listed if name not in settings.universe.symbols]
+        command = (sys.executable, "-m", "console.rehearsing.generator", *foreign)
+        self._others.append(self._spawn(self.home / "logs" / "other.out", command))
 
     def end_others(self) -> None:
         for other in self._others:
