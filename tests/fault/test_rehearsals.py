@@ -1,6 +1,6 @@
 """Incidents on purpose: the watchdog notices, the doctor names the cause, and it heals.
 
-`throughline rehearse all` rehearses every incident with the limits as they come; here some of each kind, with short ones.
+`throughline rehearse all` rehearses every one with the limits as they come; here some of each kind, with short ones.
 """
 
 from __future__ import annotations
