@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -108,16 +109,20 @@ class Rehearsal:
 
     def enqueue(self, symbol: str) -> Decision | None:
         """One decision now. None when Redis or the ledger could not take it."""
-        here = self.chain.pipeline
         try:
-            decision = here.open(PassRequest.manual(symbol, here.clock.now(), Origin.PYTHON)).decision
+            decision = self.open(symbol)
             if decision.is_open:
                 self.publish("fetch", decision)
         except (ThroughlineError, OperationalError, redis.RedisError):
             return None
         return decision
 
-    def publish(self, stage: str, decision: Decision, **headers: str) -> None:
+    def open(self, symbol: str) -> Decision:
+        """The decision's row alone, without its first message."""
+        here = self.chain.pipeline
+        return here.open(PassRequest.manual(symbol, here.clock.now(), Origin.PYTHON)).decision
+
+    def publish(self, stage: str, decision: Decision, **headers: object) -> None:
         """A stage's message, as the chain itself would send it."""
         self._send(
             f"tasks.{stage}",
@@ -174,6 +179,22 @@ class Rehearsal:
         request = Request(f"{self.chain.simulator.url}/_sim/{path}", data=data, method=method)  # noqa: S310 - our own address
         with urlopen(request, timeout=20) as answer:  # noqa: S310 - our own address
             return json.load(answer)
+
+    def make_older(self, decision: Decision, days: int) -> None:
+        """As if the decision had been enqueued then: its times and its permit's lie in the past."""
+        by = days * 86_400_000_000
+        columns = {
+            "decisions": ("slot", "enqueued_at", "expires_at", "deadline_at"),
+            "permits": ("expires_at",),
+        }
+        with closing(sqlite3.connect(self.chain.home / "ledger.sqlite3")) as ledger, ledger:
+            for table, names in columns.items():
+                earlier = ", ".join(f"{name} = {name} - {by}" for name in names)
+                ledger.execute(f"UPDATE {table} SET {earlier} WHERE decision_id = ?", (decision.decision_id,))  # noqa: S608
+
+    def quiet_faults(self) -> list[str]:
+        """The faults of the exchange that have not struck yet."""
+        return [each["kind"] for each in self.control("faults", None, "GET")["faults"] if not each["struck"]]
 
     # -- the end ----------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.fault.accidents import Traffic, until
+from tests.fault.audit.evidence import market_of
 from tests.fault.rehearsal import Rehearsal, rehearsal
 
 pytestmark = [pytest.mark.xdist_group("exchange-faults"), pytest.mark.timeout(300)]
@@ -50,19 +51,13 @@ def test_no_fault_of_the_exchange_doubles_an_order_or_loses_one(on: Rehearsal) -
             strike(on, next(markets), kind, endpoint=TRADES, method="GET", count=2)
     traffic = Traffic(on)
     steps = (lambda: traffic.keep(MOST_OPEN), on.upkeep)
-    assert until(lambda: not calm(on), steps, 150), f"never struck: {calm(on)}"
+    assert until(lambda: not on.quiet_faults(), steps, 150), f"never struck: {on.quiet_faults()}"
     on.drain(60)
     assert on.audit() == []
-
-
-def calm(on: Rehearsal) -> list[str]:
-    """The faults that have not struck yet."""
-    return [each["kind"] for each in on.control("faults", None, "GET")["faults"] if not each["struck"]]
 
 
 def strike(on: Rehearsal, symbol: str, kind: str, **where: Any) -> None:
     """Where a kind has a place of its own, it strikes there."""
     if kind in {"false_not_found", "repeated_fills", "malformed_candles"}:
         where = {"count": where["count"]}
-    market = symbol.partition(":")[0].replace("/", "")
-    on.chain.fault(kind, symbol=market, **where, **OWN.get(kind, {}))
+    on.chain.fault(kind, symbol=market_of(symbol), **where, **OWN.get(kind, {}))

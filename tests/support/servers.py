@@ -127,6 +127,16 @@ class PostgresServer:
         """Disconnects everybody and ends (fast shutdown)."""
         self.process.stop(signal.SIGINT)
 
+    def crash(self) -> None:
+        """Disconnects everybody and ends without writing anything out: the next start recovers from its log."""
+        self.process.stop(signal.SIGQUIT)
+
+    def start_again(self) -> None:
+        """Over the same data and port."""
+        self.process = self._launch()
+        if eventually(self._state, 30, "the PostgreSQL server to recover") != "ready":
+            raise Unavailable(f"the PostgreSQL server does not start again: {self.process.output()[-500:]}")
+
     def _administer(self, statement: str) -> None:
         address = self.url("postgres").replace("+psycopg", "")
         with psycopg.connect(address, autocommit=True) as connection:
