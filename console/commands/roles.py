@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,8 @@ import typer
 from config.loading import load, require_keys
 from config.settings import Settings
 from console import roles
+from console.allowance import allowance
+from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,6 +81,9 @@ def worker(
         raise typer.BadParameter(f"'{','.join(unknown)}' is no queue; there are: {', '.join(roles.QUEUES)}")
     settings = load()
     require_keys(settings)
+    stakes = allowance(settings)
+    if stakes and Stage.EXECUTE in wanted:
+        sys.stderr.write(f"{stakes}\n")
     own = settings.workers
     usual = own.orders_processes if roles.worker_name(wanted) == "orders" else own.market_processes
     roles.become(roles.worker(wanted, concurrency=concurrency or usual))

@@ -12,6 +12,7 @@ from rich.console import Console
 from config.home import ensure_home
 from config.loading import Loaded, read, require_keys
 from config.settings import Settings
+from console.allowance import allowance
 from console.supervise import ports, readiness
 from console.supervise.host import Host, supervised
 from console.supervise.lock import end_left_behind, owned
@@ -59,6 +60,9 @@ def running(plan: Plan, interrupts: Interrupts, console: Console) -> Iterator[Ru
     """
     loaded = read(session=False)
     require_keys(loaded.settings)
+    stakes = allowance(loaded.settings)
+    if stakes:
+        console.print(stakes, markup=False, soft_wrap=True)
     home = ensure_home(loaded.settings.home)
     progress = Progress(console)
     with owned(home.root):

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.events import EventName
+from pipeline.domain.intents import TimeInForce
 from pipeline.domain.orders import OrderState, Trade, may_step
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.signals import Side
 from pipeline.execution.accounts import compare_positions, refresh_equity
-from pipeline.execution.booking import book_trades, next_state, slippage_bps
+from pipeline.execution.booking import Bookkeeper, book_trades, next_state, slippage_bps
 from pipeline.testing import FakeVenue
 from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, OrderWorld, decision, intent
 
@@ -74,6 +75,30 @@ def test_trades_in_any_order_and_any_number_of_times_make_the_same_position(data
             book_trades(unit, order, [trade], "binanceusdm", NOON)
     assert world.filled == world.held == sum(trade.qty for trade in trades)
     assert world.order.fee == sum(trade.fee for trade in trades)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_reports_of_a_resting_order_in_any_order_and_repeated_end_the_same(data: st.DataObject) -> None:
+    """An old report must not undo a new one, and a known one must not keep anybody busy."""
+    world = OrderWorld(intent=intent(tif=TimeInForce.GTC, limit_price=Decimal("59000.0")))
+    world.place_and_die()
+    parts = data.draw(
+        st.lists(st.integers(1, 4), min_size=2, max_size=4).filter(lambda sizes: sum(sizes) == 10)
+    )
+    reports = []
+    for part in parts:
+        world.venue.trade(Decimal(part) / 1000)
+        found = world.venue.find(world.order)
+        assert found is not None
+        reports.append(found)
+    told = data.draw(st.permutations(reports + data.draw(st.lists(st.sampled_from(reports), max_size=4))))
+    books = Bookkeeper(world.ledger, world.venue, world.clock, world.events)
+    for report in told:
+        books.settle(world.order, report)
+    books.settle(world.order, reports[-1])
+    assert (world.state, world.order.filled_qty) == (OrderState.FILLED, Decimal("0.010"))
+    assert world.filled == world.held == Decimal("0.010")
 
 
 def test_a_trade_on_the_wrong_side_stops_everything() -> None:
