@@ -179,6 +179,8 @@ def _from_permit_to_answer(chain: ChainProcesses, names: Sequence[str]) -> Itera
             orders = unit.orders.of(ended.decision_id)
             steps = unit.orders.steps_of(orders[0].client_order_id) if orders else []
         answered = [step["at"] for step in steps if step["from"] == "SENDING"]
+        if not answered:
+            sys.stderr.write(f"{name} was not ordered: {ended.reason} {ended.detail}\n")
         if permit is not None and answered and isinstance(answered[0], datetime):
             yield (answered[0] - permit.issued_at).total_seconds() * 1000
 

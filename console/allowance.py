@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from config.settings import Settings
 from pipeline.domain.decisions import Mode
 from pipeline.domain.permits import normal
-from pipeline.options import account_of
 
 STAKES = {
     Mode.LIVE: "LIVE: orders go to the real exchange and trade real money",
@@ -26,7 +25,7 @@ def allowance(settings: Settings) -> str:
 
 def _rows(settings: Settings) -> Iterator[tuple[str, str]]:
     governor, execution = settings.governor, settings.execution
-    yield "account", f"{account_of(settings)} on {settings.exchange.id}"
+    yield "account", f"{settings.account} on {settings.exchange.id}"
     yield "symbols", _symbols(settings)
     yield "strategies", ", ".join(settings.strategies.enabled)
     yield (
