@@ -7,12 +7,9 @@ from functools import partial
 
 import pytest
 import requests
-from celery import Celery
 
-from pipeline.domain.decisions import Decision, Origin, Stage
-from pipeline.domain.ids import task_id
+from pipeline.domain.decisions import Decision
 from pipeline.domain.outcomes import EndReason
-from pipeline.stages.opening import PassRequest
 from pipeline.strategies.window import Window
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.waiting import eventually
@@ -79,24 +76,6 @@ def window(chain: ChainProcesses, symbol: str = SICK) -> Window:
     return chain.pipeline.windows.window(symbol, FRAMES, chain.pipeline.exchange.now(), 200)
 
 
-def passes(chain: ChainProcesses, symbols: Sequence[str]) -> list[Decision]:
-    """One pass over each, asked for at once; as they ended."""
-    here, opened = chain.pipeline, []
-    with Celery("somebody", broker=chain.redis.url) as client:
-        for symbol in symbols:
-            request = PassRequest.manual(symbol, here.clock.now(), Origin.PYTHON)
-            decision = here.open(request).decision
-            client.send_task(
-                "tasks.fetch",
-                args=(symbol,),
-                queue="fetch",
-                task_id=task_id(decision.decision_id, Stage.FETCH.value),
-                headers=dict(decision.headers()),
-            )
-            opened.append(decision.decision_id)
-    return [chain.ended(decision_id, 60) for decision_id in opened]
-
-
 def forget(chain: ChainProcesses, symbol: str = SICK) -> None:
     """Its candles are gone from the store, and nobody remembers what failed."""
     redis = chain.pipeline.redis
@@ -118,12 +97,12 @@ def truth(chain: ChainProcesses, frame: str, first_ms: int, count: int) -> list[
 
 def test_a_symbol_that_never_answers_holds_nobody_up(chain: ChainProcesses) -> None:
     """One dead symbol must not make every other one late: its question goes on without the worker's only child."""
-    passes(chain, OTHERS)
-    usual = max(map(took_s, passes(chain, OTHERS)))
+    chain.passes(OTHERS)
+    usual = max(map(took_s, chain.passes(OTHERS)))
     forget(chain)
     chain.simulator.fault("timeout_before", endpoint=KLINES, symbol="BTCUSDT")
     before = len(chain.simulator.requests(KLINES))
-    sick, *others = passes(chain, (SICK, *OTHERS))
+    sick, *others = chain.passes((SICK, *OTHERS))
     slowest = max(map(took_s, others))
     assert slowest < usual + 1, "the exchange keeps silent for 3 s, for each timeframe"
     assert (sick.outcome, sick.reason) == ("skipped", EndReason.INSUFFICIENT_DATA)
@@ -142,7 +121,7 @@ def test_bars_that_cannot_be_had_or_trusted_are_named_and_had_again_when_the_fau
     """A wrong bar costs money, a missing one a pass; and nobody may have to repair anything by hand."""
     forget(chain)
     chain.simulator.fault(**{"endpoint": KLINES, **fault})  # type: ignore[arg-type]  # its kind is among them
-    (decision,) = passes(chain, (SICK,))
+    (decision,) = chain.passes((SICK,))
     assert (decision.outcome, decision.reason) == ("skipped", EndReason.INSUFFICIENT_DATA), decision.detail
     for frame in FRAMES:
         assert f"{frame}=missing" in decision.detail or f"{frame}=short" in decision.detail
@@ -163,7 +142,7 @@ def test_bars_in_disorder_are_put_in_order(chain: ChainProcesses, fault: Mapping
 
 def is_judged(chain: ChainProcesses) -> bool:
     """Whether a pass gets as far as the strategies, which see nothing in it."""
-    (decision,) = passes(chain, (SICK,))
+    (decision,) = chain.passes((SICK,))
     return decision.reason is EndReason.NO_SIGNAL
 
 

@@ -15,10 +15,11 @@ import psutil
 
 from config.loading import load
 from pipeline.bootstrap import Pipeline, build
-from pipeline.domain.decisions import Decision
-from pipeline.domain.ids import DecisionId
+from pipeline.domain.decisions import Decision, Origin
+from pipeline.domain.ids import DecisionId, task_id
 from pipeline.domain.switches import TradingState
 from pipeline.domain.timeframes import SystemClock
+from pipeline.stages.opening import PassRequest
 from tests.support.clients import trusted_client
 from tests.support.processes import Started, temporary_folder
 from tests.support.servers import RedisServer, Simulator
@@ -151,6 +152,22 @@ class ChainProcesses:
         """One decision now, through the command line."""
         told = json.loads(self.run("enqueue", symbol, "--json").output())
         return DecisionId(told["decision_id"])
+
+    def passes(self, symbols: Sequence[str], timeout: float = 60) -> list[Decision]:
+        """One pass over each, all asked for at once as upkeep would; as they ended."""
+        here, ids = self.pipeline, []
+        with trusted_client("somebody", self.redis.url, self.home) as client:
+            for symbol in symbols:
+                decision = here.open(PassRequest.manual(symbol, here.clock.now(), Origin.PYTHON)).decision
+                client.send_task(
+                    "tasks.fetch",
+                    args=(symbol,),
+                    queue="fetch",
+                    task_id=task_id(decision.decision_id, "fetch"),
+                    headers=dict(decision.headers()),
+                )
+                ids.append(decision.decision_id)
+        return [self.ended(each, timeout) for each in ids]
 
     # -- what is to be seen -----------------------------------------------------------------------------------
 
