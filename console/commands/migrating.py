@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from config.home import ensure_home
 from config.loading import load
 from console.output import console
+from pipeline.ledger.rights import grant
 from pipeline.ledger.schema import HEAD
 from pipeline.ledger.sql import SqlLedger
 
 
-def migrate() -> None:
+def migrate(
+    *,
+    grant_to: Annotated[
+        str,
+        typer.Option(help="PostgreSQL: the role that processes connect with gets its rights, and no others."),
+    ] = "",
+    reader: Annotated[str, typer.Option(help="PostgreSQL: a role that may read.")] = "",
+) -> None:
     """Create the ledger, or bring it to this version. `up` does it by itself; single roles on several hosts do not."""
     settings = load()
     ensure_home(settings.home)
     ledger = SqlLedger(settings.ledger_url, busy_timeout_s=settings.ledger.busy_timeout_s)
     ledger.migrate()
+    if grant_to:
+        grant(ledger.engine, grant_to, reader)
     ledger.close()
     console().print(f"the ledger is at revision {HEAD}")

@@ -1,4 +1,6 @@
-"""The ledger's whole contract, on PostgreSQL: the tests of `tests/unit/ledger`, run again as they are."""
+"""The ledger's whole contract, on PostgreSQL: the tests of `tests/unit/ledger`, run again as they are, by a role
+that has no more rights than it needs.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,10 @@ from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from pipeline.domain.errors import LedgerUnavailable
+from pipeline.ledger.rights import TAKEN_AWAY, grant
 from pipeline.ledger.sql import SqlLedger
 from pipeline.ledger.tables import metadata
 from tests.support.servers import PostgresServer
@@ -44,22 +48,40 @@ __all__ = [
 ]
 
 
+APPLICATION, READER = "application", "reader"
+
+
 @pytest.fixture(scope="module")
 def migrated(postgres_server: PostgresServer) -> Iterator[SqlLedger]:
-    """One database for all tests of this file."""
+    """One database for all tests of this file, as its owner sees it."""
+    for role in (APPLICATION, READER):
+        postgres_server.create_role(role)
     database = postgres_server.create_database()
-    ledger = SqlLedger(postgres_server.url(database), busy_timeout_s=5.0)
-    ledger.migrate()
-    columns.values.metadata.create_all(ledger.engine)
-    yield ledger
-    ledger.close()
+    owner = SqlLedger(postgres_server.url(database), busy_timeout_s=5.0)
+    owner.migrate()
+    grant(owner.engine, APPLICATION, READER)
+    columns.values.metadata.create_all(owner.engine)
+    yield owner
+    owner.close()
     postgres_server.drop_database(database)
 
 
+def seen_by(role: str, migrated: SqlLedger) -> SqlLedger:
+    url = migrated.engine.url.set(username=role)
+    return SqlLedger(url.render_as_string(), busy_timeout_s=5.0)
+
+
+@pytest.fixture(scope="module")
+def application(migrated: SqlLedger) -> Iterator[SqlLedger]:
+    ledger = seen_by(APPLICATION, migrated)
+    yield ledger
+    ledger.close()
+
+
 @pytest.fixture
-def ledger(migrated: SqlLedger) -> Iterator[SqlLedger]:
-    """An empty ledger."""
-    yield migrated
+def ledger(application: SqlLedger, migrated: SqlLedger) -> Iterator[SqlLedger]:
+    """An empty ledger, as workers connect to it."""
+    yield application
     with migrated.engine.connect() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
@@ -69,6 +91,41 @@ def ledger(migrated: SqlLedger) -> Iterator[SqlLedger]:
 def engine(migrated: SqlLedger) -> Engine:
     """Where the values of every kind are stored."""
     return migrated.engine
+
+
+FORBIDDEN = [
+    *(f"DELETE FROM {name}" for name in sorted(set(metadata.tables) - TAKEN_AWAY)),  # noqa: S608 - our own tables' names
+    *(f"TRUNCATE {name}" for name in sorted(metadata.tables)),
+    "UPDATE fills SET qty = '9'",
+    "UPDATE order_steps SET detail = ''",
+    "UPDATE switch_events SET reason = ''",
+    "UPDATE equity SET equity = '1'",
+    "UPDATE alembic_version SET version_num = '0'",
+    "DROP TABLE orders",
+    "CREATE TABLE mine (x int)",
+]
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_the_application_cannot_rewrite_what_happened(application: SqlLedger, statement: str) -> None:
+    """A stolen worker's password must not be enough to hide a trade."""
+    with (
+        application.engine.connect() as connection,
+        pytest.raises(LedgerUnavailable, match="may not"),
+    ):
+        connection.execute(text(statement))
+
+
+def test_the_reader_reads_and_writes_nothing(migrated: SqlLedger) -> None:
+    """For dashboards and people who only look."""
+    ledger = seen_by(READER, migrated)
+    ledger.check_version()
+    with ledger.engine.connect() as connection:
+        for name in metadata.tables:
+            connection.execute(text(f"SELECT count(*) FROM {name}"))  # noqa: S608 - our own table's name
+        with pytest.raises(LedgerUnavailable, match="may not"):
+            connection.execute(text("INSERT INTO budgets (account) VALUES ('x')"))
+    ledger.close()
 
 
 few = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])

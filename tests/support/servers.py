@@ -108,9 +108,14 @@ class PostgresServer:
         self._create_cluster()
         self._start()
 
-    def url(self, database: str) -> str:
+    def url(self, database: str, role: str = USER) -> str:
         """SQLAlchemy's address of one database of this cluster."""
-        return f"postgresql+psycopg://{self.USER}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg://{role}@127.0.0.1:{self.port}/{database}"
+
+    def create_role(self, name: str) -> None:
+        """A role that may log in, and nothing else. Once is enough."""
+        self._administer(f'DROP ROLE IF EXISTS "{name}"')
+        self._administer(f'CREATE ROLE "{name}" LOGIN')
 
     def create_database(self) -> str:
         """A new, empty database; returns its name."""
