@@ -49,13 +49,13 @@ class Safeguarding:
         tell(self.events, self.account, tripped)
         return equity
 
-    def reconcile(self) -> Sequence[Finding]:
-        """Compare ledger and exchange, repair what a rule repairs, and record what is left.
+    def reconcile(self, *, thorough: bool = True) -> Sequence[Finding]:
+        """Compare ledger and exchange, repair what a rule repairs, record what is left. `thorough`: open orders too.
 
         Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
         """
         reconciler = Reconciler(self.ledger, self.venue, self.clock, self.events, self.account)
-        findings = reconciler.run()
+        findings = reconciler.run(thorough=thorough)
         differences = tuple(str(each) for each in findings if each.blocks)
         found = Reconciliation(account=self.account, compared_at=self.clock.now(), differences=differences)
         with self.ledger.begin() as unit:

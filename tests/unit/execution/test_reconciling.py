@@ -82,6 +82,15 @@ def test_a_strangers_open_order_stays_untouched() -> None:
     assert [each.client_order_id for each in world.venue.resting] == [order.client_order_id]
 
 
+def test_what_is_compared_every_few_seconds_does_not_list_all_open_orders() -> None:
+    """That list costs forty requests' worth of the exchange's budget."""
+    world = OrderWorld()
+    somebody_trades(world, limit_price=D("50000"), tif=TimeInForce.GTC)
+    reconciler = Reconciler(world.ledger, world.venue, world.clock, world.events, ACCOUNT)
+    assert reconciler.run(thorough=False) == []
+    assert [each.remedy for each in reconciler.run()] == [Remedy.LEFT]
+
+
 def test_a_strangers_position_is_named_and_blocks() -> None:
     """Nothing is opened on an account whose positions nobody can account for."""
     world = OrderWorld()
