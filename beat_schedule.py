@@ -20,6 +20,7 @@ from pipeline.domain.errors import LedgerUnavailable
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import decision_id, digest
 from pipeline.stages.opening import PassRequest
+from pipeline.trace import sentry
 from tasks import pulsing
 from tasks.enqueue import enqueue_pass
 from tasks.leading import Leadership
@@ -30,6 +31,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_SLEEP_S = 1.0
 LOOKED_UP = 100
 """Of the slots of a symbol that went by, at most so many are looked up in the ledger."""
+CHECK_IN_EVERY = timedelta(minutes=1)
 
 
 def phase(symbol: str, cadence: timedelta) -> timedelta:
@@ -125,6 +127,7 @@ class SlotScheduler(Scheduler):
         self._leadership = Leadership(self._here.beat_lease(), chain.beat_lease_s, self._here.events)
         self._plan = SlotPlan(timedelta(seconds=chain.cadence_s))
         self._version, self._told = "", ""
+        self._checked_in = EPOCH
         self._upkeep = [
             Upkeep("tasks.sweep", timedelta(seconds=chain.sweep_every_s)),
             Upkeep("tasks.resolve", timedelta(seconds=chain.resolve_every_s)),
@@ -152,7 +155,14 @@ class SlotScheduler(Scheduler):
             if upkeep.is_due(now):
                 self._send(upkeep, now)
         self._fire_due()
+        self._check_in(now)
         return min(LONGEST_SLEEP_S, self._plan.wait_s(self._here.clock.now()))
+
+    def _check_in(self, now: datetime) -> None:
+        """At Sentry's cron monitor, once a minute; well while the universe can be read."""
+        if not self._checked_in <= now < self._checked_in + CHECK_IN_EVERY:
+            self._checked_in = now
+            sentry.check_in(self._here.settings.sentry.beat_monitor, well=not self._told)
 
     def close(self) -> None:
         """Called by beat at its orderly end."""

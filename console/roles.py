@@ -59,7 +59,17 @@ def watch() -> tuple[str, ...]:
     return (sys.executable, "-m", "console", "watch")
 
 
-def flower(settings: FlowerSettings) -> tuple[str, ...]:
+def exporter() -> tuple[str, ...]:
+    return (sys.executable, "-m", "console", "exporter")
+
+
+def flower() -> tuple[str, ...]:
+    """It reads the settings for its password, so that `ps` does not show it."""
+    return (sys.executable, "-m", "console", "flower")
+
+
+def flower_itself(settings: FlowerSettings) -> tuple[str, ...]:
+    """Flower's own command; the login is in its environment."""
     return celery("flower", f"--address={settings.host}", f"--port={settings.port}")
 
 

@@ -13,7 +13,7 @@ from tasks import transport
 from tasks.batching import BatchedEvents
 from tasks.settings import celery_settings
 
-HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up", "tasks.pulsing")
+HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up", "tasks.pulsing", "tasks.browsing")
 TASKS = ("tasks.stages", "tasks.upkeep")
 
 transport.install()

@@ -15,8 +15,13 @@ from celery.signals import (
     worker_ready,
 )
 
+from config.home import Home
+from config.loading import read
+from config.snapshot import overrides
 from pipeline.domain.errors import ConfigError, LedgerUnavailable, ThroughlineError
 from pipeline.domain.events import EventName
+from pipeline.domain.timeframes import SystemClock
+from pipeline.trace import runs
 from tasks.policies import ORDER_QUEUES
 from tasks.services import component, configure_logging, services
 
@@ -60,6 +65,29 @@ def say_hello(**_: object) -> None:
     here.events.emit(
         EventName.PROCESS_START, role=component(), config_hash=here.config_hash, account=here.account
     )
+
+
+@worker_ready.connect
+@beat_init.connect
+def tell_configuration(**_: object) -> None:
+    """A role that was started by itself records its run; under `throughline up` that has been done for all."""
+    loaded = read()
+    if loaded.session_file is not None:
+        return
+    here, now = services(), SystemClock().now()
+    try:
+        with here.ledger.begin() as unit:
+            run = runs.begin(
+                unit, here.settings, overrides(loaded), account=here.account, at=now, role=component()
+            )
+    except LedgerUnavailable as error:
+        log.warning("the run could not be recorded: %s", error)
+        run = runs.described(here.settings, overrides(loaded), None, now, component())
+    runs.tell(run, here.events)
+    try:
+        runs.keep(run, Home(here.settings.home))
+    except OSError as error:
+        log.warning("the run's folder could not be written: %s", error)
 
 
 @setup_logging.connect

@@ -26,7 +26,7 @@ from console.stories import story
 from console.supervise.programs import Role
 from console.supervise.readiness import SIMULATOR_HEALTH
 from console.supervise.session import Overlay
-from console.supervise.start import Plan, Running, flower_url, running
+from console.supervise.start import Plan, Running, flower_login, flower_url, running
 from console.supervise.waiting import Interrupted, Interrupts
 from pipeline.domain.decisions import Decision, Mode
 from pipeline.domain.errors import ConfigError
@@ -131,7 +131,9 @@ class Demo:
 
     def how_to_look(self) -> str:
         settings = self.everything.settings
-        flower = f"Flower: {flower_url(settings)} · " if settings.flower.enabled else ""
+        flower = (
+            f"Flower: {flower_url(settings)} ({flower_login(settings)}) · " if settings.flower.enabled else ""
+        )
         return f"{flower}throughline status · decisions · trace ID · grep ID {settings.home}/logs/all.jsonl"
 
     def _watch(self, pipeline: Pipeline, flow: Flow) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from console import failures
 from console.commands.options import AsJson, Symbol, choice, instant
 from console.output import console, print_json, print_table, table
 from console.records import opened
@@ -17,6 +18,7 @@ from console.spelling import as_in_ledger
 from pipeline.domain.decisions import Mode
 from pipeline.domain.timeframes import iso
 from pipeline.ledger.statistics import By, Span
+from pipeline.watch.bottlenecks import error_groups, slowest_parts
 from pipeline.watch.chain_figures import ChainFigures, chain_figures
 from pipeline.watch.performance import Group, Performance, performances
 
@@ -77,6 +79,34 @@ def report(
     for each in found:
         if each.equity is not None:
             console().print(drawn.account(each))
+
+
+def bottlenecks(
+    *,
+    since: Since = "1h",
+    until: Until = None,
+    mode: OneMode = None,
+    symbol: Symbol = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where the time of decisions goes, and what went wrong, grouped by its cause. 1 when something did."""
+    book = opened()
+    span = _span(since, until, mode, None if symbol is None else as_in_ledger(book.settings, symbol))
+    with book.ledger.read() as unit:
+        parts, errors = slowest_parts(unit.statistics, span), error_groups(unit.statistics, span)
+    if as_json:
+        told = {
+            "parts": [each.as_record() for each in parts],
+            "errors": [each.as_record() for each in errors],
+        }
+        print_json({**_span_record(span), **told})
+    else:
+        _say_span(span, empty=not parts and not errors)
+        print_table(table(("mode", "part", *drawn.PART), [drawn.part(each) for each in parts], drawn.RIGHT))
+        for each in errors:
+            console().print(drawn.error_group(each), soft_wrap=True)
+    if errors:
+        raise typer.Exit(failures.FINDING)
 
 
 def _by_account(found: list[Performance]) -> Iterator[tuple[str, list[Performance]]]:

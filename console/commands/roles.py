@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from config.home import ensure_home, local_key
 from config.loading import load, require_keys
 from config.settings import Settings
 from console import roles
 from console.allowance import allowance
+from console.output import console
+from console.records import pipeline_of
 from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import ConfigError
+from pipeline.trace import logs
 
 if TYPE_CHECKING:
     from simulator import Options
@@ -96,5 +103,43 @@ def beat() -> None:
 
 
 def flower() -> None:
-    """Run Flower, the web view of workers, queues and tasks."""
-    roles.become(roles.flower(load().flower))
+    """Run Flower, the web view of workers, queues and tasks. Whoever opens it has to log in."""
+    settings = load()
+    os.environ["FLOWER_BASIC_AUTH"] = f"{settings.flower.user}:{flower_password(settings)}"
+    roles.become(roles.flower_itself(settings.flower))
+
+
+def flower_password(settings: Settings) -> str:
+    """The one of the settings, else one that was made for this home. Raises: ConfigError."""
+    return settings.flower.password.get_secret_value() or local_key(settings.home, "flower_password").decode()
+
+
+def exporter() -> None:
+    """Answer Prometheus at `metrics.host` and `metrics.port`, path /metrics, until SIGTERM or Ctrl-C."""
+    from pipeline.watch import exporter as answering  # noqa: PLC0415  only this command needs it
+    from pipeline.watch.broker import look_at_broker  # noqa: PLC0415  the same
+
+    pipeline = pipeline_of(load())
+    settings = pipeline.settings
+    ensure_home(settings.home)
+    logs.configure("exporter", settings)
+    metrics = answering.LedgerMetrics(
+        pipeline.ledger,
+        pipeline.clock,
+        pipeline.account,
+        lambda: look_at_broker(pipeline.redis, roles.QUEUES),
+    )
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    try:
+        stop, port = answering.serve([metrics], settings.metrics.host, settings.metrics.port)
+    except OSError as error:
+        raise ConfigError(
+            f"nothing can listen at {settings.metrics.host}:{settings.metrics.port}: {error.strerror}.",
+            where="metrics.port",
+            remedy="Stop what uses it, or set THROUGHLINE_METRICS_PORT to another port.",
+        ) from error
+    console().print(f"metrics at http://{settings.metrics.host}:{port}/metrics", soft_wrap=True)
+    over.wait()
+    stop()

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from console.output import console
 from console.preparing import prepare
-from console.supervise.start import Plan, Running, flower_url, running
+from console.supervise.start import Plan, Running, flower_login, flower_url, running
 from console.supervise.waiting import Interrupted, Interrupts
 
 
@@ -39,6 +39,7 @@ def _say_how_to_look(out: Console, everything: Running) -> None:
     out.print("  throughline status · decisions · trace ID · logs -f", soft_wrap=True)
     if settings.flower.enabled:
         out.print(
-            f"  Flower: {flower_url(settings)} (its search finds a decision's tasks by its id)",
+            f"  Flower: {flower_url(settings)} (its search finds a decision's tasks by its id); "
+            f"{flower_login(settings)}",
             soft_wrap=True,
         )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from rich.markup import escape
 
 from pipeline.trace.records import number
+from pipeline.watch.bottlenecks import ErrorGroup, Part
 from pipeline.watch.chain_figures import ChainFigures, Ends, StrategyFigures
 from pipeline.watch.latencies import Latencies
 from pipeline.watch.performance import Performance
@@ -18,7 +19,8 @@ PERFORMANCE = (
     "group", "trades", "win rate", "net", "profit factor", "per trade", "best", "worst", "held",
     "fills", "notional", "fees", "slippage",
 )  # fmt: skip
-RIGHT = (*LATENCY, *STRATEGY, *PERFORMANCE[1:])
+RIGHT = (*LATENCY, *STRATEGY, *PERFORMANCE[1:], "share")
+PART = ("share", "p50", "p99", "max", "count")
 NONE = "-"
 
 
@@ -91,6 +93,24 @@ def account(told: Performance) -> str:
         f"{escape(told.account)}: equity {money(first.equity)} to {money(last.equity)}, max drawdown "
         f"{percent(told.drawdown.fraction)}, Sharpe {ratio(told.ratios.sharpe)}, Sortino "
         f"{ratio(told.ratios.sortino)} (annualised, {told.ratios.returns} returns of {every:g} s)"
+    )
+
+
+def part(told: Part) -> tuple[str, ...]:
+    took = told.took
+    times = (ms(took.percentile_ms(0.5)), ms(took.percentile_ms(0.99)), ms(took.max_ms))
+    return (told.mode.value, escape(told.name), percent(told.share), *times, str(took.count))
+
+
+def error_group(told: ErrorGroup) -> str:
+    """One cause in two lines: how often, where, since when, and what; then where to read on."""
+    shown = ", ".join(told.symbols[:5]) + (
+        f" and {len(told.symbols) - 5} more" if len(told.symbols) > 5 else ""
+    )
+    when = f"{told.first_at:%m-%d %H:%M:%S} to {told.last_at:%H:%M:%S}"
+    return (
+        f"[red]{told.many} x[/] {told.mode} {escape(told.kind)} on {escape(shown)}, {when}\n"
+        f"    {escape(told.cause)}\n    throughline trace {told.example}"
     )
 
 

@@ -21,7 +21,7 @@ from pipeline.domain.errors import ConfigError
 STOP_ORDER: Sequence[Sequence[Role]] = (
     (Role.WATCH,),  # first: an orderly end is no alarm
     (Role.BEAT, Role.FEED),
-    (Role.FLOWER,),
+    (Role.FLOWER, Role.EXPORTER),
     WORKERS,
     (Role.SIMULATOR,),
     (Role.REDIS,),

@@ -32,6 +32,10 @@ def wanted_ports(settings: Settings) -> Iterator[Wanted]:
         yield Wanted("Redis", "127.0.0.1", settings.redis.port, "redis.port")
     if embeds_simulator(settings):
         yield Wanted("the simulated exchange", "127.0.0.1", settings.simulator.port, "simulator.port")
+    if settings.metrics.enabled:
+        yield Wanted(
+            "the endpoint for Prometheus", settings.metrics.host, settings.metrics.port, "metrics.port"
+        )
     if settings.flower.enabled:
         yield Wanted("Flower", settings.flower.host, settings.flower.port, "flower.port")
 

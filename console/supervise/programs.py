@@ -26,6 +26,7 @@ class Role(StrEnum):
     WORKER_ORDERS = "worker-orders"
     BEAT = "beat"
     WATCH = "watch"
+    EXPORTER = "exporter"
     FLOWER = "flower"
 
     @property
@@ -64,6 +65,7 @@ def programs_of(settings: Settings, journal: Path | None = None) -> tuple[Progra
         *_workers(settings),
         _beat(),
         *_watch(settings),
+        *_exporter(settings),
         *_flower(settings),
     )
 
@@ -152,6 +154,10 @@ def _watch(settings: Settings) -> Sequence[Program]:
     return (Program(role=Role.WATCH, command=roles.watch()),) if settings.watch.enabled else ()
 
 
+def _exporter(settings: Settings) -> Sequence[Program]:
+    return (Program(role=Role.EXPORTER, command=roles.exporter()),) if settings.metrics.enabled else ()
+
+
 def _flower(settings: Settings) -> Sequence[Program]:
     if not settings.flower.enabled:
         return ()
@@ -161,4 +167,4 @@ def _flower(settings: Settings) -> Sequence[Program]:
             where="flower.enabled",
             remedy="install it (pip install flower), or set THROUGHLINE_FLOWER_ENABLED=false",
         )
-    return (Program(role=Role.FLOWER, command=roles.flower(settings.flower)),)
+    return (Program(role=Role.FLOWER, command=roles.flower()),)

@@ -24,7 +24,10 @@ WORKERS_S = 60.0
 BEAT_S = 20.0
 WATCH_S = 20.0
 FLOWER_S = 30.0
+EXPORTER_S = 30.0
 SIMULATOR_HEALTH = "/_sim/health"
+FLOWER_HEALTH = "/healthcheck"
+"""The one page that it shows without a login."""
 
 
 def redis_answers(url: str) -> bool:

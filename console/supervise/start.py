@@ -139,14 +139,26 @@ def start_pipeline(host: Host, settings: Settings) -> None:
     if host.has(Role.WATCH):
         with host.progress.step("watch", f"every {settings.watch.look_every_s:g} s"):
             host.start([Role.WATCH], lambda: _has_stayed_up(host, Role.WATCH), readiness.WATCH_S)
+    if host.has(Role.EXPORTER):
+        metrics = f"http://{settings.metrics.host}:{settings.metrics.port}/metrics"
+        with host.progress.step("exporter", metrics):
+            host.start([Role.EXPORTER], lambda: readiness.http_answers(metrics), readiness.EXPORTER_S)
     if host.has(Role.FLOWER):
         url = flower_url(settings)
         with host.progress.step("flower", url):
-            host.start([Role.FLOWER], lambda: readiness.http_answers(url), readiness.FLOWER_S)
+            ready = f"{url}{readiness.FLOWER_HEALTH}"
+            host.start([Role.FLOWER], lambda: readiness.http_answers(ready), readiness.FLOWER_S)
 
 
 def flower_url(settings: Settings) -> str:
     return f"http://{settings.flower.host}:{settings.flower.port}"
+
+
+def flower_login(settings: Settings) -> str:
+    """Who may open it, and where the password is to be found; never the password itself."""
+    own = settings.home.absolute() / "secrets" / "flower_password"
+    where = "flower.password" if settings.flower.password.get_secret_value() else str(own)
+    return f"user {settings.flower.user}, password in {where}"
 
 
 def _has_stayed_up(host: Host, role: Role) -> bool:

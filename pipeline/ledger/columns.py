@@ -14,6 +14,7 @@ from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from pipeline.domain.errors import InvariantBroken
+from pipeline.trace.redaction import SECRETS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -129,7 +130,8 @@ class FreeText(TypeDecorator[str]):
 
 
 def plain_text(text: str) -> str:
-    """The text with what a database cannot hold replaced."""
+    """The text with what a database cannot hold replaced, and without secrets: an exception may quote one."""
+    text = SECRETS.clean_text(text)
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from pipeline.domain.decisions import Mode
 from pipeline.ledger.repository import Repository, insert_once
 from pipeline.ledger.tables import sessions as table
 
 _INSERT = insert_once(table)
+_GET = select(table).where(table.c.session_id == bindparam("id"))
 _LATEST = select(table).order_by(table.c.started_at.desc(), table.c.session_id.desc()).limit(1)
 
 
@@ -39,6 +40,15 @@ class SqlSessions(Repository):
             "started_at": at,
         }
         self._write(_INSERT, session)
+
+    def get(self, session_id: str) -> Mapping[str, object] | None:
+        """One run; None when the ledger does not know it."""
+        row = self._first(_GET, {"id": session_id})
+        return None if row is None else dict(row)
+
+    def newest(self, many: int) -> Sequence[Mapping[str, object]]:
+        """The newest runs, the newest first."""
+        return [dict(row) for row in self._all(_LATEST.limit(many), {})]
 
     def latest(self) -> Mapping[str, object] | None:
         row = self._first(_LATEST, {})

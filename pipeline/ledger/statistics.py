@@ -124,6 +124,18 @@ class EquityRow:
     equity: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mishap:
+    """Something that should not have happened: a decision's end, or a strategy that failed in it."""
+
+    mode: Mode
+    symbol: str
+    decision_id: str
+    kind: str
+    detail: str
+    at: datetime
+
+
 class elapsed_tenths(FunctionElement[int]):  # noqa: N801 - a function of SQL
     """From the first time to the second, in tenths of a millisecond."""
 
@@ -241,6 +253,25 @@ class SqlStatistics(Repository):
         statement = _within(select(*grouped, _MANY).select_from(joined), span).group_by(*grouped)
         return [Duration(**row, kind="run") for row in self._all(statement, {})]
 
+    def mishaps(self, span: Span, at_most: int) -> Sequence[Mishap]:
+        """Decisions that failed, were rejected or expired, and strategies that failed; the newest of each."""
+        whose = (decisions.c.mode, decisions.c.symbol, decisions.c.decision_id, decisions.c.enqueued_at)
+        ended = _within(select(*whose, decisions.c.reason, decisions.c.detail), span)
+        ended = ended.where(decisions.c.outcome.in_((Outcome.FAILED, Outcome.REJECTED, Outcome.EXPIRED)))
+        joined = strategy_verdicts.join(decisions, strategy_verdicts.c.decision_id == decisions.c.decision_id)
+        asked: Select[Any] = select(*whose, strategy_verdicts.c.strategy, strategy_verdicts.c.error)
+        broke = _within(asked.select_from(joined), span).where(strategy_verdicts.c.kind == VerdictKind.FAILED)
+        return [
+            *(_mishap(row, str(row["reason"]), row["detail"]) for row in self._newest(ended, at_most)),
+            *(
+                _mishap(row, f"strategy {row['strategy']}", row["error"])
+                for row in self._newest(broke, at_most)
+            ),
+        ]
+
+    def _newest(self, statement: Select[Any], at_most: int) -> list[dict[str, Any]]:
+        return self._all(statement.order_by(decisions.c.enqueued_at.desc()).limit(at_most), {})
+
     def orders(self, span: Span) -> Sequence[OrderCount]:
         """The order attempts of the span, by state."""
         grouped = (orders.c.mode, orders.c.symbol, orders.c.state)
@@ -248,7 +279,7 @@ class SqlStatistics(Repository):
         return [OrderCount(**row) for row in self._all(statement, {})]
 
     def fills(self, span: Span) -> Sequence[FillRow]:
-        """The fills of orders that were created in the span, oldest first."""
+        """The fills that were recorded in the span, oldest first."""
         columns = [fills.c[name] for name in _FILL_COLUMNS]
         statement = (
             select(*columns, orders.c.sent_at, _STRATEGY_OF)
@@ -257,7 +288,7 @@ class SqlStatistics(Repository):
             .order_by(fills.c.occurred_at, fills.c.trade_id)
         )
         return [
-            FillRow(**row) for row in self._all(_created(statement, orders.c.created_at, orders, span), {})
+            FillRow(**row) for row in self._all(_created(statement, fills.c.recorded_at, fills, span), {})
         ]
 
     def closed(self, span: Span) -> Sequence[ClosedRow]:
@@ -281,6 +312,17 @@ class SqlStatistics(Repository):
             EquityRow(**row)
             for row in self._all(_created(statement, equity.c.occurred_at, equity, whole), {})
         ]
+
+
+def _mishap(row: dict[str, Any], kind: str, detail: str) -> Mishap:
+    return Mishap(
+        mode=row["mode"],
+        symbol=row["symbol"],
+        decision_id=row["decision_id"],
+        kind=kind,
+        detail=detail,
+        at=row["enqueued_at"],
+    )
 
 
 _FILL_COLUMNS = (

@@ -13,7 +13,7 @@ import orjson
 
 from pipeline.domain.timeframes import iso
 from pipeline.trace import context
-from pipeline.trace.redaction import HIDDEN, SECRETS, hide, is_secret_name
+from pipeline.trace.redaction import HIDDEN, LEAVES, SECRETS, hide, is_secret_name
 
 OPTIONS = (
     orjson.OPT_APPEND_NEWLINE
@@ -63,7 +63,7 @@ class LineMaker:
 def _presentable(name: str, value: Any) -> Any:
     if is_secret_name(name) and value:
         return HIDDEN
-    return hide(value) if isinstance(value, (Mapping, list, tuple)) else value
+    return value if type(value) in LEAVES else hide(value)
 
 
 def _dumped(record: dict[str, Any]) -> bytes:

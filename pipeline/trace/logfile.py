@@ -19,6 +19,8 @@ from pathlib import Path
 
 FILE_MODE = 0o600
 LOOK_EVERY_S = 1.0
+LOOK_EVERY_BYTES = 1_000_000
+"""So that who writes a lot does not fill the disk between two looks at it."""
 PATIENCE_S = 0.25
 """How long a line waits for whoever rotates. After that the file may grow: a process that was frozen in the middle
 must not hold up a trade, nor cost anybody a line.
@@ -44,6 +46,7 @@ class LogFile:
         self._max_bytes, self._keep = max_bytes, keep
         self._descriptor = -1
         self._inode = (0, 0)
+        self._unseen = 0
         self._look_at = 0.0
         self._rotate_at = 0.0
         self._torn = False
@@ -53,7 +56,8 @@ class LogFile:
     def write(self, line: bytes, *, last: bool = False) -> bool:
         """Append one line that ends in a newline. False when it was lost. `last`: also when logging has stopped."""
         try:
-            if time.monotonic() >= self._look_at or not self._has_room(len(line)):
+            self._unseen += len(line)
+            if self._is_due() or not self._has_room(len(line)):
                 self._look(len(line))
             if self.stopped and not last:
                 self.lost += 1
@@ -84,6 +88,9 @@ class LogFile:
         """A fork may happen while another thread has the turn; the child has no such thread."""
         self._turn = threading.Lock()
 
+    def _is_due(self) -> bool:
+        return time.monotonic() >= self._look_at or self._unseen >= LOOK_EVERY_BYTES
+
     def _has_room(self, wanted: int) -> bool:
         # The end's offset is the size, at a third of what `fstat` costs; O_APPEND minds no position.
         return _fits(os.lseek(self._descriptor, 0, os.SEEK_END), wanted, self._max_bytes)
@@ -98,7 +105,7 @@ class LogFile:
                 self._rotate(wanted)
                 self._follow()
             self.stopped = self.keep_free > 0 and self.free_bytes < self.keep_free
-            self._look_at = time.monotonic() + LOOK_EVERY_S
+            self._look_at, self._unseen = time.monotonic() + LOOK_EVERY_S, 0
         finally:
             self._turn.release()
 

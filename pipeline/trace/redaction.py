@@ -16,6 +16,9 @@ SHORTEST = 6
 
 DEEPEST = 12
 
+LEAVES = frozenset({str, int, float, bool, type(None)})
+"""What holds nothing inside: asked first, because asking whether something is a mapping is slow."""
+
 _SECRET_NAME = re.compile(
     r"(api_?key|secret|passw(or)?d|permit_key|private_key|token|authorization|cookie|signature|^dsn$)",
     re.IGNORECASE,
@@ -43,10 +46,14 @@ def hide(value: object, levels: int = DEEPEST) -> object:
         return "…"
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if inner and is_secret_name(str(name)) else hide(inner, levels - 1)
+            name: HIDDEN if inner and is_secret_name(str(name)) else _inside(inner, levels)
             for name, inner in value.items()
         }
-    return [hide(inner, levels - 1) for inner in value]
+    return [_inside(inner, levels) for inner in value]
+
+
+def _inside(inner: object, levels: int) -> object:
+    return inner if type(inner) in LEAVES else hide(inner, levels - 1)
 
 
 class SecretValues:
@@ -66,6 +73,10 @@ class SecretValues:
             if form in line:
                 line = line.replace(form, HIDDEN.encode())
         return _SIGNATURE.sub(b"signature=***", line) if b"signature=" in line else line
+
+    def clean_text(self, text: str) -> str:
+        """The text without them."""
+        return self.clean(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def _forms(value: str) -> set[bytes]:

@@ -30,11 +30,20 @@ class Run:
 
 
 def begin(
-    unit: Unit, settings: Settings, overrides: Sequence[Override], *, account: str, at: datetime
+    unit: Unit,
+    settings: Settings,
+    overrides: Sequence[Override],
+    *,
+    account: str,
+    at: datetime,
+    role: str = "",
 ) -> Run:
-    """Record a run in the ledger and compare it with the one before. Raises: LedgerUnavailable."""
+    """Record a run in the ledger and compare it with the one before. `role`: of one that runs a single role.
+
+    Raises: LedgerUnavailable.
+    """
     before = unit.sessions.latest()
-    run = described(settings, overrides, before, at)
+    run = described(settings, overrides, before, at, role)
     unit.sessions.start(
         session_id=run.session_id,
         config_hash=run.config_hash,
@@ -47,13 +56,17 @@ def begin(
 
 
 def described(
-    settings: Settings, overrides: Sequence[Override], before: Mapping[str, object] | None, at: datetime
+    settings: Settings,
+    overrides: Sequence[Override],
+    before: Mapping[str, object] | None,
+    at: datetime,
+    role: str = "",
 ) -> Run:
     """The run as it will be told. `before` is the ledger's row of the last one."""
     taken = snapshot(settings)
     last = None if before is None else before.get("snapshot")
     return Run(
-        session_id=f"session_{at:%Y%m%d_%H%M%S}",
+        session_id=f"session_{at:%Y%m%d_%H%M%S}" + (f"_{role}" if role else ""),
         started_at=at,
         config_hash=config_hash(settings),
         snapshot=taken,

@@ -45,7 +45,7 @@ def start(settings: Settings, component: str, integrations: Sequence[Integration
     dsn = settings.sentry.dsn.get_secret_value()
     if not dsn:
         return False
-    import sentry_sdk  # noqa: PLC0415 - a tenth of a second and 10 MB that nobody pays who does not use it
+    import sentry_sdk.crons  # noqa: PLC0415 - a tenth of a second and 10 MB that nobody pays who does not use it
     from sentry_sdk.utils import BadDsn  # noqa: PLC0415
 
     SECRETS.register([dsn])
@@ -87,8 +87,32 @@ def trace_id(decision_id: str) -> str:
 
 
 def trace_headers(decision_id: str) -> dict[str, str]:
-    """What makes a process join the decision's trace; the span it names is the decision itself."""
-    return {"sentry-trace": f"{trace_id(decision_id)}-{digest('span', decision_id)[:16]}"}
+    """What makes a process join the decision's trace; the span it names is the decision itself.
+
+    Sentry's own header, and W3C's (https://www.w3.org/TR/trace-context): whoever runs OpenTelemetry joins by that.
+    """
+    trace, span = trace_id(decision_id), digest("span", decision_id)[:16]
+    return {"sentry-trace": f"{trace}-{span}", "traceparent": f"00-{trace}-{span}-01"}
+
+
+def check_in(monitor: str, *, well: bool) -> None:
+    """Tell a cron monitor of Sentry's that beat is alive, and whether its last minute went well. Never raises.
+
+    The monitor is made by the first check-in; it calls somebody when two minutes pass without one.
+    """
+    if _sdk is None or not monitor:
+        return
+    with _sdk.utils.capture_internal_exceptions():
+        _sdk.crons.capture_checkin(
+            monitor_slug=monitor,
+            status="ok" if well else "error",
+            monitor_config={
+                "schedule": {"type": "interval", "value": 1, "unit": "minute"},
+                "checkin_margin": 1,
+                "failure_issue_threshold": 1,
+                "recovery_threshold": 1,
+            },
+        )
 
 
 def decision_scope(

@@ -7,13 +7,14 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 from celery import Celery
 
-from config.sections.processes import FlowerSettings
 from console import roles
 from pipeline.domain.decisions import Decision, Origin, Stage
 from pipeline.domain.ids import DecisionId, task_id
@@ -67,8 +68,9 @@ def chain() -> Iterator[ChainProcesses]:
 def flower(chain: ChainProcesses) -> Flower:
     """As `throughline flower` starts it, behind a password; ready when it has heard of both workers."""
     port = free_port()
-    command = [*roles.flower(FlowerSettings(port=port)), f"--basic-auth={USER}:{PASSWORD}"]
-    process = Started("flower", command, chain.home / "flower.out", env=chain.env)
+    told = {"PORT": str(port), "USER": USER, "PASSWORD": PASSWORD}
+    env = {**chain.env, **{f"THROUGHLINE_FLOWER_{name}": value for name, value in told.items()}}
+    process = Started("flower", list(roles.flower()), chain.home / "flower.out", env=env)
     chain.processes["flower"] = process
     chain.start_workers()
     found = Flower(port)
@@ -89,6 +91,19 @@ def knows_workers(flower: Flower, process: Started) -> bool:
 def executed(chain: ChainProcesses, flower: Flower) -> Decision:
     """A decision that went through all four stages while Flower was watching."""
     return chain.ended(chain.enqueue("BTCUSDT"))
+
+
+def test_nobody_gets_in_without_a_login(chain: ChainProcesses, flower: Flower) -> None:
+    """It can call tasks. On loopback every user of the host could."""
+    for path in ("/", "/workers", "/api/tasks", "/api/task/apply/tasks.fetch"):
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"http://127.0.0.1:{flower.port}{path}", timeout=10)
+        refused.value.close()
+        assert refused.value.code in {401, 405}
+
+    shown = " ".join(psutil.Process(chain.processes["flower"].pid).cmdline())
+    assert "--address=127.0.0.1" in shown
+    assert PASSWORD not in shown
 
 
 def stages_of(decision_id: DecisionId) -> set[str]:

@@ -42,6 +42,7 @@ with context.bound(decision_id="{decision}"), scope:
         raise ValueError("boom with hush-hush-hush")
     except ValueError:
         LoggedEvents().emit(EventName.DECISION_END, outcome="failed", reason="STAGE_RAISED", at=settings.mode)
+sentry.check_in("throughline-beat", well=stage == "fetch")
 LoggedEvents().emit(EventName.PUBLISH_FAILED, task="fetch", text=chr(0xD800))
 sentry.stop()
 """.replace("{decision}", DECISION)
@@ -148,6 +149,17 @@ def test_an_error_outside_a_decision_has_no_decision(received: Receiver) -> None
     assert len(alone) == 2
     assert all("decision_id" not in event["tags"] for event in alone)
     assert all(event["contexts"]["trace"]["trace_id"] != trace_id(DECISION) for event in alone)
+
+
+def test_beat_checks_in_at_a_cron_monitor(received: Receiver) -> None:
+    """Sentry makes the monitor by the first one, and calls somebody when no further one comes."""
+    told = received.of("check_in")
+
+    assert [(each["monitor_slug"], each["status"]) for each in told] == [
+        ("throughline-beat", "ok"),
+        ("throughline-beat", "error"),
+    ]
+    assert told[0]["monitor_config"]["schedule"] == {"type": "interval", "value": 1, "unit": "minute"}
 
 
 def test_no_envelope_holds_a_secret(received: Receiver) -> None:

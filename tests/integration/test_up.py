@@ -71,7 +71,7 @@ def test_a_decision_runs_through_the_processes_that_up_started(up: Up) -> None:
 def test_status_names_every_process_and_queue(up: Up) -> None:
     """One look tells what runs, what waits, and whether it may trade."""
     status = up.read("status")
-    assert {each["name"] for each in status["processes"]} == set(Role)
+    assert {each["name"] for each in status["processes"]} == set(Role) - {Role.EXPORTER}
     assert set(status["queues"]) == {"fetch", "evaluate", "validate", "execute", "upkeep"}
     assert status["trading"] == "ACTIVE"
     assert float(status["equity"]) > 0

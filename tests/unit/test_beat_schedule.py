@@ -28,6 +28,7 @@ from pipeline.ledger.sql import SqlLedger
 from pipeline.market.lease import Held
 from pipeline.stages.opening import PassRequest
 from pipeline.testing import FixedClock
+from pipeline.trace import sentry
 from pipeline.trace.events import RecordedEvents
 from tests.unit.ledger.ledger_worlds import a_decision
 
@@ -301,6 +302,19 @@ def test_one_symbols_trouble_stops_no_other(monkeypatch: pytest.MonkeyPatch, tro
     beat.tick()
     assert world.symbols == sorted({*MANY[:5]} - {MANY[2]})
     assert [event["symbol"] for event in world.events.of(EventName.PUBLISH_FAILED)] == [MANY[2]]
+
+
+def test_beat_checks_in_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F8: a beat that hangs is missed by somebody who does not run on this host."""
+    told: list[tuple[str, bool]] = []
+    monkeypatch.setattr(sentry, "check_in", lambda monitor, *, well: told.append((monitor, well)))
+    world = trading(MANY[:1])
+    beat = scheduler(world, monkeypatch)
+    for _ in range(150):
+        world.clock.turn(timedelta(seconds=1))
+        beat.tick()
+
+    assert told == [("throughline-beat", True)] * 3
 
 
 def test_a_missed_slot_is_named_with_how_many(monkeypatch: pytest.MonkeyPatch) -> None:

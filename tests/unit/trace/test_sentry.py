@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,9 @@ def test_a_decisions_trace_can_be_computed_from_its_id() -> None:
     """32 hex characters, the same in every process and every release: a link to it can be printed."""
     assert sentry.trace_id(DECISION) == "dbca53079b2f2d9a0e404a7db61afd32"
     assert sentry.trace_headers(DECISION)["sentry-trace"].startswith(f"{sentry.trace_id(DECISION)}-")
+    assert sentry.trace_headers(DECISION)["traceparent"] == (
+        f"00-{sentry.trace_id(DECISION)}-{sentry.trace_headers(DECISION)['sentry-trace'][33:]}-01"
+    )
+    assert re.fullmatch(
+        "00-[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01", sentry.trace_headers(DECISION)["traceparent"]
+    )
