@@ -33,11 +33,11 @@ def watch() -> None:
     stop = _asked_to_stop()
     beating = _beating(pipeline)
     beating.start()
-    try:
-        _watch(pipeline, beating, stop)
-    finally:
-        pipeline.events.emit(EventName.PROCESS_END, role=COMPONENT)
-        beating.stop("nobody watches any more")
+    _watch(
+        pipeline, beating, stop
+    )  # whatever it raises ends the process without a last word: others miss it then
+    pipeline.events.emit(EventName.PROCESS_END, role=COMPONENT)
+    beating.stop("nobody watches any more")
 
 
 def _watch(pipeline: Pipeline, beating: Beating, stop: threading.Event) -> None:

@@ -88,7 +88,7 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         rung=Rung.BROKER,
         says="Redis does not answer: no message moves",
         do="start it, or `throughline up` where it is the embedded one; check redis.url",
-        explains=_JAM | _PROCESSES | {LevelCode.DATA_MISSING},
+        explains=_JAM | _PROCESSES | {LevelCode.DATA_MISSING, LevelCode.EXCHANGE_DOWN},
         looks=2,
     ),
     LevelCode.BROKER_REFUSES: Meaning(

@@ -10,6 +10,9 @@ from enum import StrEnum, unique
 from pipeline.domain.levels import Finding, LevelCode, Rung
 from pipeline.watch.look import Limits, Look
 
+NO_LEDGER = "not without the ledger"
+NO_REDIS = "not without Redis"
+
 
 @unique
 class Status(StrEnum):

@@ -10,6 +10,7 @@ from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.outcomes import EndReason, Outcome, outcome_of
 from pipeline.domain.rounds import NOBODYS_WORK, EndedGroup
 from pipeline.watch.checks.answers import (
+    NO_LEDGER,
     Answer,
     ago,
     fine,
@@ -54,7 +55,7 @@ def feed(look: Look, limits: Limits) -> Answer:
 
 def data(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     lacking = [group for group in look.book.ended if group.reason in LACKING]
     judged = [group for group in look.book.ended if group.reason not in NOBODYS_WORK]
     return _share(LevelCode.DATA_MISSING, lacking, judged, "ended for want of candles", limits)
@@ -84,7 +85,7 @@ def _share(
 def silence(look: Look, limits: Limits) -> Answer:
     """Measured at the end of the chain, for each symbol."""
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     book = look.book
     if book.universe is None or not book.universe.symbols:
         return skipped("there is no universe")
@@ -122,7 +123,7 @@ def _silent(book: BookView, started: datetime, now: datetime, limits: Limits) ->
 def received(look: Look, limits: Limits) -> Answer:
     """Received = ended: who is open past the deadline, without an order that is out, was forgotten."""
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     late = [each for each in look.book.waiting if look.at - each.deadline_at > limits.deadline_grace]
     if not late:
         return fine("received = ended, but for what is being worked on")
@@ -136,7 +137,7 @@ def received(look: Look, limits: Limits) -> Answer:
 
 def failures(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     bad = [
         group
         for group in look.book.ended
@@ -148,7 +149,7 @@ def failures(look: Look, limits: Limits) -> Answer:
 
 def strategies(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     failing = [
         Finding(
             code=LevelCode.STRATEGY_FAILS,
@@ -167,7 +168,7 @@ def _last_line(error: str) -> str:
 
 def signals(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     if not limits.signal_within:
         return skipped("watch.signal_within_s is 0")
     started = since_when(look)
@@ -183,7 +184,7 @@ def signals(look: Look, limits: Limits) -> Answer:
 
 def unknown_orders(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     doubtful = [order for order in look.book.unsettled if _is_doubtful(order, look.at, limits)]
     return found_or([_unresolved(order, look.at) for order in doubtful], "the fate of every order is known")
 
@@ -205,7 +206,7 @@ def _unresolved(order: Order, now: datetime) -> Finding:
 
 def rejections(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     rejected, total = look.book.orders.get(OrderState.REJECTED, 0), sum(look.book.orders.values())
     said = f"{rejected} of {total} orders of the last {lasting(limits.recent)} were refused"
     if rejected < FEW or rejected * 2 < total:

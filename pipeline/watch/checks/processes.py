@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.domain.levels import Finding, LevelCode
 from pipeline.domain.liveness import ProcessState, Pulse
-from pipeline.watch.checks.answers import Answer, ago, fine, found, found_or, lasting, skipped, unknown
+from pipeline.watch.checks.answers import (
+    NO_REDIS,
+    Answer,
+    ago,
+    fine,
+    found,
+    found_or,
+    lasting,
+    skipped,
+    unknown,
+)
 from pipeline.watch.look import Away, Limits, Look
 
 BEAT, WORKER, WATCH = "beat", "worker", "watch"
@@ -30,7 +40,7 @@ def _lives(pulse: Pulse, look: Look, limits: Limits) -> bool:
 
 def running(look: Look, limits: Limits) -> Answer:
     if isinstance(look.pulses, Away):
-        return unknown(look.pulses.why)
+        return unknown(NO_REDIS)
     if living(look, limits, BEAT) or living(look, limits, WORKER):
         return fine(f"{len(living(look, limits))} processes live")
     newest = max(look.pulses, key=lambda pulse: pulse.beat_at, default=None)
@@ -42,7 +52,7 @@ def running(look: Look, limits: Limits) -> Answer:
 
 def beat(look: Look, limits: Limits) -> Answer:
     if isinstance(look.pulses, Away):
-        return unknown(look.pulses.why)
+        return unknown(NO_REDIS)
     here = living(look, limits, BEAT)
     if here:
         return fine(f"{here[0].process} {_hand(here[0])}")
@@ -64,7 +74,7 @@ def _last_beat(pulses: Sequence[Pulse], look: Look) -> str:
 
 def workers(look: Look, limits: Limits) -> Answer:
     if isinstance(look.pulses, Away):
-        return unknown(look.pulses.why)
+        return unknown(NO_REDIS)
     lost = list(_lost(look.pulses, look, limits))
     lives = [pulse.place for pulse in living(look, limits, WORKER)]
     return found_or(lost, f"{len(lives)} workers live: {', '.join(lives)}" if lives else "no worker was lost")
@@ -86,7 +96,7 @@ def _lost(pulses: Sequence[Pulse], look: Look, limits: Limits) -> Iterator[Findi
 def children(look: Look, limits: Limits) -> Answer:
     """A worker names its pool's processes; those that live must speak for themselves."""
     if isinstance(look.pulses, Away):
-        return unknown(look.pulses.why)
+        return unknown(NO_REDIS)
     known = {(pulse.host, pulse.pid): pulse for pulse in look.pulses if pulse.parent}
     parents = living(look, limits, WORKER)
     if not parents:
@@ -112,7 +122,7 @@ def _mute(
 
 def threads(look: Look, limits: Limits) -> Answer:
     if isinstance(look.pulses, Away):
-        return unknown(look.pulses.why)
+        return unknown(NO_REDIS)
     fresh = [pulse for pulse in look.pulses if _lives(pulse, look, limits)]
     hung = [_hung(pulse, look) for pulse in fresh if pulse.hanging()]
     return found_or(hung, "no part of a process has been at one thing for too long")
@@ -134,7 +144,7 @@ def watchdog(look: Look, limits: Limits) -> Answer:
     if look.asked_by_watch:
         return fine("this is the watchdog")
     if isinstance(look.pulses, Away):
-        return unknown(look.pulses.why)
+        return unknown(NO_REDIS)
     here = living(look, limits, WATCH)
     if here:
         return fine(f"{here[0].process} {_hand(here[0])}")

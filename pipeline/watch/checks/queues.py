@@ -7,14 +7,24 @@ from collections.abc import Iterator, Sequence
 from pipeline.domain.decisions import Stage
 from pipeline.domain.levels import Finding, LevelCode
 from pipeline.domain.liveness import Pulse
-from pipeline.watch.checks.answers import Answer, ago, fine, found, found_or, lasting, listed, unknown
+from pipeline.watch.checks.answers import (
+    NO_REDIS,
+    Answer,
+    ago,
+    fine,
+    found,
+    found_or,
+    lasting,
+    listed,
+    unknown,
+)
 from pipeline.watch.checks.processes import WORKER, living
 from pipeline.watch.look import Away, Limits, Look, QueueView, Waiting
 
 
 def consumers(look: Look, limits: Limits) -> Answer:
     if isinstance(look.pulses, Away):
-        return unknown(look.pulses.why)
+        return unknown(NO_REDIS)
     here = living(look, limits, WORKER)
     taken = {queue for pulse in here for queue in pulse.queues}
     missing = [_unconsumed(queue, look) for queue in limits.queues if queue not in taken]
@@ -32,7 +42,7 @@ def _unconsumed(queue: str, look: Look) -> Finding:
 
 def waiting_times(look: Look, limits: Limits) -> Answer:
     if isinstance(look.broker, Away):
-        return unknown(look.broker.why)
+        return unknown(NO_REDIS)
     stuck = list(_stuck(look, limits))
     depths = ", ".join(f"{name} {view.depth}" for name, view in look.broker.queues.items())
     return found_or(stuck, f"nothing waits for long: {depths}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.domain.levels import Finding, LevelCode
-from pipeline.watch.checks.answers import Answer, fine, found, skipped, unknown
+from pipeline.watch.checks.answers import NO_REDIS, Answer, fine, found, skipped, unknown
 from pipeline.watch.look import Away, Limits, Look
 
 
@@ -17,7 +17,7 @@ def broker(look: Look, _limits: Limits) -> Answer:
 
 def persistence(look: Look, _limits: Limits) -> Answer:
     if isinstance(look.broker, Away):
-        return unknown(look.broker.why)
+        return unknown(NO_REDIS)
     if look.broker.persistent is None:
         return skipped("Redis lets nobody ask whether it keeps an append-only file")
     if not look.broker.persistent:

@@ -8,7 +8,18 @@ from datetime import timedelta
 from pipeline.domain.levels import Finding, LevelCode, Severity
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.switches import KillScope, TradingState
-from pipeline.watch.checks.answers import Answer, ago, fine, found, found_or, lasting, listed, unknown
+from pipeline.watch.checks.answers import (
+    NO_LEDGER,
+    NO_REDIS,
+    Answer,
+    ago,
+    fine,
+    found,
+    found_or,
+    lasting,
+    listed,
+    unknown,
+)
 from pipeline.watch.look import Away, Limits, Look
 
 MISSED = 3
@@ -23,7 +34,7 @@ def config(look: Look, limits: Limits) -> Answer:
         detail = f"{len(said)} configurations are at work: {listing}"
         return found(Finding(code=LevelCode.CONFIG_DRIFT, detail=detail))
     if isinstance(look.pulses, Away) and isinstance(look.book, Away):
-        return unknown(look.pulses.why)
+        return unknown(NO_REDIS)
     return fine(f"every process runs {next(iter(said), 'the same configuration')}")
 
 
@@ -41,7 +52,7 @@ def _by_hash(look: Look, limits: Limits) -> Mapping[str, set[str]]:
 
 def universe(look: Look, _limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     kept = look.book.universe
     if kept is None:
         return unknown("the universe was never made")
@@ -53,7 +64,7 @@ def universe(look: Look, _limits: Limits) -> Answer:
 
 def universe_age(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     kept = look.book.universe
     if kept is None:
         return unknown("the universe was never made")
@@ -66,7 +77,7 @@ def universe_age(look: Look, limits: Limits) -> Answer:
 
 def foreign(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     refused = (EndReason.OUTSIDE_UNIVERSE, EndReason.SYMBOL_NOT_TRADED)
     groups = [group for group in look.book.ended if group.reason in refused]
     many, of = sum(group.many for group in groups), sum(group.many for group in look.book.ended)
@@ -87,7 +98,7 @@ def foreign(look: Look, limits: Limits) -> Answer:
 
 def equity(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     known = look.book.equity
     if known is None:
         return found(Finding(code=LevelCode.EQUITY_STALE, detail="equity was never recorded"))
@@ -114,7 +125,7 @@ def _account_problem(look: Look) -> str:
 
 def reconciliation(look: Look, limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     known = look.book.reconciliation
     if known is None:
         detail = "ledger and exchange were never compared"
@@ -131,7 +142,7 @@ def reconciliation(look: Look, limits: Limits) -> Answer:
 
 def state(look: Look, _limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     trading = look.book.trading
     if trading is TradingState.ACTIVE:
         return fine("trading is ACTIVE")
@@ -142,7 +153,7 @@ def state(look: Look, _limits: Limits) -> Answer:
 
 def switches(look: Look, _limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     on = [
         Finding(
             code=LevelCode.KILL_SWITCH_ON,
@@ -158,7 +169,7 @@ def switches(look: Look, _limits: Limits) -> Answer:
 
 def latches(look: Look, _limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     tripped = [
         Finding(
             code=LevelCode.LATCH_TRIPPED,
@@ -172,7 +183,7 @@ def latches(look: Look, _limits: Limits) -> Answer:
 
 def breaker(look: Look, _limits: Limits) -> Answer:
     if isinstance(look.book, Away):
-        return unknown(look.book.why)
+        return unknown(NO_LEDGER)
     open_one = look.book.breaker
     if open_one is None:
         return fine("the circuit breaker is closed")
