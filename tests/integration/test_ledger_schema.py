@@ -208,12 +208,17 @@ def test_a_broken_constraint_is_not_taken_for_an_outage(ledger: SqlLedger) -> No
         )
 
 
+AFTER_0002 = ("assessments", "levels", "alerts")
+"""Tables that later revisions made."""
+
+
 def test_verdicts_of_before_they_shared_a_row_are_kept_in_their_order(ledger: SqlLedger) -> None:
     """An upgrade must not forget why something was denied."""
     decision = open_one(ledger)
     rows = [("RATE", False, 1), ("MARGIN", True, 0)]
     with ledger.engine.connect() as connection:
-        connection.exec_driver_sql("DROP TABLE assessments")
+        for table in AFTER_0002:
+            connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
         connection.exec_driver_sql(
             "CREATE TABLE check_verdicts (decision_id VARCHAR, leg VARCHAR, code VARCHAR, place INTEGER, "
