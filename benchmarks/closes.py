@@ -249,6 +249,7 @@ def measure_orders(symbols: int, rounds: int) -> list[Delays]:
     }
     with rig(symbols=symbols, strategies="always_buys", settings=settings) as made:
         made.start_workers()
+        made.start_beat()
         made.start_feed()
         await_feed(made)
         return [orders(made, rounds)]

@@ -191,6 +191,10 @@ class Rig:
         """The feed of `throughline up`."""
         self._start("feed", roles.feed())
 
+    def start_beat(self) -> None:
+        """The safety net, and who asks for the upkeep."""
+        self._start("beat", roles.beat())
+
     def _start(self, name: str, command: Sequence[str]) -> None:
         self.workers[name] = Started(name, command, self.home / f"{name}.out", env=self.env)
 
