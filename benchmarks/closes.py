@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import statistics
 import sys
 import threading
@@ -52,9 +53,10 @@ class Delays:
     @classmethod
     def of(cls, what: str, rounds: Sequence[Sequence[float]], each: int) -> Delays:
         every = sorted(delay for one in rounds for delay in one)
-        last = statistics.median(max(one) for one in rounds)
+        last = statistics.median(max(one, default=PATIENCE_S * 1000) for one in rounds)
         missing = sum(each - len(one) for one in rounds)
-        return cls(what, len(rounds), each, statistics.median(every), _quantile(every, 0.99), last, missing)
+        median, p99 = (statistics.median(every), _quantile(every, 0.99)) if every else (math.nan, math.nan)
+        return cls(what, len(rounds), each, median, p99, last, missing)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
@@ -186,8 +188,7 @@ def orders(made: Rig, rounds: int) -> Delays:
     found = []
     for _ in range(rounds):
         made.await_decisions()
-        made.flatten()
-        made.pipeline.refresh_equity()
+        _begin_anew(made)
         close_s = (time.time() + ahead_ms(made.simulator.url) / 1000) // 60 * 60 + 60
         close_s -= ahead_ms(made.simulator.url) / 1000
         since = _journal(made, 0)[-1:]
@@ -195,6 +196,14 @@ def orders(made: Rig, rounds: int) -> Delays:
         sleep_until(close_s)
         found.append(_accepted(made, seq, close_s))
     return Delays.of("the order", found, len(made.symbols))
+
+
+def _begin_anew(made: Rig) -> None:
+    """No position on either side: the same orders may be made again, and a comparison finds nothing."""
+    account = {"api_key": "sim-key", "api_secret": "sim-secret", "balance": "100000000"}
+    requests.post(f"{made.simulator.url}/_sim/accounts", json=account, timeout=10).raise_for_status()
+    made.flatten()
+    made.pipeline.refresh_equity()
 
 
 def _accepted(made: Rig, seq: int, close_s: float) -> list[float]:

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.instruments import Instrument
@@ -24,6 +24,8 @@ NAMES_IN_A_MESSAGE = 100
 BETWEEN_MESSAGES_S = 0.15
 """It ends connections that send it more than ten messages a second."""
 KEEP_ALIVE_MS = 10_000
+LATEST_MS = 4_102_444_800_000
+"""The year 2100: what is later is no time in ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class KlineSocket:
         opened, closed = kline.get("t"), kline.get("x") is True
         if not closed and self._forming.get(stream) == opened:
             return
-        if not isinstance(opened, int) or not isinstance(event_ms, int):
+        if not _is_instant(opened) or not _is_instant(event_ms):
             opened, event_ms = 0, 0  # no bar is closed at the beginning of time: refused further on
         self._forming[stream] = opened
         symbol, timeframe = self._streams[stream]
@@ -145,6 +147,10 @@ def _market(instrument: Instrument) -> dict[str, object]:
         "linear": True,
         "option": False,
     }
+
+
+def _is_instant(told: object) -> TypeGuard[int]:
+    return isinstance(told, int) and 0 <= told < LATEST_MS
 
 
 def _number(told: object) -> object:

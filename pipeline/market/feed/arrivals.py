@@ -84,7 +84,7 @@ class Arrivals:
 
     def behind(self, due_at_ms: int) -> dict[str, tuple[str, ...]]:
         """The timeframes that lack a bar which closed by then or is known to be closed, by symbol."""
-        found = {symbol: self._lacking(symbol, due_at_ms) for symbol in self._series}
+        found = {symbol: self.lacking(symbol, due_at_ms) for symbol in self._series}
         return {symbol: lacking for symbol, lacking in found.items() if lacking}
 
     def newest(self) -> dict[str, int | None]:
@@ -104,13 +104,14 @@ class Arrivals:
             return None
         close_ms = max(now_ms // each.milliseconds * each.milliseconds for each in self._decide)
         late = now_ms - close_ms > self._within_ms
-        if late or close_ms <= self._decided.get(symbol, 0) or self._lacking(symbol, close_ms):
+        if late or close_ms <= self._decided.get(symbol, 0) or self.lacking(symbol, close_ms):
             return None
         self._decided[symbol] = close_ms
         return close_ms
 
-    def _lacking(self, symbol: str, at_ms: int) -> tuple[str, ...]:
-        return tuple(name for name, series in self._series[symbol].items() if _lacks(series, at_ms))
+    def lacking(self, symbol: str, at_ms: int) -> tuple[str, ...]:
+        """The same for one symbol; nothing when it is not followed."""
+        return tuple(name for name, series in self._series.get(symbol, {}).items() if _lacks(series, at_ms))
 
 
 def _lacks(series: _Series, at_ms: int) -> bool:

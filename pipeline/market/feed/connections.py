@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.domain.errors import ExchangeUnavailable, ThroughlineError
 from pipeline.domain.events import EventName, Events
 from pipeline.market.feed.plan import Group, groups
 
@@ -74,8 +73,8 @@ class Connection:
             socket = await asyncio.to_thread(
                 self._open, self.group
             )  # the list of instruments may have to be read
-        except ThroughlineError as problem:
-            return str(problem)
+        except Exception as problem:  # noqa: BLE001 - whatever it was, it is tried again
+            return f"{type(problem).__name__}: {problem}"
         following = asyncio.create_task(socket.follow())
         try:
             return await self._watch(socket, following)
@@ -94,8 +93,8 @@ class Connection:
             await asyncio.wait({following}, timeout=LOOK_EVERY_S)
         try:
             await following
-        except ExchangeUnavailable as problem:
-            return str(problem)
+        except Exception as problem:  # noqa: BLE001 - the same
+            return str(problem) or type(problem).__name__
         return "the connection ended"
 
     def _mind(self, socket: Socket) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -79,6 +80,8 @@ class Leader:
         self._messages += 1
         if kline.symbol not in self._arrivals.symbols:
             return
+        if self._time.is_far_ahead(kline.event_ms):
+            kline = replace(kline, event_ms=0)  # then nothing is closed by it, and the bar is refused by name
         self._time.told(kline.event_ms)
         if kline.closed:
             self._closed.put_nowait(kline)
@@ -149,9 +152,9 @@ class Leader:
                 await self._guarded(self._beat())
             await asyncio.sleep(EVERY_S)
 
-    async def _guarded(self, doing: object) -> None:
+    async def _guarded(self, doing: Awaitable[None]) -> None:
         try:
-            await doing  # type: ignore[misc]
+            await doing
         except ThroughlineError as problem:
             self._tell_once(f"{type(problem).__name__}: {problem}")
 
@@ -169,15 +172,14 @@ class Leader:
             self._lag.load(len(wanted))
 
     async def _ask_the_time(self) -> None:
-        self._time.told(milliseconds(await asyncio.to_thread(self._parts.market.now)))
+        self._time.measured(milliseconds(await asyncio.to_thread(self._parts.market.now)))
 
     def _mend(self) -> None:
         """Have missing bars asked for: those that are late, and those that we know to be closed.
 
         A few are asked for at once. A whole universe is loaded as the rate budget has room for it.
         """
-        late_ms = round(self._options.late_after.total_seconds() * 1000)
-        behind = self._arrivals.behind(self._time.now_ms - late_ms)
+        behind = self._arrivals.behind(self._late_ms)
         self._lag.look(behind, time.monotonic())
         at_most = len(behind) if len(behind) <= ASKED_AT_ONCE else self._room
         for symbol in self._repairs.take(behind, at_most):
@@ -191,8 +193,8 @@ class Leader:
         window = await asyncio.to_thread(
             reloaded, self._parts.windows, symbol, options.timeframes, self._time.now, options.bars
         )
-        whole = whole_up_to(window)
-        well = whole.keys() >= frozenset(lacking)
+        self._loaded(symbol, whole_up_to(window))
+        well = not self._arrivals.lacking(symbol, self._late_ms)
         self._repairs.done(symbol, well=well)
         self._parts.events.emit(
             EventName.FEED_REPAIR,
@@ -202,7 +204,6 @@ class Leader:
             detail=window.detail,
             sources={each.timeframe: each.source for each in window.ranges},
         )
-        self._loaded(symbol, whole)
         self._mend()
 
     def _loaded(self, symbol: str, whole: Mapping[str, int]) -> None:
@@ -212,8 +213,12 @@ class Leader:
             self._arrivals.loaded(symbol, timeframe, last_ms)
         self._want(symbol)
 
+    @property
+    def _late_ms(self) -> int:
+        """What closed by then and has not come is late."""
+        return self._time.now_ms - round(self._options.late_after.total_seconds() * 1000)
+
     async def _beat(self) -> None:
-        late_ms = round(self._options.late_after.total_seconds() * 1000)
         beat = Beat(
             at=self._parts.clock.now(),
             exchange_time=self._time.now,
@@ -223,7 +228,7 @@ class Leader:
             connections=self._connections.count,
             up=self._connections.up,
             messages=self._messages,
-            behind=len(self._arrivals.behind(self._time.now_ms - late_ms)),
+            behind=len(self._arrivals.behind(self._late_ms)),
             last={name: opened(at_ms) for name, at_ms in self._arrivals.newest().items()},
         )
         await asyncio.to_thread(self._parts.heartbeats.write, beat)

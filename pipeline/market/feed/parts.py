@@ -20,6 +20,11 @@ from pipeline.market.source import BarStore
 from pipeline.stages.opening import PassRequest
 from pipeline.stages.ports import CandleWindows
 
+ASTRAY_MS = 90_000
+"""The exchange's clock is measured once a minute; what is further behind ours is not just old."""
+FAR_MS = 2 * 3_600_000
+"""A message may be ahead of what was measured where somebody moves a simulated clock by hand, but not for ever."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedOptions:
@@ -83,6 +88,18 @@ class ExchangeTime:
         return datetime.fromtimestamp(self.now_ms / 1000, UTC)
 
     def told(self, at_ms: int) -> None:
-        """It was that late when somebody said so. It never goes back."""
-        if at_ms > self.now_ms or not self._told_ms:
-            self._told_ms, self._told_at = at_ms, time.monotonic()
+        """A message said that it was that late; ours does not go back for it."""
+        if at_ms > self.now_ms:
+            self._set(at_ms)
+
+    def measured(self, at_ms: int) -> None:
+        """The exchange was asked. Where messages have led ours astray, this corrects it."""
+        if at_ms > self.now_ms or self.now_ms - at_ms > ASTRAY_MS:
+            self._set(at_ms)
+
+    def is_far_ahead(self, at_ms: int) -> bool:
+        """Whether a message names a time that cannot be."""
+        return self.is_known and at_ms > self.now_ms + FAR_MS
+
+    def _set(self, at_ms: int) -> None:
+        self._told_ms, self._told_at = at_ms, time.monotonic()

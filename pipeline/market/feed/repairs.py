@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipeline.domain.errors import ThroughlineError
 from pipeline.domain.timeframes import CandleRange, Timeframe
 from pipeline.market.series import milliseconds
 from pipeline.stages.ports import CandleWindows, Lack, Window
@@ -49,11 +48,11 @@ class Repairs:
 def reloaded(
     windows: CandleWindows, symbol: str, timeframes: Sequence[Timeframe], as_of: datetime, bars: int
 ) -> Window:
-    """One symbol's window; what the store lacks of it is asked for and stored. Raises nothing that is expected."""
+    """One symbol's window; what the store lacks of it is asked for and stored. Never raises."""
     names = [each.name for each in timeframes]
     try:
         return windows.window(symbol, names, as_of, bars)
-    except ThroughlineError as problem:
+    except Exception as problem:  # noqa: BLE001 - whatever it was, the symbol is asked for again
         why = f"{Lack.MISSING}: {type(problem).__name__}: {problem}"
         ranges = tuple(CandleRange(name, None, None, 0, "", why) for name in names)
         return Window(symbol, as_of, {}, ranges)
