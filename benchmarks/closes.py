@@ -154,10 +154,10 @@ def bare_socket(made: Rig, rounds: int) -> Delays:
     ids = [instruments.find(symbol).market_id.lower() for symbol in made.symbols]
     names = [f"{each}@kline_{frame}" for each in ids for frame in LONG_FRAMES]
     found = []
-    for _ in range(rounds):
+    for _ in range(rounds + 1):
         close_s = to_before_a_close(made.simulator.url, 2.0)
         found.append(asyncio.run(heard_at_a_socket(made.simulator.url, names, close_s + PATIENCE_S, close_s)))
-    return Delays.of("a bare socket", found, len(names))
+    return Delays.of("a bare socket", found[1:], len(names))  # at the first the exchange makes its histories
 
 
 def store(made: Rig, rounds: int) -> Delays:
@@ -165,9 +165,11 @@ def store(made: Rig, rounds: int) -> Delays:
     wanted = len(made.symbols) * len(LONG_FRAMES)
     found = []
     with seen_in_store(made.redis.url) as seen:
-        for _ in range(rounds):
+        while len(found) < rounds:
             close_s = to_before_a_close(made.simulator.url, SETTLE_S)
             await_feed(made)
+            if time.time() > close_s - 0.05:
+                continue  # the machine was too busy to be ready in time: this close cannot be told from the jump
             sleep_until(close_s - 0.05)
             seen.clear()
             found.append(_first_of_each(seen, wanted, close_s))
@@ -236,6 +238,7 @@ def await_feed(made: Rig) -> None:
 SETTINGS = {
     "MARKET_TIMEFRAMES": ",".join(LONG_FRAMES),
     "CHAIN_SKIP_UNCHANGED": "true",
+    "EXECUTION_SLIPPAGE_BPS": "100",  # the decision price is fresh, and further than 5 % the exchange refuses
     "EXCHANGE_WEIGHT_PER_MINUTE": "10000000",
     "EXCHANGE_ORDERS_PER_10S": "1000000",
     "EXCHANGE_ORDERS_PER_MINUTE": "1000000",
