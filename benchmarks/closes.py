@@ -163,7 +163,7 @@ def bare_socket(made: Rig, rounds: int) -> Delays:
 def store(made: Rig, rounds: int) -> Delays:
     """Every close in the candle store."""
     wanted = len(made.symbols) * len(LONG_FRAMES)
-    found = []
+    found: list[list[float]] = []
     with seen_in_store(made.redis.url) as seen:
         while len(found) < rounds:
             close_s = to_before_a_close(made.simulator.url, SETTLE_S)
