@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -25,7 +26,8 @@ class Universe:
         return cls(ordered, digest("universe", *ordered)[:12])
 
     def __contains__(self, symbol: object) -> bool:
-        return symbol in self.symbols
+        at = bisect_left(self.symbols, str(symbol))
+        return self.symbols[at : at + 1] == (symbol,)
 
     def __len__(self) -> int:
         return len(self.symbols)

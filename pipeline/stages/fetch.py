@@ -86,7 +86,7 @@ class Fetch:
         return last.decision_id if last is not None and last.bars == bars else None
 
     def _outside(self, symbol: str) -> End | None:
-        if symbol in self.universe().symbols:
+        if symbol in self.universe():
             return None
         try:
             instrument = self.market.instruments().find(symbol)

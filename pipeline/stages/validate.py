@@ -77,7 +77,7 @@ class Validate:
             decision=decision,
             intent=intent,
             outside=self._look_outside(intent.symbol),
-            in_universe=intent.symbol in self.universe().symbols,
+            in_universe=intent.symbol in self.universe(),
             bar_jump_bps=read_jump(before),
         )
         return lambda unit: self._decide(unit, asked)

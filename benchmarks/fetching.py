@@ -1,0 +1,218 @@
+"""What a fetch costs: `python -m benchmarks.fetching`.
+
+The steady state: all candles are in the store, and every pass ends in its fetch stage, because its bars were
+judged before. First the stage alone, in this process, with universes of 1, 50, 200 and 1,000 symbols side by side;
+then passes through a real worker, beside an empty Celery task on the same Redis.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import cpu
+from benchmarks.measures import IDLE_S, SETTLE_S
+from benchmarks.rig import Rig, rig
+from config.loading import load
+from pipeline.bootstrap import Pipeline, build
+from pipeline.domain.decisions import Delivery, Origin, Stage
+from pipeline.domain.ids import task_id
+from pipeline.domain.outcomes import EndReason, Reason
+from pipeline.stages.opening import PassRequest
+from pipeline.trace import logs
+
+SIZES = (1, 50, 200, 1000)
+KLINES = "/fapi/v1/klines"
+PASSES = 40
+"""Of each size in a round: those of the sizes take turns, so that what else runs on the machine hits all alike."""
+WORKED = 100
+SETTINGS = {"CHAIN_SKIP_UNCHANGED": "true", "MARKET_WAIT_FOR_BARS_S": "30", "UNIVERSE_CHECK_EVERY_S": "3600"}
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """CPU milliseconds of the fetch stage alone, with this many symbols; `ratio` to the smallest universe."""
+
+    symbols: int
+    median_ms: float
+    p90_ms: float
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCost:
+    """CPU milliseconds that a pass takes in its worker, Celery and all, beside an empty task. Medians of the rounds."""
+
+    symbols: int
+    fetch_ms: float
+    empty_ms: float
+    klines: int
+
+
+# ------------------------------------------------------------------------------------------------- the stage alone
+
+
+class Universe:
+    """One process's pipeline over the first symbols of the exchange, every bar judged once."""
+
+    def __init__(self, made: Rig, symbols: Sequence[str]) -> None:
+        home = made.home / f"home-{len(symbols)}"
+        home.mkdir()
+        names = {"THROUGHLINE_HOME": str(home), "THROUGHLINE_UNIVERSE_SYMBOLS": ",".join(symbols)}
+        self.pipeline: Pipeline = build(load(env={**made.env, **names}))
+        self.pipeline.ledger.migrate()
+        self.symbols = symbols
+        self._next = itertools.cycle(symbols)
+        self.ended: Counter[Reason | None] = Counter()
+        for symbol in symbols:
+            self._judge(symbol)
+        self.ended.clear()
+
+    def fetch_ms(self) -> float:
+        """The CPU of one pass's fetch stage; its opening is not counted."""
+        return self._pass(next(self._next))
+
+    def _judge(self, symbol: str) -> None:
+        """The first pass: its bars are asked for, and judged."""
+        self._pass(symbol)
+
+    def _pass(self, symbol: str) -> float:
+        """One pass in this process; the CPU of its stages in ms."""
+        here = self.pipeline
+        decision = here.open(PassRequest(symbol=symbol, slot=here.clock.now(), origin=Origin.BEAT)).decision
+        stage: Stage | None = Stage.FETCH
+        began = time.process_time()
+        while stage is not None:
+            told = _delivery(task_id(decision.decision_id, stage.value), here.clock.now())
+            handoff = here.runner.run(stage, decision.decision_id, told, symbol)
+            stage = handoff.stage if handoff else None
+        spent_ms = (time.process_time() - began) * 1000
+        with here.ledger.read() as unit:
+            ended = unit.decisions.get(decision.decision_id)
+        self.ended[ended.reason if ended else None] += 1
+        return spent_ms
+
+
+def _delivery(name: str, now: datetime) -> Delivery:
+    return Delivery(
+        task_id=name,
+        host="here",
+        worker="benchmark@here",
+        pid=os.getpid(),
+        attempt=1,
+        received_at=now,
+        published_at=now,
+    )
+
+
+def stage_costs(sizes: Sequence[int], rounds: int) -> list[StageCost]:
+    with rig(symbols=max(sizes), strategies="never_trades", settings=SETTINGS) as made:
+        logs.configure("benchmark", made.pipeline.settings)
+        universes = [Universe(made, made.symbols[:size]) for size in sizes]
+        taken: Mapping[int, list[float]] = {size: [] for size in sizes}
+        for _ in range(rounds):
+            for universe in universes:
+                taken[len(universe.symbols)] += [universe.fetch_ms() for _ in range(PASSES)]
+        logs.unconfigure()
+        for universe in universes:
+            if set(universe.ended) != {EndReason.UNCHANGED}:
+                raise RuntimeError(f"passes ended otherwise: {universe.ended}")
+            universe.pipeline.ledger.close()
+    smallest = statistics.median(taken[min(sizes)])
+    return [
+        StageCost(
+            size,
+            statistics.median(each),
+            statistics.quantiles(each, n=10)[8],
+            statistics.median(each) / smallest,
+        )
+        for size, each in taken.items()
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ in a real worker
+
+
+def worker_cost(size: int, rounds: int) -> WorkerCost:
+    """Blocks of passes and of empty tasks take turns; what the processes spend idling is taken off."""
+    with rig(symbols=size, strategies="never_trades", settings=SETTINGS) as made:
+        made.start_workers()
+        made.start_noop_workers()
+        for _ in range(3):
+            made.decide(made.symbols)
+        made.run_chains(made.symbols[:20], 1)
+        idle = cpu.spent(made.roles, lambda: time.sleep(IDLE_S))
+        block = [made.symbols[at % size] for at in range(WORKED)]
+        asked = len(made.simulator.requests(KLINES))
+        mine, empty = [], []
+        for _ in range(rounds):
+            empty.append(_each(made, idle, "noop-market", lambda: made.run_chains(block, 1)))
+            mine.append(_each(made, idle, "market", lambda: made.flow(made.symbols, WORKED)))
+        klines = len(made.simulator.requests(KLINES)) - asked
+    return WorkerCost(size, statistics.median(mine), statistics.median(empty), klines)
+
+
+def _each(made: Rig, idle: cpu.Spent, role: str, work: Callable[[], object]) -> float:
+    def settled() -> None:
+        work()
+        time.sleep(SETTLE_S)
+
+    return cpu.spent(made.roles, settled).without(idle).cpu[role] * 1000 / WORKED
+
+
+# ---------------------------------------------------------------------------------------------------- for people
+
+
+def show(stages: Sequence[StageCost], workers: Sequence[WorkerCost], console: Console) -> None:
+    table = Table(title="the fetch stage alone, CPU ms; 3 timeframes of 200 bars")
+    for heading in ("symbols", "median", "90th percentile", "ratio"):
+        table.add_column(heading, justify="right")
+    for each in stages:
+        table.add_row(str(each.symbols), f"{each.median_ms:.3f}", f"{each.p90_ms:.3f}", f"{each.ratio:.2f}")
+    console.print(table)
+    table = Table(title="a pass in its worker, CPU ms, Celery included")
+    for heading in ("symbols", "pass", "empty task", "difference", "requests for candles"):
+        table.add_column(heading, justify="right")
+    for one in workers:
+        difference = f"{one.fetch_ms - one.empty_ms:.2f}"
+        table.add_row(
+            str(one.symbols), f"{one.fetch_ms:.2f}", f"{one.empty_ms:.2f}", difference, str(one.klines)
+        )
+    console.print(table)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m benchmarks.fetching", description=__doc__)
+    made.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    made.add_argument("--rounds", type=int, default=10)
+    made.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="numbers of symbols")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when everything was measured."""
+    wanted = parser().parse_args(arguments)
+    stages = stage_costs(wanted.sizes, wanted.rounds)
+    workers = [worker_cost(size, min(5, wanted.rounds)) for size in wanted.sizes]
+    if wanted.json:
+        record = {"stage": [asdict(each) for each in stages], "worker": [asdict(each) for each in workers]}
+        print(json.dumps(record, indent=2))
+    else:
+        show(stages, workers, Console(highlight=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
