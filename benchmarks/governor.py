@@ -196,7 +196,7 @@ class Bench:
         asked = Asked(
             decision=made,
             intent=wanted,
-            outside=self.stage._look_outside(wanted.symbol),  # noqa: SLF001 - measured from inside
+            outside=self.stage.look_outside(wanted.symbol),
             in_universe=True,
             bar_jump_bps=read_jump(before),
         )

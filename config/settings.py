@@ -29,6 +29,7 @@ from config.sections.processes import (
 from config.sections.trading import (
     ExchangeSettings,
     ExecutionSettings,
+    ExitSettings,
     GovernorSettings,
     MarketSettings,
     SizingSettings,
@@ -53,6 +54,7 @@ class Settings(Section):
     sizing: SizingSettings = SizingSettings()
     governor: GovernorSettings = GovernorSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    exits: ExitSettings = ExitSettings()
     redis: RedisSettings = RedisSettings()
     ledger: LedgerSettings = LedgerSettings()
     simulator: SimulatorSettings = SimulatorSettings()

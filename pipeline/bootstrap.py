@@ -44,8 +44,10 @@ from pipeline.market.source import CandleSource
 from pipeline.market.store import CandleStore
 from pipeline.stages.evaluate import Evaluate
 from pipeline.stages.execute import Execute
+from pipeline.stages.exits import Exits
 from pipeline.stages.fetch import Fetch
 from pipeline.stages.opening import Opened, Opener, PassRequest
+from pipeline.stages.protecting import Protector
 from pipeline.stages.running import Runner
 from pipeline.stages.safeguarding import Safeguarding
 from pipeline.stages.sweeping import Sweeper
@@ -273,7 +275,42 @@ class Pipeline:
         return Remembered(self.refresh_equity, EQUITY_AFTER_FILLS_EVERY_S)
 
     def _execute(self) -> Execute:
-        return Execute(self.ledger, self.router, self._after_fill)
+        return Execute(self.ledger, self.router, self.protect, self._after_fill)
+
+    def protect(self, symbol: str) -> None:
+        """Bring the symbol's stop and target in line with its position. Raises nothing: upkeep comes again soon."""
+        try:
+            self.protector.protect(symbol)
+        except Exception as error:  # noqa: BLE001 - the entry has filled, whatever becomes of its protection
+            self.events.emit(
+                EventName.UNPROTECTED,
+                symbol=symbol,
+                why=f"protecting it failed: {type(error).__name__}: {error}",
+            )
+
+    @cached_property
+    def protector(self) -> Protector:
+        governor = self._validate()
+        exits = Exits(
+            ledger=self.ledger,
+            clock=self.clock,
+            events=self.events,
+            terms=options.opening_terms(self.settings, self.config_hash),
+            governor=governor,
+            router=self.router,
+        )
+        return Protector(
+            ledger=self.ledger,
+            venue=self.exchange,
+            market=self.exchange,
+            clock=self.clock,
+            events=self.events,
+            account=self.account,
+            rules=options.protection_rules(self.settings),
+            governor=governor,
+            resolver=self.resolver,
+            exits=exits,
+        )
 
     def _after_fill(self) -> None:
         """What was bought is soon in the equity. Upkeep asks again anyway, also if this fails."""
@@ -385,10 +422,10 @@ class Pipeline:
         return self.safeguarding.refresh_equity()
 
     def open_decisions(self, wanted: Iterable[DecisionId]) -> list[Decision]:
-        """Those of the wanted decisions that have not ended, each once."""
+        """Those of the wanted decisions of the chain that have not ended, each once."""
         with self.ledger.read() as unit:
             found = [unit.decisions.get(decision_id) for decision_id in dict.fromkeys(wanted)]
-        return [decision for decision in found if decision is not None and decision.is_open]
+        return [each for each in found if each is not None and each.is_open and not each.origin.is_exit]
 
     def warm_up(self) -> None:
         """Load what the first message would wait for. Raises: ThroughlineError; nothing is lost by trying later."""

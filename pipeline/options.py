@@ -20,6 +20,7 @@ from pipeline.market.feed.connections import Limits
 from pipeline.market.feed.parts import FeedOptions
 from pipeline.market.source import SourceOptions
 from pipeline.stages.opening import OpeningTerms
+from pipeline.stages.protecting import ProtectionRules
 from pipeline.stages.sweeping import SweepOptions
 from pipeline.stages.telling import Thresholds
 from pipeline.strategies.sizing import SizingRules
@@ -215,4 +216,12 @@ def sweep_options(settings: Settings) -> SweepOptions:
         resume_after=timedelta(seconds=chain.resume_after_s),
         start_grace=timedelta(seconds=chain.soft_time_limit_s),
         max_deliveries=chain.max_deliveries,
+    )
+
+
+def protection_rules(settings: Settings) -> ProtectionRules:
+    """How positions are protected."""
+    told = settings.exits
+    return ProtectionRules(
+        default_stop=told.default_stop_pct / 100, patience=timedelta(seconds=told.unprotected_max_s)
     )

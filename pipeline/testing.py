@@ -6,7 +6,7 @@ They pass the same contract tests as the real adapter against the simulated exch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from enum import StrEnum, unique
 
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instrument, Instruments
 from pipeline.domain.intents import OrderType, TimeInForce
 from pipeline.domain.orders import (
@@ -149,7 +150,8 @@ class FakeVenue:
     `rests` makes what is priced on its own side wait in the book instead of trading; `trade` fills it.
     `accidents` happen to the next submissions, one each; `down` makes every question fail;
     `fill_fraction` is how much an order finds. `requests` counts what was sent, `accepted` what reached
-    the book: a second entry for one client order id is the double order that must never be.
+    the book: a second entry for one client order id is the double order that must never be. Orders that wait
+    are triggered by `move`.
     """
 
     clock: Clock
@@ -225,6 +227,10 @@ class FakeVenue:
         on_symbol = (placed for placed in self._book if placed.order.symbol == symbol)
         return [_listed(placed) for placed in on_symbol if placed.accepted_at >= since]
 
+    def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
+        self._answer()
+        return frozenset(placed.order.client_order_id for placed in self._guards(symbols))
+
     def cancel(self, order: Order) -> None:
         placed = self._look(order)
         if placed and not placed.report.state.is_final:
@@ -255,10 +261,7 @@ class FakeVenue:
 
     def holdings(self) -> Sequence[Holding]:
         self._answer()
-        held: dict[str, Decimal] = {}
-        for placed in self._book:
-            signed = placed.report.filled_qty * placed.order.side.sign
-            held[placed.order.symbol] = held.get(placed.order.symbol, Decimal(0)) + signed
+        held = {placed.order.symbol: self._held(placed.order.symbol) for placed in self._book}
         return [Holding(symbol=symbol, qty=qty, entry_price=self.best) for symbol, qty in held.items() if qty]
 
     # ------------------------------------------------------------------------------- inside the exchange
@@ -284,8 +287,46 @@ class FakeVenue:
         for symbol in over:
             del self._countdowns[symbol]
             for placed in self._book:
-                if placed.order.symbol == symbol and not placed.report.state.is_final:
+                is_open = not placed.report.state.is_final and not placed.order.type.waits
+                if placed.order.symbol == symbol and is_open:
                     placed.report = replace(placed.report, state=OrderState.CANCELED)
+
+    def move(self, price: Decimal) -> None:
+        """The market goes there at once, and sets off what waited for it."""
+        self.best = price
+        for placed in [*self._guards()]:
+            if self._is_reached(placed.order):
+                self._trigger(placed)
+
+    def _guards(self, symbols: Collection[str] = ()) -> list[_Placed]:
+        waiting = [p for p in self._book if p.order.type.waits and p.report.state is OrderState.ACKED]
+        return [placed for placed in waiting if not symbols or placed.order.symbol in symbols]
+
+    def _is_reached(self, order: Order) -> bool:
+        """A stop waits for a move against the position that it protects, a target for the opposite."""
+        beyond = (self.best - order.limit_price) * order.side.sign
+        return beyond >= 0 if order.type is OrderType.STOP_MARKET else beyond <= 0
+
+    def _trigger(self, placed: _Placed) -> None:
+        """It becomes an order with an id of its own, cut to what is held; with nothing held it dies."""
+        filled = self._reducible(placed.order)
+        self._next_id += 1
+        placed.report = replace(
+            placed.report,
+            exchange_order_id=str(8_000_000_000 + self._next_id),
+            state=OrderState.FILLED if filled == placed.order.qty else OrderState.EXPIRED,
+            filled_qty=filled,
+            avg_price=self.best if filled else None,
+        )
+        placed.trades = self._trades_of(placed, filled, self.clock.now())
+
+    def _held(self, symbol: str) -> Decimal:
+        on_symbol = (placed for placed in self._book if placed.order.symbol == symbol)
+        return sum((placed.report.filled_qty * placed.order.side.sign for placed in on_symbol), Decimal(0))
+
+    def _reducible(self, order: Order) -> Decimal:
+        """How much of the order closes what is held."""
+        return min(order.qty, max(Decimal(0), -self._held(order.symbol) * order.side.sign))
 
     def _answer(self) -> None:
         self._let_late_ones_in()
@@ -318,6 +359,10 @@ class FakeVenue:
             )
         if order.qty * self.best > self.balance * 20:
             return Rejected("-2019", "Margin is insufficient.")
+        if order.reduce_only and not self._reducible(order):
+            return Rejected("-2022", "ReduceOnly Order is rejected.")
+        if order.type.waits and self._is_reached(order):
+            return Rejected("-2021", "Order would immediately trigger.")
         return Acknowledged(self._place(order).report)
 
     def _outside_window(self, order: Order) -> bool:
@@ -341,13 +386,16 @@ class FakeVenue:
         return placed
 
     def _match(self, order: Order) -> tuple[OrderState, Decimal]:
+        if order.type.waits:
+            return OrderState.ACKED, Decimal(0)
         bounded = order.type is OrderType.LIMIT
         distance = (order.limit_price - self.best) * order.side.sign
         joins = (
             self.rests and order.side.sign < 0 and distance == 0
         )  # a sale at the best ask waits for a buyer
         crosses = not bounded or (distance >= 0 and not joins)
-        filled = order.qty * self.fill_fraction if crosses else Decimal(0)
+        found = self._reducible(order) if order.reduce_only else order.qty
+        filled = found * self.fill_fraction if crosses else Decimal(0)
         if filled == order.qty:
             return OrderState.FILLED, filled
         if bounded and order.tif is TimeInForce.GTC:

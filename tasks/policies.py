@@ -33,6 +33,7 @@ POLICIES: dict[str, TaskPolicy] = {
     "tasks.execute": TaskPolicy("execute", retries=5),
     "tasks.sweep": TaskPolicy(UPKEEP_QUEUE),
     "tasks.resolve": TaskPolicy(UPKEEP_QUEUE),
+    "tasks.protect": TaskPolicy(UPKEEP_QUEUE),
     "tasks.refresh_equity": TaskPolicy(UPKEEP_QUEUE),
     "tasks.reconcile": TaskPolicy(UPKEEP_QUEUE),
     "tasks.guard": TaskPolicy(UPKEEP_QUEUE),

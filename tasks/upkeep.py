@@ -29,11 +29,20 @@ def resolve() -> int:
     reached(CrashPoint.SETTLED_UNPUBLISHED)
     for decision in here.open_decisions(order.decision_id for order in settled):
         publish(Stage.EXECUTE, decision, attempt=2)  # never the first: that one was handed on by validate
-    if any(order.filled_qty for order in settled):
+    filled = [order for order in settled if order.filled_qty]
+    for symbol in sorted({order.symbol for order in filled}):
+        here.protect(symbol)
+    if filled:
         refresh_equity()
     if settled:  # each of them was in doubt: what else is not as the ledger has it?
         reconcile()
     return len(settled)
+
+
+@app.task(name="tasks.protect")
+def protect() -> str:
+    """See that every position has its stop and target on the exchange, and nothing else has."""
+    return _told("protection", lambda here: ", ".join(here.protector.cycle()) or "all is in place")
 
 
 @app.task(name="tasks.refresh_equity")

@@ -23,6 +23,7 @@ class ChainSettings(Section):
     sweep_every_s: Annotated[float, Field(ge=0.5)] = 2.0
     equity_every_s: Annotated[float, Field(ge=0.5)] = 10.0
     resolve_every_s: Annotated[float, Field(ge=0.5)] = 2.0
+    protect_every_s: Annotated[float, Field(ge=0.5)] = 2.0
     reconcile_every_s: Annotated[float, Field(ge=0.5)] = 10.0
     guard_every_s: Annotated[float, Field(ge=0.5)] = 1.0
     soft_time_limit_s: Positive = 20.0

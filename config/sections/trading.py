@@ -123,3 +123,10 @@ class ExecutionSettings(Section):
     retry_backoff_ms: Annotated[int, Field(ge=1)] = 250
     not_placed_margin_s: Positive = 60.0
     not_placed_misses: Annotated[int, Field(ge=2)] = 3
+
+
+class ExitSettings(Section):
+    """How positions are left. Levels come from the signal; what it did not say comes from here."""
+
+    default_stop_pct: Annotated[Decimal, Field(gt=0, lt=100)] = Decimal("5")
+    unprotected_max_s: Positive = 20.0

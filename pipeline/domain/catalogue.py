@@ -62,7 +62,8 @@ def _fields(names: str) -> tuple[EventField, ...]:
 
 ORDER = "decision_id symbol client_order_id exchange_order_id side qty limit_px state filled_qty avg_price attempt"
 FILL = (
-    "decision_id symbol client_order_id trade_id qty price fee fee_asset slippage_bps occurred_at opened_by"
+    "decision_id symbol client_order_id trade_id qty price fee fee_asset slippage_bps occurred_at leg opened_by "
+    "closed_by"
 )
 POSITION = "position_id symbol side qty entry_price realised_pnl fees opened_by closed_by"
 SIGNAL = "strategy side score entry stop_loss take_profit reason regime"
@@ -205,6 +206,15 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
         ),
         _event(EventName.POSITION_OPENED, "a position was opened", POSITION),
         _event(EventName.POSITION_CLOSED, "a position was closed", POSITION),
+        _event(
+            EventName.UNPROTECTED,
+            "a position is without its stop: it is closed at once instead, or protecting it has failed",
+            "symbol why",
+            "position_id opened_by",
+        ),
+        _event(
+            EventName.DUST, "what is left of a position is too small to be ordered", "position_id symbol qty least"
+        ),
         _event(
             EventName.EQUITY,
             "the account, as the exchange told it",

@@ -46,11 +46,20 @@ class Origin(StrEnum):
     CLI = "cli"
     PYTHON = "python"
     CALL = "call"
+    STOP = "stop"
+    TARGET = "target"
+    TIME = "time"
+    DUST = "dust"
 
     @property
     def is_manual(self) -> bool:
         """Whether a person asked, who wants an answer whatever was said before."""
-        return self not in (Origin.BEAT, Origin.FEED)
+        return self in {Origin.CLI, Origin.PYTHON, Origin.CALL}
+
+    @property
+    def is_exit(self) -> bool:
+        """Whether a position asked for its own end: such a decision goes through no chain."""
+        return self in {Origin.STOP, Origin.TARGET, Origin.TIME, Origin.DUST}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,7 @@ class Decision:
     """A decision's row. It is open until `outcome` is set, and set once.
 
     `expires_at`: a fetch not started by then never starts. `deadline_at`: no order may be sent after it.
+    `opener`: of an exit, the decision that opened the position.
     """
 
     decision_id: DecisionId
@@ -72,6 +82,7 @@ class Decision:
     deadline_at: datetime
     universe_version: str = ""
     dry_run: bool = False
+    opener: DecisionId | None = None
     outcome: Outcome | None = None
     reason: Reason | None = None
     detail: str = ""

@@ -183,6 +183,7 @@ FIELDS: Mapping[str, EventField] = {
         fee="the fee",
         fees="all fees of the position",
         filled_qty="how much was filled so far",
+        least="the smallest quantity that the exchange takes",
         limit_px="the worst price that the order may have",
         min_notional="the exchange's smallest order, in quote currency",
         notional="quantity times price, in quote currency",

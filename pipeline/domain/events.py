@@ -89,6 +89,8 @@ class EventName(StrEnum):
     ORDER_REMAINDER = "ORDER_REMAINDER"
     POSITION_OPENED = "POSITION_OPENED"
     POSITION_CLOSED = "POSITION_CLOSED"
+    UNPROTECTED = "UNPROTECTED"
+    DUST = "DUST"
     EQUITY = "EQUITY"
 
     # what may be traded, and whether
@@ -144,6 +146,8 @@ LEVELS: dict[EventName, Level] = {
     EventName.BAR_REFUSED: Level.WARNING,
     EventName.ORDER_FAILED: Level.WARNING,
     EventName.ORDER_UNKNOWN: Level.ERROR,
+    EventName.UNPROTECTED: Level.ERROR,
+    EventName.DUST: Level.WARNING,
     EventName.TRADING_STATE: Level.WARNING,
     EventName.KILL_SWITCH: Level.WARNING,
     EventName.LATCH: Level.WARNING,

@@ -20,6 +20,11 @@ class Leg(StrEnum):
     TARGET = "target"
     CLOSE = "close"
 
+    @property
+    def guards(self) -> bool:
+        """Whether it protects a position: no switch and no limit may keep it from the exchange."""
+        return self in {Leg.STOP, Leg.TARGET}
+
 
 @unique
 class OrderType(StrEnum):
@@ -27,6 +32,11 @@ class OrderType(StrEnum):
     MARKET = "market"
     STOP_MARKET = "stop_market"
     TAKE_PROFIT_MARKET = "take_profit_market"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it rests on the exchange until the market has come to its trigger price."""
+        return self in {OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET}
 
 
 @unique
@@ -41,8 +51,9 @@ class Intent:
     """One order that a strategy wants. Quantity in base, prices in quote, `priced_at` the decision price's time.
 
     `decision_price` is the close that the signal was judged on; slippage is measured against it.
-    `limit_price` bounds what may be paid: the decision price moved by the slippage allowed. `min_notional` is what
-    the exchange asked for when the intent was sized, None where it asks for nothing.
+    `limit_price` bounds what may be paid: the decision price moved by the slippage allowed. Of a type that waits
+    it is the trigger price, and the decision price as well. `min_notional` is what the exchange asked for when
+    the intent was sized, None where it asks for nothing.
     """
 
     symbol: str

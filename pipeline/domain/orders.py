@@ -116,6 +116,11 @@ class Order:
     last_miss_at: datetime | None = None
     detail: str = ""
 
+    @property
+    def waits(self) -> bool:
+        """Whether the exchange has it and it waits there for its trigger price: nothing is unclear about it."""
+        return self.type.waits and self.state is OrderState.ACKED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:

@@ -8,7 +8,7 @@ helpers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ExchangeUnavailable, ThroughlineError
+from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import OrderType
 from pipeline.domain.orders import Answer, ListedOrder, Order, OrderReport, Rejected, Trade
@@ -24,7 +25,7 @@ from pipeline.domain.permits import Permit, normal
 from pipeline.domain.ports import Quote
 from pipeline.domain.positions import Equity, Holding
 from pipeline.domain.timeframes import Clock, SystemClock
-from pipeline.exchange import reading
+from pipeline.exchange import conditional, reading
 from pipeline.exchange.answers import NOT_SENT, classify, is_not_found, reading_error
 from pipeline.exchange.budget.ports import Budget
 from pipeline.exchange.clock import ExchangeClock
@@ -35,6 +36,8 @@ from pipeline.exchange.wire import Wire, WireOptions
 Read = TypeVar("Read")
 
 PAGE = 1000
+MANY_SYMBOLS = 40
+"""From here on asking for all symbols at once costs less of the exchange's budget than asking for each."""
 _TYPES: Mapping[OrderType, str] = {
     OrderType.LIMIT: "LIMIT",
     OrderType.MARKET: "MARKET",
@@ -122,42 +125,78 @@ class CcxtExchange:
     # ---------------------------------------------------------------------------------- the private side
 
     def submit(self, order: Order, permit: Permit) -> Answer:
-        if order.permit_id != permit.permit_id or order.sent_at is None or order.type not in _TYPES:
-            return Rejected(
-                NOT_SENT, "an order is sent with its own permit, its pinned time and a type we can place"
-            )
+        if order.permit_id != permit.permit_id or order.sent_at is None:
+            return Rejected(NOT_SENT, "an order is sent with its own permit and its pinned time")
         try:
             question = self._submission(order)
         except ThroughlineError as error:
             return Rejected(NOT_SENT, f"instruments could not be read: {error}", retryable=True)
         pinned = reading.to_milliseconds(self._clock.at(order.sent_at))
-        returned = self._wire.request("fapiPrivatePostOrder", question, signed_ms=pinned)
+        waits = order.type.waits
+        method = "fapiPrivatePostAlgoOrder" if waits else "fapiPrivatePostOrder"
+        returned = self._wire.request(method, question, signed_ms=pinned)
         self._mind_the_clock(returned)
-        return classify(self._table, order, returned, reading.report)
+        return classify(self._table, order, returned, conditional.report if waits else reading.report)
 
     def find(self, order: Order) -> OrderReport | None:
+        told = self._find_conditional(order) if order.type.waits else self._find_plain(order)
+        if told is not None and told.client_order_id != order.client_order_id:
+            what = f"order {order.client_order_id}"
+            raise ExchangeUnavailable(f"{what}: the answer is about order {told.client_order_id}")
+        return told
+
+    def _find_plain(self, order: Order) -> OrderReport | None:
         question = {"symbol": self._market_id(order.symbol), "origClientOrderId": order.client_order_id}
         returned = self._ask("fapiPrivateGetOrder", question)
         if is_not_found(self._table, returned):
             return None
+        return self._understood(returned, reading.report, f"order {order.client_order_id}")
+
+    def _find_conditional(self, order: Order) -> OrderReport | None:
+        question = {"symbol": self._market_id(order.symbol), "clientAlgoId": order.client_order_id}
+        returned = self._ask("fapiPrivateGetAlgoOrder", question)
+        if is_not_found(self._table, returned):
+            return None
         what = f"order {order.client_order_id}"
-        report = self._understood(returned, reading.report, what)
-        if report.client_order_id != order.client_order_id:
-            raise ExchangeUnavailable(f"{what}: the answer is about order {report.client_order_id}")
-        return report
+        return self._behind(order, self._understood(returned, conditional.conditional, what))
+
+    def _behind(self, order: Order, told: conditional.Conditional) -> OrderReport:
+        """What became of it, told by the order that it has turned into, if it has."""
+        if not told.became:
+            return told.report
+        question = {"symbol": self._market_id(order.symbol), "orderId": told.became}
+        what = f"order {told.became} behind {order.client_order_id}"
+        return told.filled(self._read("fapiPrivateGetOrder", question, reading.report, what))
 
     def listed(self, order: Order, since: datetime) -> OrderReport | None:
-        market_id = self._market_id(order.symbol)
-        start = reading.to_milliseconds(since)
-        history = {"symbol": market_id, "startTime": start, "limit": PAGE}
-        places = (("fapiPrivateGetOpenOrders", {"symbol": market_id}), ("fapiPrivateGetAllOrders", history))
-        for method, question in places:
-            orders = self._read(method, question, reading.rows, f"orders of {order.symbol}")
+        kind, id_name = ("AlgoOrders", "clientAlgoId") if order.type.waits else ("Orders", "clientOrderId")
+        market_id, what = self._market_id(order.symbol), f"orders of {order.symbol}"
+        history = {"symbol": market_id, "startTime": reading.to_milliseconds(since), "limit": PAGE}
+        for method, question in ((f"Open{kind}", {"symbol": market_id}), (f"All{kind}", history)):
+            orders = self._read(f"fapiPrivateGet{method}", question, reading.rows, what)
             for told in orders:
-                if told.get("clientOrderId") == order.client_order_id:
-                    return reading.report(told)
-            _refuse_a_full_page(orders, f"orders of {order.symbol}")
+                if told.get(id_name) == order.client_order_id:
+                    return self._as_report(order, told)
+            _refuse_a_full_page(orders, what)
         return None
+
+    def _as_report(self, order: Order, told: reading.Row) -> OrderReport:
+        if order.type.waits:
+            return self._behind(order, conditional.conditional(told))
+        return reading.report(told)
+
+    def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
+        if len(symbols) > MANY_SYMBOLS:
+            return self._waiting({}, "orders that wait")
+        questions = [({"symbol": self._market_id(symbol)}, symbol) for symbol in symbols]
+        found = [self._waiting(question, f"orders of {symbol} that wait") for question, symbol in questions]
+        return frozenset().union(*found)
+
+    def _waiting(self, question: Mapping[str, object], what: str) -> frozenset[ClientOrderId]:
+        def told(data: object) -> frozenset[ClientOrderId]:
+            return frozenset(map(conditional.client_id, reading.rows(data)))
+
+        return self._read("fapiPrivateGetOpenAlgoOrders", question, told, what)
 
     def trades(self, order: Order) -> Sequence[Trade]:
         market_id = self._market_id(order.symbol)
@@ -186,11 +225,15 @@ class CcxtExchange:
         return found
 
     def cancel(self, order: Order) -> None:
-        question = {"symbol": self._market_id(order.symbol), "origClientOrderId": order.client_order_id}
-        returned = self._ask("fapiPrivateDeleteOrder", question)
+        waits = order.type.waits
+        id_name = "clientAlgoId" if waits else "origClientOrderId"
+        question = {"symbol": self._market_id(order.symbol), id_name: order.client_order_id}
+        method = "fapiPrivateDeleteAlgoOrder" if waits else "fapiPrivateDeleteOrder"
+        returned = self._ask(method, question)
         if isinstance(returned, Reply) and returned.code in {"-2011", "-2013"}:
             return
-        self._understood(returned, reading.report, f"cancellation of order {order.client_order_id}")
+        reader = conditional.client_id if waits else reading.report
+        self._understood(returned, reader, f"cancellation of order {order.client_order_id}")
 
     def dead_man(self, symbol: str, after_s: float) -> None:
         question = {"symbol": self._market_id(symbol), "countdownTime": round(after_s * 1000)}
@@ -221,6 +264,8 @@ class CcxtExchange:
 
     def _submission(self, order: Order) -> dict[str, object]:
         """The order in the exchange's words, every number as the exact text of its Decimal."""
+        if order.type.waits:
+            return conditional.submission(order, self._market_id(order.symbol))
         question: dict[str, object] = {
             "symbol": self._market_id(order.symbol),
             "side": order.side.value.upper(),

@@ -92,9 +92,9 @@ def report(data: object) -> OrderReport:
     if filled < 0:
         raise ValueError("a negative quantity was filled")
     return OrderReport(
-        client_order_id=ClientOrderId(_text(order["clientOrderId"])),
-        exchange_order_id=_text(order["orderId"]),
-        state=STATES[_text(order["status"])],
+        client_order_id=ClientOrderId(text(order["clientOrderId"])),
+        exchange_order_id=text(order["orderId"]),
+        state=STATES[text(order["status"])],
         filled_qty=filled,
         avg_price=(exact(order["avgPrice"]) or None) if filled else None,
     )
@@ -122,13 +122,13 @@ def listed_order(data: Row, symbols: Mapping[str, str]) -> ListedOrder:
 def trade(data: Row) -> Trade:
     """A fill from the account's list of trades."""
     return Trade(
-        trade_id=_text(data["id"]),
-        exchange_order_id=_text(data["orderId"]),
-        side=Side(_text(data["side"]).lower()),
+        trade_id=text(data["id"]),
+        exchange_order_id=text(data["orderId"]),
+        side=Side(text(data["side"]).lower()),
         qty=exact(data["qty"]),
         price=exact(data["price"]),
         fee=exact(data["commission"]),
-        fee_asset=_text(data["commissionAsset"]),
+        fee_asset=text(data["commissionAsset"]),
         occurred_at=instant(data["time"]),
     )
 
@@ -150,7 +150,7 @@ def balance(data: object, asset: str) -> Balance:
 
 def holding(data: Row, symbols: Mapping[str, str]) -> Holding:
     """A position; `symbols` maps the exchange's ids to our names."""
-    market_id = _text(data["symbol"])
+    market_id = text(data["symbol"])
     return Holding(
         symbol=symbols.get(market_id, market_id),
         qty=exact(data["positionAmt"]),
@@ -171,7 +171,7 @@ def volumes(data: object) -> Mapping[str, Decimal]:
     found: dict[str, Decimal] = {}
     for item in rows(data):
         try:
-            found[_text(item["symbol"])] = exact(item["quoteVolume"])
+            found[text(item["symbol"])] = exact(item["quoteVolume"])
         except UNREADABLE:
             continue
     return found
@@ -206,13 +206,13 @@ def _instrument_or_none(market: Row) -> Instrument | None:
 
 
 def _instrument(market: Row) -> Instrument:
-    filters = {_text(item["filterType"]): item for item in rows(market["info"]["filters"])}
+    filters = {text(item["filterType"]): item for item in rows(market["info"]["filters"])}
     price, lot, value = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters["MIN_NOTIONAL"]
     return Instrument(
-        symbol=_text(market["symbol"]),
-        market_id=_text(market["id"]),
-        base=_text(market["base"]),
-        quote=_text(market["quote"]),
+        symbol=text(market["symbol"]),
+        market_id=text(market["id"]),
+        base=text(market["base"]),
+        quote=text(market["quote"]),
         price_tick=exact(price["tickSize"]),
         qty_step=exact(lot["stepSize"]),
         min_qty=exact(lot["minQty"]),
@@ -222,7 +222,7 @@ def _instrument(market: Row) -> Instrument:
     )
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise TypeError(f"{value!r} is no text")
     return str(value)

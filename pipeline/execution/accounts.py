@@ -75,7 +75,8 @@ def _book(ledger: Ledger, account: str) -> _Book:
     with ledger.read() as unit:
         held = {position.symbol: position.signed_qty for position in unit.positions.all_open(account)}
         unsettled = unit.orders.unsettled(account)
-    return _Book(held, frozenset(each.symbol for each in unsettled if each.state.may_be_on_exchange))
+    moving = (each for each in unsettled if each.state.may_be_on_exchange and not each.waits)
+    return _Book(held, frozenset(each.symbol for each in moving))
 
 
 def _held(venue: Venue) -> Mapping[str, Decimal]:

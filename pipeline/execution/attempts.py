@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from pipeline.domain.intents import Intent, Leg, OrderType, TimeInForce
+from pipeline.domain.intents import Intent, OrderType, TimeInForce
 from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.permits import OrderTerms
 from pipeline.domain.ports import Quote
 from pipeline.domain.signals import Side
 from pipeline.execution.options import ExecutionOptions
-
-MAIN_LEGS = (Leg.ENTRY, Leg.CLOSE)
-"""The legs that a decision is about; stop and target follow an entry and decide nothing about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ class Remainder:
 
 def rests(order: Order) -> bool:
     """Whether it is one of those that wait in the book for a while and are then cancelled by us."""
-    return order.type is OrderType.LIMIT and order.tif is TimeInForce.GTC and order.leg in MAIN_LEGS
+    return order.type is OrderType.LIMIT and order.tif is TimeInForce.GTC and not order.leg.guards
 
 
 def is_overdue(order: Order, now: datetime, options: ExecutionOptions) -> bool:

@@ -89,13 +89,16 @@ class Bookkeeper:
         if not before.exchange_order_id and after.exchange_order_id:
             self.events.emit(EventName.ORDER_PLACED, **order_fields(after))
         for entry in booked:
-            self._tell_fill(entry)
+            self._tell_fill(entry, after)
 
-    def _tell_fill(self, entry: Booked) -> None:
-        fill = entry.fill
+    def _tell_fill(self, entry: Booked, order: Order) -> None:
+        fill, before = entry.fill, entry.before
         name = EventName.BUY_FILLED if fill.side is Side.BUY else EventName.SELL_FILLED
-        opened_by = entry.before.opened_by if entry.before else fill.decision_id
-        self.events.emit(name, **fill_fields(fill), opened_by=opened_by)
+        opened_by = before.opened_by if before else fill.decision_id
+        closed_by = fill.decision_id if before and before.side is not fill.side else None
+        self.events.emit(
+            name, **fill_fields(fill), leg=order.leg.value, opened_by=opened_by, closed_by=closed_by
+        )
         for position in entry.after:
             if not position.is_open:
                 self.events.emit(EventName.POSITION_CLOSED, **position_fields(position))

@@ -33,6 +33,8 @@ def stop_reason(unit: Unit, decision: Decision, intent: Intent, now: datetime) -
         return End(EndReason.DRY_RUN, "a dry run sends nothing")
     if now >= decision.deadline_at:
         return End(EndReason.DEADLINE, f"it is past {decision.deadline_at:%H:%M:%S}; the market has moved on")
+    if intent.reduce_only and intent.leg.guards:
+        return None  # a position keeps its stop, whatever people have switched off
     return _switched_off(unit, intent) or _halted(unit, decision, intent)
 
 

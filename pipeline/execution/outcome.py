@@ -10,7 +10,6 @@ from pipeline.domain.decisions import End, Unresolved
 from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.outcomes import EndReason, Reason, parse_reason
-from pipeline.execution.attempts import MAIN_LEGS
 
 Ending = End | Unresolved
 
@@ -21,20 +20,14 @@ def conclude(orders: Sequence[Order]) -> Ending:
     An order is final in the ledger only with all of its fills booked, so what ends as executed is
     executed to the last trade. Raises: InvariantBroken without an order.
     """
-    unsettled = [order for order in orders if not order.state.is_final]
+    unsettled = [order for order in orders if not order.state.is_final and not order.waits]
     if unsettled:
         return Unresolved(
             "; ".join(f"{describe(order)} is {order.state}: {order.detail}" for order in unsettled)
         )
-    return _ending(_attempts_of_main_leg(orders))
-
-
-def _attempts_of_main_leg(orders: Sequence[Order]) -> Sequence[Order]:
-    for leg in MAIN_LEGS:
-        attempts = [order for order in orders if order.leg is leg]
-        if attempts:
-            return sorted(attempts, key=lambda order: order.attempt)
-    raise InvariantBroken("a decision without an order of entry or close cannot be concluded from its orders")
+    if not orders:
+        raise InvariantBroken("a decision without an order cannot be concluded from its orders")
+    return _ending(sorted(orders, key=lambda order: order.attempt))
 
 
 def _ending(attempts: Sequence[Order]) -> End:
@@ -75,6 +68,8 @@ def _unfilled(order: Order) -> End:
         case OrderState.ABANDONED:
             reason, detail = read_abandonment(order.detail)
             return _end(reason, order, detail)
+        case OrderState.ACKED:
+            return _end(EndReason.PROTECTED, order, f"{order.leg} rests at {order.limit_price}")
     return _end(EndReason.UNFILLED, order, f"nobody traded within the bound of {order.limit_price}")
 
 

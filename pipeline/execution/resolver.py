@@ -37,13 +37,14 @@ class Resolver:
     events: Events
 
     def resolve(self, account: str, symbol: str | None = None) -> Sequence[Order]:
-        """Ask about every unsettled order. Returns those that became final: their decisions can be concluded.
+        """Ask about every unsettled order but those that rest until their trigger price: who protects the position
+        watches them. Returns those that became final: their decisions can be concluded.
 
         An exchange that does not answer ends the pass early; the orders stay as they are.
         Raises: LedgerUnavailable; InvariantBroken, after all orders were asked about.
         """
         with self.ledger.read() as unit:
-            waiting = unit.orders.unsettled(account, symbol)
+            waiting = [order for order in unit.orders.unsettled(account, symbol) if not order.waits]
         settled, broken = [], []
         for order in waiting:
             try:

@@ -93,6 +93,8 @@ class OrderRouter:
             mine = unit.orders.of(job.decision.decision_id)
             others = unit.orders.unsettled(job.decision.account, job.intent.symbol)
         blocking = [o for o in others if o.decision_id != job.decision.decision_id and blocks_its_symbol(o)]
+        if job.intent.reduce_only:
+            blocking = []  # the exchange never fills it beyond the position, whatever else is on its way
         return [order for order in mine if order.leg is job.intent.leg], blocking
 
     def _problem(self, job: Job, blocking: Sequence[Order]) -> End | None:

@@ -16,6 +16,7 @@ from pipeline.governor.view import Limits, WorldView
 Rule = Callable[[Intent, WorldView, Limits], CheckVerdict]
 
 EVERY = frozenset(Effect)
+CHOSEN = frozenset({Effect.ADDS, Effect.REDUCES})  # whoever stops trading does not mean to bare what is held
 PRICED = frozenset({Effect.ADDS, Effect.REDUCES})  # a stop is meant to be far from the price
 ADDING = frozenset({Effect.ADDS})  # what keeps us from taking risk must not keep us from giving it up
 
@@ -31,8 +32,8 @@ class Check:
 
 # In the order in which they name a decision's reason: the first that denies.
 REGISTRY: tuple[Check, ...] = (
-    Check(CheckCode.KILL_SWITCH, control.kill_switch, EVERY),
-    Check(CheckCode.HALTED, control.halted, EVERY),
+    Check(CheckCode.KILL_SWITCH, control.kill_switch, CHOSEN),
+    Check(CheckCode.HALTED, control.halted, CHOSEN),
     Check(CheckCode.REDUCING, control.reducing, ADDING),
     Check(CheckCode.BAD_INPUT, order.bad_input, EVERY),
     Check(CheckCode.NOT_IN_UNIVERSE, order.not_in_universe, ADDING),

@@ -14,13 +14,11 @@ from typing import NamedTuple
 
 from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.ids import PermitId
-from pipeline.domain.intents import Intent, OrderType
+from pipeline.domain.intents import Intent
 from pipeline.domain.orders import Order
 from pipeline.domain.permits import Permit
 from pipeline.domain.positions import Position
 from pipeline.governor.view import WorldView, is_finite
-
-TRIGGERED = frozenset({OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET})
 
 
 @unique
@@ -33,10 +31,10 @@ class Effect(StrEnum):
 
 
 def effect_of(intent: Intent, view: WorldView) -> Effect:
-    """`GUARDS` reduces as well, but waits on the exchange for its trigger price (a stop, a target)."""
+    """`GUARDS` reduces as well, and is the position's own protection: its stop or its target."""
     if not reduces(intent, view):
         return Effect.ADDS
-    return Effect.GUARDS if intent.type in TRIGGERED else Effect.REDUCES
+    return Effect.GUARDS if intent.leg.guards else Effect.REDUCES
 
 
 def reduces(intent: Intent, view: WorldView) -> bool:

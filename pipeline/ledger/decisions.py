@@ -34,7 +34,8 @@ _IN_THE_WAY = (
             table.c.decision_id == bindparam("id"),
             (table.c.account == bindparam("account"))
             & (table.c.symbol == bindparam("symbol"))
-            & table.c.ended_at.is_(None),
+            & table.c.ended_at.is_(None)
+            & table.c.opener.is_(None),
         )
     )
     .order_by((table.c.decision_id == bindparam("id")).desc())
@@ -74,6 +75,12 @@ _STILL_OPEN = (
     .limit(bindparam("at_most"))
 )
 
+
+_EXITS = (
+    select(table)
+    .where(table.c.opener == bindparam("of_opener"), table.c.opener.is_not(None))
+    .order_by(table.c.enqueued_at, table.c.decision_id)
+)
 
 # What ended since then was enqueued not much earlier: the index by time of enqueueing serves.
 _REASONS = (
@@ -149,6 +156,9 @@ class SqlDecisions(Repository):
     def still_open(self, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
         rows = self._all(_STILL_OPEN, {"before": enqueued_before, "at_most": limit})
         return [Decision(**row) for row in rows]
+
+    def exits_of(self, opener: DecisionId) -> Sequence[Decision]:
+        return [Decision(**row) for row in self._all(_EXITS, {"of_opener": opener})]
 
     def latest(
         self,

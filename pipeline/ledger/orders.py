@@ -15,7 +15,7 @@ from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order, OrderReport, OrderState, may_step
 from pipeline.ledger.columns import UtcDateTime
 from pipeline.ledger.repository import Repository, every, insert_once, matching, reader
-from pipeline.ledger.tables import IS_UNSETTLED, order_steps
+from pipeline.ledger.tables import IS_UNSETTLED, decisions, order_steps
 from pipeline.ledger.tables import orders as table
 
 _LEGS = list(Leg)
@@ -25,6 +25,14 @@ _values = reader(Order)
 _INSERT = insert_once(table)
 _GET = select(table).where(table.c.client_order_id == bindparam("id"))
 _OF = select(table).where(table.c.decision_id == bindparam("id")).order_by(table.c.attempt)
+
+
+_OF_EXITS = (
+    select(table)
+    .join(decisions, decisions.c.decision_id == table.c.decision_id)
+    .where(decisions.c.opener == bindparam("of_opener"), decisions.c.opener.is_not(None))
+    .order_by(table.c.created_at, table.c.attempt)
+)
 
 
 def _unless_null(column: str) -> Any:
@@ -100,6 +108,9 @@ class SqlOrders(Repository):
     def of(self, decision_id: DecisionId) -> Sequence[Order]:
         orders = [Order(**row) for row in self._all(_OF, {"id": decision_id})]
         return sorted(orders, key=lambda order: _LEGS.index(order.leg))
+
+    def of_exits(self, opener: DecisionId) -> Sequence[Order]:
+        return [Order(**row) for row in self._all(_OF_EXITS, {"of_opener": opener})]
 
     def step(
         self,

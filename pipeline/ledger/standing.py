@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.guards import Activity
+from pipeline.domain.intents import Leg
 from pipeline.domain.orders import OrderState
 from pipeline.domain.standing import Horizon, Standing
 from pipeline.ledger.columns import UtcDateTime
@@ -78,15 +79,17 @@ def _count(*conditions: Any) -> Any:
 
 
 _OF_ACCOUNT = orders.c.account == bindparam("of_account")
+# One entry brings a stop and a target, which move with the market: what is limited is how often risk is taken.
+_TAKES_RISK = orders.c.leg.not_in([leg for leg in Leg if leg.guards])
 _COUNTS: Query[Row] = Query(
     # Two windows: the day's orders are only counted, in an index; what is looked at lies within minutes.
     select(
         select(func.count())
-        .where(_OF_ACCOUNT, orders.c.created_at >= _since("day"))
+        .where(_OF_ACCOUNT, orders.c.created_at >= _since("day"), _TAKES_RISK)
         .scalar_subquery()
         .label("last_day"),
-        _count(orders.c.created_at >= _since("second")).label("last_second"),
-        _count(orders.c.created_at >= _since("minute")).label("last_minute"),
+        _count(orders.c.created_at >= _since("second"), _TAKES_RISK).label("last_second"),
+        _count(orders.c.created_at >= _since("minute"), _TAKES_RISK).label("last_minute"),
         _count(_counts_for_latch(orders.c.created_at), orders.c.state == OrderState.REJECTED).label(
             "rejects"
         ),
@@ -94,9 +97,9 @@ _COUNTS: Query[Row] = Query(
             _counts_for_latch(orders.c.created_at),
             or_(orders.c.state == OrderState.UNKNOWN, orders.c.state == OrderState.NOT_PLACED),
         ).label("unknowns"),
-        _count(_counts_for_latch(orders.c.created_at), orders.c.symbol == bindparam("of_symbol")).label(
-            "on_symbol"
-        ),
+        _count(
+            _counts_for_latch(orders.c.created_at), _TAKES_RISK, orders.c.symbol == bindparam("of_symbol")
+        ).label("on_symbol"),
     ).where(_OF_ACCOUNT, orders.c.created_at >= _since("lately")),
     lambda rows: rows[0],
 )

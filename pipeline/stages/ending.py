@@ -11,7 +11,6 @@ from pipeline.domain.orders import Order
 from pipeline.domain.outcomes import Reason, outcome_of
 from pipeline.domain.permits import PermitState
 from pipeline.domain.ports import Unit
-from pipeline.execution.attempts import MAIN_LEGS
 from pipeline.execution.outcome import conclude
 
 
@@ -42,7 +41,7 @@ def end_if_settled(
 
 
 def _as_the_orders_say(orders: Sequence[Order], otherwise: End) -> End:
-    told = conclude(orders) if any(order.leg in MAIN_LEGS for order in orders) else otherwise
+    told = conclude(orders) if orders else otherwise
     if not isinstance(told, End) or told is otherwise:
         return otherwise
     return replace(told, detail=f"{told.detail} ({otherwise.reason}: {otherwise.detail})")

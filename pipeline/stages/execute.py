@@ -1,7 +1,8 @@
 """Stage four: place the permitted order, at most once, and learn what became of it.
 
 Requires: validate's output, a permit in the ledger; evaluate's, the intent it is for.
-Produces: an order with its steps, its fills, a position; or an order whose fate the resolver will learn.
+Produces: an order with its steps, its fills, a position with its stop and target on the exchange; or an order whose
+fate the resolver will learn.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.domain.decisions import Decision, End, Stage, StageEnd, StageRecord
+from pipeline.domain.decisions import Decision, End, Stage, StageEnd, StageRecord, Unresolved
 from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason, Outcome, outcome_of
 from pipeline.domain.permits import Permit
@@ -26,12 +27,18 @@ class Execute:
 
     ledger: Ledger
     router: OrderRouter
+    protect: Callable[[str], None]
     after_fill: Callable[[], None]
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
         reached(CrashPoint.EXECUTE_BEGAN)
         finish = self._place(decision)
-        if outcome_of_end(finish) is Outcome.EXECUTED:
+        filled = outcome_of_end(finish) is Outcome.EXECUTED
+        if filled or isinstance(finish, Unresolved):
+            self.protect(
+                decision.symbol
+            )  # before anything else: what is held without a stop is at the market's mercy
+        if filled:
             self.after_fill()
         return lambda unit: finish
 

@@ -89,7 +89,7 @@ class Opener:
 
     def _told(self, decision: Decision, standing: Decision | None) -> Opened:
         if standing is None:
-            _emit_start(self.events, decision)
+            emit_start(self.events, decision)
             return Opened(decision, Opening.OPENED)
         if standing.decision_id == decision.decision_id:
             return Opened(standing, Opening.KNOWN)
@@ -97,7 +97,8 @@ class Opener:
         return Opened(decision, Opening.OVERLAPPED)
 
 
-def _emit_start(events: Events, decision: Decision) -> None:
+def emit_start(events: Events, decision: Decision) -> None:
+    """The one DECISION_START of a decision that was opened now."""
     fields: dict[str, object] = {**decision.headers(), "origin": decision.origin.value}
     events.emit(EventName.DECISION_START, level=None, **fields)
 

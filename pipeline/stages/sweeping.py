@@ -68,6 +68,8 @@ class Standing:
 
 def next_step(standing: Standing, now: datetime, options: SweepOptions) -> Step:
     """What is to be done about one open decision. Pure."""
+    if standing.decision.origin.is_exit:
+        return Leave()  # whoever protects the position carries it on
     if any(not order.state.is_final for order in standing.orders):
         return Leave()  # the resolver learns its fate
     if standing.next_stage is Stage.FETCH:

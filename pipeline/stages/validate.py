@@ -76,13 +76,14 @@ class Validate:
         asked = Asked(
             decision=decision,
             intent=intent,
-            outside=self._look_outside(intent.symbol),
+            outside=self.look_outside(intent.symbol),
             in_universe=intent.symbol in self.universe(),
             bar_jump_bps=read_jump(before),
         )
         return lambda unit: self._decide(unit, asked)
 
-    def _look_outside(self, symbol: str) -> Outside:
+    def look_outside(self, symbol: str) -> Outside:
+        """What the exchange says about a symbol now; nothing when it does not answer. Raises nothing."""
         with suppress(ExchangeUnavailable, ExchangeRefused, UnknownSymbol):
             theirs = self.market.now()
             return Outside(
@@ -95,6 +96,16 @@ class Validate:
 
     def _decide(self, unit: Unit, asked: Asked) -> StageEnd:
         decision, intent = asked.decision, asked.intent
+        answer = self.judge(unit, asked)
+        if isinstance(answer, Denied):
+            return self._denied(intent, answer)
+        if decision.dry_run:
+            return End(EndReason.DRY_RUN, f"would be permitted: {describe(intent)}; a dry run sends nothing")
+        return self._permitted(unit, intent, answer)
+
+    def judge(self, unit: Unit, asked: Asked) -> Permit | Denied:
+        """The governor's answer, its verdicts written down. The permit itself is the caller's to add."""
+        decision, intent = asked.decision, asked.intent
         unit.permits.lock_budget(decision.account)
         view = self._view(unit, asked)
         terms = OrderTerms.of(intent, decision.decision_id, decision.account, decision.mode)
@@ -102,11 +113,7 @@ class Validate:
         unit.verdicts.add_checks(decision.decision_id, intent.leg, answer.verdicts)
         self._debug(answer.verdicts)
         self._trip(unit, view)
-        if isinstance(answer, Denied):
-            return self._denied(intent, answer)
-        if decision.dry_run:
-            return End(EndReason.DRY_RUN, f"would be permitted: {describe(intent)}; a dry run sends nothing")
-        return self._permitted(unit, intent, answer)
+        return answer
 
     def _debug(self, verdicts: Sequence[CheckVerdict]) -> None:
         if self.events.wants(Area.GOVERNOR):

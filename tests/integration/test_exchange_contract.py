@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
-from pipeline.domain.intents import TimeInForce
+from pipeline.domain.intents import Intent, Leg, OrderType, TimeInForce
 from pipeline.domain.orders import Acknowledged, OrderState, Rejected, Unknown
 from pipeline.domain.signals import Side
 from pipeline.domain.timeframes import SystemClock, Timeframe
@@ -309,3 +309,70 @@ def test_repeated_trades_are_told_once(rehearsal: Rehearsal) -> None:
     rehearsal.fault("repeated_fills", count=1)
     trades = real.trades(replace(order, exchange_order_id=answer.report.exchange_order_id))
     assert sum(trade.qty for trade in trades) == order.qty
+
+
+# ----------------------------------------------------------------------------------- what waits for its price
+
+
+def a_stop(exchange: Exchange, held: Intent, away: str, kind: OrderType = OrderType.STOP_MARKET) -> Intent:
+    """A sale of what `held` bought, `away` from the price as a factor."""
+    level = exchange.instrument.round_price_nearest(held.decision_price * Decimal(away))
+    leg = Leg.STOP if kind is OrderType.STOP_MARKET else Leg.TARGET
+    return replace(
+        held,
+        leg=leg,
+        side=Side.SELL,
+        type=kind,
+        tif=TimeInForce.GTC,
+        limit_price=level,
+        decision_price=level,
+        reduce_only=True,
+    )
+
+
+def bought(exchange: Exchange) -> Intent:
+    intent = exchange.intent()
+    _, answer = exchange.submit(intent)
+    assert isinstance(answer, Acknowledged)
+    return intent
+
+
+@pytest.mark.parametrize(
+    ("kind", "away"), [(OrderType.STOP_MARKET, "0.9"), (OrderType.TAKE_PROFIT_MARKET, "1.1")]
+)
+def test_what_waits_is_acknowledged_found_listed_and_cancelled(
+    exchange: Exchange, kind: OrderType, away: str
+) -> None:
+    """Stops and targets go the way of all orders, whatever endpoint they need."""
+    order, answer = exchange.submit(a_stop(exchange, bought(exchange), away, kind))
+    assert isinstance(answer, Acknowledged)
+    assert answer.report.state is OrderState.ACKED
+    assert exchange.venue.find(order) == answer.report
+    assert exchange.venue.listed(order, order.created_at - timedelta(minutes=1)) == answer.report
+    assert exchange.venue.waiting([BTC]) == {order.client_order_id}
+    exchange.venue.cancel(order)
+    exchange.venue.cancel(order)  # gone already is no error
+    found = exchange.venue.find(order)
+    assert found is not None
+    assert found.state is OrderState.CANCELED
+    assert exchange.venue.waiting([BTC]) == frozenset()
+
+
+def test_a_stop_beyond_the_market_is_refused_by_its_code(exchange: Exchange) -> None:
+    """The position is closed at once instead."""
+    _, answer = exchange.submit(a_stop(exchange, bought(exchange), "1.1"))
+    assert isinstance(answer, Rejected)
+    assert answer.code == "-2021"
+
+
+def test_a_stop_for_nothing_is_refused(exchange: Exchange) -> None:
+    """Reduce-only."""
+    _, answer = exchange.submit(a_stop(exchange, exchange.intent(), "0.9"))
+    assert isinstance(answer, Rejected)
+    assert answer.code == "-2022"
+
+
+def test_a_stop_that_was_never_sent_is_not_found(exchange: Exchange) -> None:
+    order, _ = exchange.order(a_stop(exchange, exchange.intent(), "0.9"))
+    assert exchange.venue.find(order) is None
+    assert exchange.venue.listed(order, order.created_at) is None

@@ -44,6 +44,9 @@ class Decisions(Protocol):
     def still_open(self, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
         """Open decisions enqueued before that instant, oldest first."""
 
+    def exits_of(self, opener: DecisionId) -> Sequence[Decision]:
+        """The exits of the position that `opener` opened, the oldest first."""
+
     def latest(
         self,
         *,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instruments
 from pipeline.domain.orders import Answer, ListedOrder, Order, OrderReport, Trade
 from pipeline.domain.permits import Permit
@@ -73,6 +74,12 @@ class Venue(Protocol):
 
     def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
         """Every order of the account on a symbol since then, whoever placed it; conditional ones not."""
+
+    def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
+        """The account's orders on these symbols that wait for their trigger price now, by client order id.
+
+        Raises: ExchangeUnavailable, ExchangeRefused.
+        """
 
     def cancel(self, order: Order) -> None:
         """Ask for its cancellation; it being gone already is no error."""

@@ -42,6 +42,9 @@ class Orders(Protocol):
     def of(self, decision_id: DecisionId) -> Sequence[Order]:
         """By leg and attempt."""
 
+    def of_exits(self, opener: DecisionId) -> Sequence[Order]:
+        """Orders of the exits of the position that `opener` opened, the oldest first."""
+
     def step(
         self,
         order: Order,

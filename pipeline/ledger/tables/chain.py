@@ -33,6 +33,8 @@ from pipeline.ledger.tables.building import (
 )
 
 IS_OPEN = "ended_at IS NULL"
+IN_THE_CHAIN = "ended_at IS NULL AND opener IS NULL"
+"""A position's exit must not wait for the next entry's decision, nor keep it from being made."""
 
 decisions = Table(
     "decisions",
@@ -46,6 +48,7 @@ decisions = Table(
     column("config_hash", String()),
     column("universe_version", String()),
     column("dry_run", Boolean()),
+    Column("opener", id_type()),
     column("enqueued_at", UtcDateTime()),
     column("expires_at", UtcDateTime()),
     column("deadline_at", UtcDateTime()),
@@ -58,8 +61,9 @@ decisions = Table(
     within("outcome", Outcome),
     CheckConstraint("(outcome IS NULL) = (ended_at IS NULL)", name="outcome_when_ended"),
     CheckConstraint("(reason IS NULL) = (ended_at IS NULL)", name="reason_when_ended"),
-    index("one_open_decision", "account", "symbol", unique=True, where=IS_OPEN),
+    index("one_open_decision", "account", "symbol", unique=True, where=IN_THE_CHAIN),
     index("decisions_open", "enqueued_at", where=IS_OPEN),
+    index("decisions_of_exits", "opener", where="opener IS NOT NULL"),
     index("decisions_by_time", "enqueued_at"),
     index("decisions_by_symbol", "symbol", "enqueued_at"),
     index("decisions_by_outcome", "outcome", "enqueued_at"),

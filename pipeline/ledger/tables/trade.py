@@ -121,7 +121,7 @@ orders = Table(
     index("orders_unsettled", "account", "symbol", where=IS_UNSETTLED),
     index("orders_recent", "account", "symbol", "created_at"),
     index("orders_by_time", "created_at"),
-    index("orders_of_account", "account", "created_at", "state", "symbol"),
+    index("orders_of_account", "account", "created_at", "leg", "state", "symbol"),
     index("orders_by_exchange_id", "exchange_order_id"),
 )
 

@@ -314,7 +314,7 @@ def test_an_unreadable_kill_switch_counts_as_on(monkeypatch: pytest.MonkeyPatch)
         (TradingState.HALTED, False, CheckCode.HALTED),
         (TradingState.HALTED, True, CheckCode.HALTED),
         (TradingState.REDUCING, False, CheckCode.REDUCING),
-        (TradingState.REDUCING, True, EndReason.FILLED),
+        (TradingState.REDUCING, True, EndReason.REJECTED_BY_EXCHANGE),  # sent; there is nothing to reduce
     ],
 )
 def test_the_trading_state_is_asked_again_before_sending(

@@ -1,0 +1,85 @@
+"""Orders that wait for a trigger price, in Binance's words: they have endpoints, ids and states of their own.
+
+While it waits such an order is known by its `algoId`. Once triggered it becomes an ordinary order with an id of its own
+(`actualOrderId`), and only that one knows what was filled.
+
+Source: Binance, USD-M futures, "New Algo Order", "Query Algo Order".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from pipeline.domain.ids import ClientOrderId
+from pipeline.domain.intents import OrderType
+from pipeline.domain.orders import Order, OrderReport, OrderState
+from pipeline.domain.permits import normal
+from pipeline.exchange.reading import row, text
+
+TYPES: Mapping[OrderType, str] = {
+    OrderType.STOP_MARKET: "STOP_MARKET",
+    OrderType.TAKE_PROFIT_MARKET: "TAKE_PROFIT_MARKET",
+}
+STATES: Mapping[str, OrderState] = {
+    "NEW": OrderState.ACKED,
+    "TRIGGERING": OrderState.ACKED,
+    "TRIGGERED": OrderState.ACKED,
+    "FINISHED": OrderState.ACKED,  # what became of it stands with the order that it has become
+    "CANCELED": OrderState.CANCELED,
+    "EXPIRED": OrderState.EXPIRED,
+    "REJECTED": OrderState.REJECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """`became` is the id of the order that it has turned into; empty while it waits, or if it never will."""
+
+    report: OrderReport
+    became: str
+
+    def filled(self, behind: OrderReport) -> OrderReport:
+        """What the order behind it tells, under the client order id that is ours."""
+        return replace(behind, client_order_id=self.report.client_order_id)
+
+
+def submission(order: Order, market_id: str) -> dict[str, object]:
+    """The order in the exchange's words, every number as the exact text of its Decimal."""
+    question: dict[str, object] = {
+        "algoType": "CONDITIONAL",
+        "symbol": market_id,
+        "side": order.side.value.upper(),
+        "type": TYPES[order.type],
+        "quantity": normal(order.qty),
+        "triggerPrice": normal(order.limit_price),
+        "clientAlgoId": order.client_order_id,
+    }
+    if order.reduce_only:
+        question["reduceOnly"] = "true"
+    return question
+
+
+def conditional(data: object) -> Conditional:
+    """Raises KeyError, TypeError, ValueError when the row is not what it should be, or its state is unknown."""
+    told = row(data)
+    became = str(told.get("actualOrderId") or "")
+    state = STATES[text(told["algoStatus"])]
+    report = OrderReport(
+        client_order_id=ClientOrderId(text(told["clientAlgoId"])),
+        exchange_order_id=became or text(told["algoId"]),
+        state=state,
+        filled_qty=Decimal(0),
+        avg_price=None,
+    )
+    return Conditional(report, became)
+
+
+def report(data: object) -> OrderReport:
+    """The answer to a new one: it waits."""
+    return conditional(data).report
+
+
+def client_id(data: object) -> ClientOrderId:
+    return ClientOrderId(text(row(data)["clientAlgoId"]))

@@ -1,0 +1,172 @@
+"""What a position needs on the exchange, and what of it is missing. Pure.
+
+A position is protected when a stop of its whole quantity rests at its level; so does its target, if it has one. What is
+missing is placed first and what is superfluous taken back afterwards: both only reduce, so two at once do no harm, and
+none for a moment could.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from pipeline.domain.decisions import Decision, Origin
+from pipeline.domain.intents import Leg, OrderType
+from pipeline.domain.orders import Order, OrderState
+from pipeline.domain.positions import Position
+
+WOULD_TRIGGER = "-2021"
+"""The exchange's word for a level that the market has passed already."""
+
+GUARDS = {Leg.STOP: OrderType.STOP_MARKET, Leg.TARGET: OrderType.TAKE_PROFIT_MARKET}
+ORIGINS = {Leg.STOP: Origin.STOP, Leg.TARGET: Origin.TARGET, Leg.CLOSE: Origin.TIME}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """Where the position is to be left, in quote, on the instrument's tick. `why` says where the stop comes from."""
+
+    stop: Decimal
+    target: Decimal | None
+    why: str = "the signal's stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """An exit's decision with its last attempt; None while nothing has been ordered."""
+
+    decision: Decision
+    order: Order | None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether somebody is about to order, or waits for the answer."""
+        state = self.order.state if self.order else OrderState.INTENT
+        return self.decision.is_open and state in {OrderState.INTENT, OrderState.SENDING}
+
+    @property
+    def can_be_carried_on(self) -> bool:
+        return self.is_pending and (self.order is None or self.order.state is OrderState.INTENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A position, its levels, and every exit that was ever made for it, oldest first. `strays` are guards that rest
+    on its symbol and belong to no exit of it.
+    """
+
+    position: Position
+    levels: Levels
+    exits: Sequence[Exit]
+    strays: Sequence[Order] = ()
+
+    def of(self, leg: Leg) -> list[Exit]:
+        return [each for each in self.exits if each.decision.origin is ORIGINS[leg]]
+
+    def resting(self, leg: Leg) -> list[Order]:
+        return [each.order for each in self.of(leg) if each.order is not None and each.order.waits]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An exit is to be made now, for the whole position."""
+
+    leg: Leg
+    type: OrderType
+    price: Decimal
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Nobody knows what became of it: the exchange does."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class CarryOn:
+    """Its permit lives and nothing was sent."""
+
+    exit: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """It protects nothing any more, or something else does."""
+
+    order: Order
+
+
+Step = Place | Ask | CarryOn | TakeBack
+
+
+def steps(held: Held, now: datetime, patience: timedelta) -> list[Step]:
+    """What is to be done now, in this order. Empty when the position is protected."""
+    unknown = [each.order for each in held.exits if each.order and each.order.state is OrderState.UNKNOWN]
+    if unknown:
+        return [*map(Ask, unknown), *steps(_without(held, unknown), now, patience)]
+    instead = at_once(held, now, patience)
+    if instead is not None:
+        pending = any(each.is_pending for each in held.exits)
+        return [*_carried_on(held.exits)] if pending else [instead]
+    guards = [*_guard(held, Leg.STOP, held.levels.stop), *_guard(held, Leg.TARGET, held.levels.target)]
+    return [*guards, *map(TakeBack, held.strays)]
+
+
+def _without(held: Held, unknown: Sequence[Order]) -> Held:
+    known = [each for each in held.exits if each.order not in unknown]
+    return Held(position=held.position, levels=held.levels, exits=known, strays=held.strays)
+
+
+def _carried_on(exits: Sequence[Exit]) -> Iterator[CarryOn]:
+    return (CarryOn(each) for each in exits if each.can_be_carried_on)
+
+
+def _guard(held: Held, leg: Leg, level: Decimal | None) -> Iterator[Step]:
+    resting = held.resting(leg)
+    if level is None:
+        yield from map(TakeBack, resting)
+        return
+    right = [each for each in resting if each.qty == held.position.qty and each.limit_price == level]
+    if right:
+        yield from (TakeBack(each) for each in resting if each is not right[0])
+    elif any(each.is_pending for each in held.of(leg)):
+        yield from _carried_on(held.of(leg))
+    else:
+        yield Place(leg, GUARDS[leg], level, held.levels.why if leg is Leg.STOP else "the signal's target")
+
+
+def at_once(held: Held, now: datetime, patience: timedelta) -> Place | None:
+    """The position is to be closed at the market instead: its level is passed, or nobody takes its stop."""
+    if held.resting(Leg.STOP):
+        return _passed(held, Leg.TARGET, held.levels.target)
+    bare = now - bare_since(held, now)
+    if bare > patience:
+        why = f"nobody has taken its stop for {bare.total_seconds():.0f} s"
+        return Place(Leg.STOP, OrderType.MARKET, held.levels.stop, why)
+    return _passed(held, Leg.STOP, held.levels.stop)
+
+
+def _passed(held: Held, leg: Leg, level: Decimal | None) -> Place | None:
+    tried = [each.order for each in held.of(leg) if each.order is not None and each.order.type.waits]
+    last = tried[-1] if tried else None
+    if last is None or last.state is not OrderState.REJECTED or last.limit_price != level:
+        return None
+    if not last.detail.startswith(WOULD_TRIGGER):
+        return None
+    return Place(
+        leg, OrderType.MARKET, last.limit_price, f"the market is beyond its {leg} of {level} already"
+    )
+
+
+def bare_since(held: Held, now: datetime) -> datetime:
+    """Since when a stop has been tried for in vain, by our clock; now if it has not been tried."""
+    since = now
+    for each in reversed(held.of(Leg.STOP)):
+        if each.order is not None and each.order.exchange_order_id:
+            break  # this one rested
+        since = each.decision.enqueued_at
+    return since

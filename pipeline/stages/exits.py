@@ -1,0 +1,219 @@
+"""Exits: decisions that a position asks for, which go through no chain.
+
+Such a decision has every check's verdict, a permit of its own, and an order that goes the way of all orders. It names
+the decision that opened, and ends as soon as its order rests on the exchange (`PROTECTED`) or is settled. What fills
+later is booked to it, so that the position says which exit closed it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from pipeline.domain import ids
+from pipeline.domain.decisions import Decision, End, Stage, StageRecord, StageResult
+from pipeline.domain.errors import InvariantBroken
+from pipeline.domain.events import EventName, Events
+from pipeline.domain.ids import DecisionId
+from pipeline.domain.intents import Intent, TimeInForce
+from pipeline.domain.outcomes import EndReason, Reason
+from pipeline.domain.permits import Denied, Permit
+from pipeline.domain.ports import Clock, Ledger, Unit
+from pipeline.domain.positions import Position
+from pipeline.execution.outcome import Ending, conclude
+from pipeline.execution.protection import GUARDS, ORIGINS, Place
+from pipeline.execution.router import OrderRouter
+from pipeline.stages.ending import ended
+from pipeline.stages.opening import OpeningTerms, emit_end, emit_start
+from pipeline.stages.validate import Asked, Outside, Validate, read_intent
+
+NOT_ENDED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An exit that has its permit."""
+
+    decision: Decision
+    intent: Intent
+    permit: Permit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exits:
+    """Makes one account's exits. Safe to call twice, at once, anywhere: the ledger is the lock."""
+
+    ledger: Ledger
+    clock: Clock
+    events: Events
+    terms: OpeningTerms
+    governor: Validate
+    router: OrderRouter
+    host: str = field(default_factory=socket.gethostname)
+
+    def make(self, symbol: str, step: Place, outside: Outside, still_wanted: Callable[[Unit], bool]) -> None:
+        """Open an exit of the symbol's position, and send its order, if the governor permits.
+
+        `still_wanted` is asked inside the transaction that nobody else can open an exit of the position in.
+        Raises: LedgerUnavailable.
+        """
+        job = self._permitted(symbol, step, outside, still_wanted)
+        if job is not None:
+            self._send(job)
+
+    def carry_on(self, decision: Decision) -> None:
+        """Send what was permitted and never sent. Raises: LedgerUnavailable."""
+        with self.ledger.read() as unit:
+            permit = unit.permits.of(decision.decision_id)
+            intent = read_intent(unit.stages.get(decision.decision_id, Stage.EVALUATE))
+        if permit is not None:
+            self._send(Job(decision, intent, permit))
+
+    def conclude(self) -> None:
+        """End the exits whose order rests or is settled, and those that never came to one.
+
+        Raises: LedgerUnavailable.
+        """
+        now = self.clock.now()
+        with self.ledger.read() as unit:
+            open_exits = [
+                (each, unit.orders.of(each.decision_id), unit.permits.of(each.decision_id))
+                for each in unit.decisions.still_open(now, NOT_ENDED)
+                if each.origin.is_exit and each.account == self.terms.account
+            ]
+        for decision, orders, permit in open_exits:
+            if orders:
+                self._end(decision, conclude(orders))
+            elif permit is None or now >= permit.expires_at:
+                self._finish(decision, EndReason.PERMIT_EXPIRED, "nobody sent it while its permit lived")
+
+    def _permitted(
+        self, symbol: str, step: Place, outside: Outside, still_wanted: Callable[[Unit], bool]
+    ) -> Job | None:
+        """Open the exit's decision with its permit, in one transaction. None when somebody else has seen to it
+        meanwhile, or the governor denies.
+        """
+        with self.ledger.begin() as unit:
+            position = unit.positions.open_of(self.terms.account, symbol)
+            if position is None or unit.decisions.lock(position.opened_by) is None:
+                return None
+            if not still_wanted(unit):
+                return None
+            intent = as_intent(position, step, self._strategy(unit, position), self.clock.now())
+            decision = self._opened(position, step, len(unit.decisions.exits_of(position.opened_by)))
+            unit.decisions.open(decision)
+            unit.stages.add(self._record(decision, intent))
+            asked = Asked(
+                decision=decision, intent=intent, outside=outside, in_universe=True, bar_jump_bps=None
+            )
+            answer = self.governor.judge(unit, asked)
+            if isinstance(answer, Permit):
+                unit.permits.add(answer)
+        emit_start(self.events, decision)
+        self._tell(position, step)
+        if isinstance(answer, Denied):
+            first = answer.first
+            self._finish(decision, answer.reason, f"{step.why}; {first.value}, limit {first.limit}")
+            return None
+        return Job(decision, intent, answer)
+
+    def _strategy(self, unit: Unit, position: Position) -> str:
+        opening = opening_intent(unit, position.opened_by)
+        return opening.strategy if opening is not None else "protection"
+
+    def _opened(self, position: Position, step: Place, number: int) -> Decision:
+        """Its id follows from the position and how many exits it has had: two who want the same one name it alike."""
+        now, terms = self.clock.now(), self.terms
+        nonce = f"{position.position_id} exit {number}"
+        return Decision(
+            decision_id=ids.decision_id(position.symbol, now.replace(microsecond=0), nonce),
+            symbol=position.symbol,
+            slot=now.replace(microsecond=0),
+            origin=ORIGINS[step.leg],
+            account=terms.account,
+            mode=terms.mode,
+            config_hash=terms.config_hash,
+            opener=position.opened_by,
+            enqueued_at=now,
+            expires_at=now + terms.cadence,
+            deadline_at=now + max(terms.cadence, terms.deadline),
+        )
+
+    def _record(self, decision: Decision, intent: Intent) -> StageRecord:
+        """What the exit is, where the trace and a second sender look for it."""
+        return StageRecord(
+            decision_id=decision.decision_id,
+            stage=Stage.EVALUATE,
+            task_id=ids.task_id(decision.decision_id, Stage.EVALUATE),
+            host=self.host,
+            worker="protection",
+            pid=os.getpid(),
+            attempt=1,
+            queue_wait_ms=None,
+            started_at=decision.enqueued_at,
+            run_ms=0.0,
+            result=StageResult.PASSED,
+            output={"intent": intent.as_record(), "opener": decision.opener, "why": intent.reason},
+        )
+
+    def _tell(self, position: Position, step: Place) -> None:
+        if step.type is GUARDS.get(step.leg):
+            return
+        self.events.emit(
+            EventName.UNPROTECTED,
+            position_id=position.position_id,
+            symbol=position.symbol,
+            opened_by=position.opened_by,
+            why=step.why,
+        )
+
+    def _send(self, job: Job) -> None:
+        self._end(job.decision, self.router.place(job.decision, job.intent, job.permit))
+
+    def _end(self, decision: Decision, ending: Ending) -> None:
+        """An exit whose order is out with an unknown fate stays open; the resolver and the next cycle see to it."""
+        if isinstance(ending, End):
+            self._finish(decision, ending.reason, ending.detail)
+
+    def _finish(self, decision: Decision, reason: Reason, detail: str) -> None:
+        now = self.clock.now()
+        with self.ledger.begin(durable=True) as unit:
+            locked = unit.decisions.lock(decision.decision_id)
+            if locked is None or not locked.is_open:
+                return
+            unit.decisions.end(decision.decision_id, reason, detail, now)
+        emit_end(self.events, ended(decision, reason, detail, now))
+
+
+def as_intent(position: Position, step: Place, strategy: str, now: datetime) -> Intent:
+    """The order that takes the whole position away."""
+    return Intent(
+        symbol=position.symbol,
+        leg=step.leg,
+        side=position.side.opposite,
+        type=step.type,
+        tif=TimeInForce.GTC if step.type.waits else TimeInForce.IOC,
+        qty=position.qty,
+        limit_price=step.price,
+        reduce_only=True,
+        decision_price=step.price,
+        priced_at=now,
+        stop_loss=None,
+        take_profit=None,
+        strategy=strategy,
+        score=Decimal(1),
+        reason=step.why,
+    )
+
+
+def opening_intent(unit: Unit, opener: DecisionId) -> Intent | None:
+    """What the opening decision wanted; None for a position that came from elsewhere."""
+    record = unit.stages.get(opener, Stage.EVALUATE)
+    try:
+        return read_intent(record)
+    except (InvariantBroken, KeyError, ValueError, ArithmeticError):
+        return None
