@@ -18,14 +18,14 @@ class Ids:
         """`started_ms`: this life's start in real milliseconds since 1970; now, unless told."""
         first = (time.time_ns() // 1_000_000 if started_ms is None else started_ms) * PER_MS
         self._orders = itertools.count(first + 1)
-        self._algos = itertools.count(first + 1)
         self._trades = itertools.count(first + 1)
 
     def order(self) -> int:
         return next(self._orders)
 
     def algo(self) -> int:
-        return next(self._algos)
+        """Out of the orders' numbers, so that a number names one thing."""
+        return next(self._orders)
 
     def trade(self) -> int:
         return next(self._trades)

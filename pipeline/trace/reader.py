@@ -70,7 +70,7 @@ def read_trace(unit: Unit, text: str) -> Trace | None:
         orders=orders,
         steps={each.client_order_id: tuple(unit.orders.steps_of(each.client_order_id)) for each in orders},
         fills=tuple(unit.fills.of(decision.decision_id)),
-        positions=tuple(unit.positions.touched_by(decision.decision_id)),
+        positions=tuple(unit.positions.touched_by(decision.opener or decision.decision_id)),
     )
 
 
