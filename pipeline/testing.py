@@ -151,7 +151,7 @@ class FakeVenue:
     `accidents` happen to the next submissions, one each; `down` makes every question fail;
     `fill_fraction` is how much an order finds. `requests` counts what was sent, `accepted` what reached
     the book: a second entry for one client order id is the double order that must never be. Orders that wait
-    are triggered by `move`.
+    are triggered by `move`. `held_before` is what each symbol's position was before the first order.
     """
 
     clock: Clock
@@ -165,6 +165,7 @@ class FakeVenue:
     receive_window: timedelta = timedelta(seconds=5)
     late_by: timedelta = timedelta(seconds=20)
     rests: bool = False
+    held_before: Decimal = Decimal(0)
     hidden_for: timedelta = timedelta(0)
     trades_late_by: timedelta = timedelta(0)
     down: str = ""
@@ -322,7 +323,8 @@ class FakeVenue:
 
     def _held(self, symbol: str) -> Decimal:
         on_symbol = (placed for placed in self._book if placed.order.symbol == symbol)
-        return sum((placed.report.filled_qty * placed.order.side.sign for placed in on_symbol), Decimal(0))
+        moved = (placed.report.filled_qty * placed.order.side.sign for placed in on_symbol)
+        return sum(moved, self.held_before)
 
     def _reducible(self, order: Order) -> Decimal:
         """How much of the order closes what is held."""

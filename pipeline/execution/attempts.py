@@ -39,7 +39,12 @@ class Remainder:
 
 def rests(order: Order) -> bool:
     """Whether it is one of those that wait in the book for a while and are then cancelled by us."""
-    return order.type is OrderType.LIMIT and order.tif is TimeInForce.GTC and not order.leg.guards
+    return is_resting_kind(order.type, order.tif)
+
+
+def is_resting_kind(type_: OrderType, tif: TimeInForce) -> bool:
+    """A stop or target is good till cancelled as well, but waits for its trigger price and has no price in the book."""
+    return type_ is OrderType.LIMIT and tif is TimeInForce.GTC
 
 
 def is_overdue(order: Order, now: datetime, options: ExecutionOptions) -> bool:
@@ -102,7 +107,7 @@ def attempt_price(terms: OrderTerms, attempt: int, quote: Quote | None, options:
     without a quote, is priced at the bound.
     """
     bound = terms.limit_price
-    if terms.tif is not TimeInForce.GTC or quote is None or attempt >= options.max_attempts:
+    if not is_resting_kind(terms.type, terms.tif) or quote is None or attempt >= options.max_attempts:
         return bound
     return min(bound, quote.bid) if terms.side is Side.BUY else max(bound, quote.ask)
 

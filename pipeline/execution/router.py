@@ -35,6 +35,7 @@ from pipeline.execution.attempts import (
     after_rest,
     beyond_bound,
     first_attempt,
+    is_resting_kind,
     rests,
 )
 from pipeline.execution.booking import Bookkeeper, Then, as_it_stands, order_fields
@@ -138,7 +139,7 @@ class OrderRouter:
 
         Not durable: a power cut that forgets an order that was never sent does no harm.
         """
-        quote = self._quote(job) if job.terms.tif is TimeInForce.GTC else None
+        quote = self._quote(job) if is_resting_kind(job.terms.type, job.terms.tif) else None
         order = new_order(job, first_attempt(job.terms, quote, self.options), self.clock.now())
         with self.ledger.begin() as unit:
             added = unit.orders.add(order)
@@ -179,7 +180,7 @@ class OrderRouter:
 
     def _unsendable(self, job: Job, order: Order) -> End | None:
         """What the ledger cannot know: where the market stands, and whether the exchange would clean up."""
-        if order.type is OrderType.MARKET:
+        if order.type is OrderType.MARKET and not order.leg.guards:  # a stop is meant for a market beyond it
             return self._outside_bound(job)
         if not rests(order) or order.reduce_only:
             return None

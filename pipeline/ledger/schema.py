@@ -13,7 +13,13 @@ from pipeline.ledger.engines import begin, is_memory
 from pipeline.ledger.failures import LOCKED, LedgerDown, place
 from pipeline.ledger.kinds import Kind
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")  # oldest first; one for each file under migrations/versions
+REVISIONS = (
+    "0001",
+    "0002",
+    "0003",
+    "0004",
+    "0005",
+)  # oldest first; one for each file under migrations/versions
 HEAD = REVISIONS[-1]
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "alembic_version"

@@ -80,7 +80,7 @@ def _count(*conditions: Any) -> Any:
 
 _OF_ACCOUNT = orders.c.account == bindparam("of_account")
 # One entry brings a stop and a target, which move with the market: what is limited is how often risk is taken.
-_TAKES_RISK = orders.c.leg.not_in([leg for leg in Leg if leg.guards])
+_TAKES_RISK = and_(*(orders.c.leg != leg for leg in Leg if leg.guards))
 _COUNTS: Query[Row] = Query(
     # Two windows: the day's orders are only counted, in an index; what is looked at lies within minutes.
     select(

@@ -37,7 +37,7 @@ class Execute:
         if filled or isinstance(finish, Unresolved):
             self.protect(
                 decision.symbol
-            )  # before anything else: what is held without a stop is at the market's mercy
+            )  # before anything else: until then the market may take what it wants
         if filled:
             self.after_fill()
         return lambda unit: finish

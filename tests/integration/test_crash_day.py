@@ -215,7 +215,7 @@ def test_stops_carried_the_positions_out_of_the_crash(replayed: Pipeline) -> Non
     with replayed.ledger.read() as unit:
         held = unit.positions.latest(limit=1000)
         closers = [unit.decisions.get(each.closed_by) for each in held if each.closed_by is not None]
-        resting = {each.symbol for each in unit.orders.unsettled(replayed.account) if each.rests}
+        resting = {each.symbol for each in unit.orders.unsettled(replayed.account) if each.waits}
         marks = unit.guards.marks(replayed.account)
         equity = unit.equity.latest(replayed.account)
     assert {each.symbol for each in held if each.is_open} <= resting

@@ -219,6 +219,12 @@ def test_verdicts_of_before_they_shared_a_row_are_kept_in_their_order(ledger: Sq
     with ledger.engine.connect() as connection:
         for table in AFTER_0002:
             connection.exec_driver_sql(f"DROP TABLE {table}")
+        for index in ("one_open_decision", "decisions_of_exits"):
+            connection.exec_driver_sql(f"DROP INDEX {index}")
+        connection.exec_driver_sql("ALTER TABLE decisions DROP COLUMN opener")
+        connection.exec_driver_sql(
+            "CREATE UNIQUE INDEX one_open_decision ON decisions (account, symbol) WHERE ended_at IS NULL"
+        )
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
         connection.exec_driver_sql(
             "CREATE TABLE check_verdicts (decision_id VARCHAR, leg VARCHAR, code VARCHAR, place INTEGER, "

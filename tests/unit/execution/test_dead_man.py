@@ -61,6 +61,7 @@ def test_a_reduction_that_rests_is_not_its_business() -> None:
         RESTING, leg=Leg.CLOSE, side=Side.SELL, reduce_only=True, limit_price=Decimal("61000.0")
     )
     world = OrderWorld(intent=closing)
+    world.venue.held_before = Decimal(1)
     world.place_and_die()
     tended(world).tend()
     assert len(world.venue.resting) == 1

@@ -150,7 +150,7 @@ def test_a_reduction_may_be_smaller_than_the_minimum() -> None:
     """Exchanges take it, and what is held must be got rid of."""
     selling = replace(RESTING, leg=Leg.CLOSE, side=Side.SELL, reduce_only=True, limit_price=D("59900.0"))
     world = OrderWorld(intent=selling)
-    world.venue.rests = True
+    world.venue.rests, world.venue.held_before = True, D(1)
     world.meanwhile = [lambda: world.venue.trade("0.009")]
     assert ended_for(world.place()) is EndReason.FILLED
     assert [order.qty for order in world.orders][1] == D("0.001")
