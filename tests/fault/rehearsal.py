@@ -28,7 +28,7 @@ from tests.support.clients import trusted_client
 from tests.support.processes import ROOT, temporary_folder
 from tests.support.waiting import eventually
 
-UPKEEP = ("tasks.sweep", "tasks.resolve")
+UPKEEP = ("tasks.sweep", "tasks.resolve", "tasks.protect")
 WIDE = {
     "STRATEGIES_ENABLED": "takes_sides",
     "MARKET_TIMEFRAMES": "1m",

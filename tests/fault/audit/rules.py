@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tests.fault.audit.evidence import FINAL, Evidence, Row, client_id_of, market_of
+from tests.fault.audit.protection import bare_spells
 
 LIQUIDATION = "autoclose-"
 MAIN = ("entry", "close")
 CENT = Decimal("0.00000001")
+ONE_CYCLE_S = 20.0
+"""The cadence of the rehearsals: `rehearsal.WIDE`."""
 
 Rule = Callable[[Evidence], Iterator[str]]
 
@@ -101,7 +104,8 @@ def parameters_are_the_permits(on: Evidence) -> Iterator[str]:
 def terms_hash(params: Row, permit: Row, market: str) -> str:
     """SHA-256 over the order as the exchange received it; docs/governor.md says how."""
     symbol = permit["symbol"] if params["symbol"] == market else params["symbol"]
-    price = Decimal(params["price"]) if "price" in params else permit["limit_price"]
+    told = params.get("price", params.get("triggerPrice"))
+    price = permit["limit_price"] if told is None else Decimal(told)
     tif = params.get("timeInForce", permit["tif"])
     parts = (
         "terms", permit["account"], permit["mode"], permit["decision_id"], permit["leg"], symbol,
@@ -132,8 +136,12 @@ def each_order_is_settled(on: Evidence) -> Iterator[str]:
 
 
 def each_permitted_decision_says_what_became_of_it(on: Evidence) -> Iterator[str]:
-    """Executed when something was filled, and only then."""
+    """Executed when something was filled, and only then. An exit is done when its order rests on the exchange."""
+    accepted = {each["client_order_id"] for each in on.accepted}
     for decision_id in {permit["decision_id"] for permit in on.permits}:
+        if on.decision[decision_id]["opener"] is not None:
+            yield from _exit_without_order(on, decision_id, accepted)
+            continue
         main = [order for order in on.orders_of.get(decision_id, ()) if order["leg"] in MAIN]
         filled = sum(
             (on.executed_qty.get(order["client_order_id"], Decimal(0)) for order in main), Decimal(0)
@@ -142,6 +150,15 @@ def each_permitted_decision_says_what_became_of_it(on: Evidence) -> Iterator[str
         if (decision["outcome"] == "executed") != (filled > 0):
             told = f"{decision['outcome']} ({decision['reason']}: {decision['detail'][:200]})"
             yield f"{decision_id} ended as {told}, and {filled} were filled"
+
+
+def _exit_without_order(on: Evidence, decision_id: str, accepted: set[str]) -> Iterator[str]:
+    names = {order["client_order_id"] for order in on.orders_of.get(decision_id, ())}
+    executed = on.decision[decision_id]["outcome"] == "executed"
+    if executed and not names & accepted:
+        yield f"{decision_id} ended as executed, and the exchange never had an order of it"
+    if not executed and any(on.executed_qty.get(name, Decimal(0)) > 0 for name in names):
+        yield f"{decision_id} ended as {on.decision[decision_id]['outcome']}, and was filled"
 
 
 def steps_follow_each_other(on: Evidence) -> Iterator[str]:
@@ -238,6 +255,11 @@ def _added(sums: list[Decimal], signed: Decimal, fee: object, profit: object) ->
     return [sums[0] + signed, sums[1] + Decimal(str(fee)), sums[2] + Decimal(str(profit))]
 
 
+def no_position_is_long_without_its_stop(on: Evidence) -> Iterator[str]:
+    """Whatever is killed, frozen or lost: a cycle later it is protected, or closed."""
+    yield from (str(spell) for spell in bare_spells(on.journal) if spell.seconds > ONE_CYCLE_S)
+
+
 RULES: tuple[Rule, ...] = (
     each_order_is_requested_once,
     each_attempt_has_one_order_on_the_exchange,
@@ -253,4 +275,5 @@ RULES: tuple[Rule, ...] = (
     fills_are_the_exchanges_trades,
     orders_hold_their_fills,
     positions_are_the_exchanges,
+    no_position_is_long_without_its_stop,
 )
