@@ -102,13 +102,13 @@ def report(data: object) -> OrderReport:
 
 def listed_order(data: Row, symbols: Mapping[str, str]) -> ListedOrder:
     """An order from one of the account's lists, whoever placed it; `symbols` maps the exchange's ids to our names."""
-    told, market_id = report(data), _text(data["symbol"])
+    told, market_id = report(data), text(data["symbol"])
     return ListedOrder(
         symbol=symbols.get(market_id, market_id),
         client_order_id=told.client_order_id,
         exchange_order_id=told.exchange_order_id,
-        side=Side(_text(data["side"]).lower()),
-        type=_text(data["type"]),
+        side=Side(text(data["side"]).lower()),
+        type=text(data["type"]),
         qty=exact(data["origQty"]),
         limit_price=exact(data["price"]),
         reduce_only=data.get("reduceOnly") is True,

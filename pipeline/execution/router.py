@@ -22,7 +22,7 @@ from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Decision, End
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownDecision
 from pipeline.domain.events import Area, EventName, Events
-from pipeline.domain.intents import Intent, OrderType, TimeInForce
+from pipeline.domain.intents import Intent, OrderType
 from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState, Rejected, Unknown, may_step
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit, PermitState
