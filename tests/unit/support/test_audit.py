@@ -44,6 +44,7 @@ def evidence() -> Evidence:
         "side": "BUY",
         "params": PARAMS,
         "path": "/fapi/v1/order",
+        "at": "2026-03-01T12:00:00.000Z",
     }
     trade = {"trade_id": "7", "fill_qty": "0.5", "fill_price": "100", "fee": "0.02", "realised_pnl": "0"}
     order = {
@@ -52,7 +53,10 @@ def evidence() -> Evidence:
     }  # fmt: skip
     return Evidence(
         decisions=[
-            {"decision_id": "d1", "outcome": "executed", "reason": "FILLED", "detail": "", "ended_at": 9}
+            {
+                "decision_id": "d1", "outcome": "executed", "reason": "FILLED", "detail": "", "ended_at": 9,
+                "opener": None,
+            }  # fmt: skip
         ],
         permits=[
             {
@@ -82,6 +86,7 @@ def evidence() -> Evidence:
             {"kind": "request", "method": "POST", **entry},
             {"kind": "order_accepted", **entry, "qty": "0.5"},
             {"kind": "fill", **entry, **trade},
+            {"kind": "clock", "at": "2026-03-01T12:00:05.000Z"},
         ],
     )  # fmt: skip
 
@@ -125,6 +130,7 @@ SPOILT = {
     "fills_are_the_exchanges_trades": changed("fills", price=Decimal("100.01")),
     "orders_hold_their_fills": changed("orders", fee=Decimal("0.03")),
     "positions_are_the_exchanges": changed("positions", qty=Decimal("0.4")),
+    "no_position_is_long_without_its_stop": changed("journal", 3, at="2026-03-01T12:01:00.000Z"),
 }
 
 
