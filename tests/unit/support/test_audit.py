@@ -56,7 +56,7 @@ def evidence() -> Evidence:
             {
                 "decision_id": "d1", "outcome": "executed", "reason": "FILLED", "detail": "", "ended_at": 9,
                 "opener": None,
-            }  # fmt: skip
+            }
         ],
         permits=[
             {
