@@ -223,5 +223,10 @@ def protection_rules(settings: Settings) -> ProtectionRules:
     """How positions are protected."""
     told = settings.exits
     return ProtectionRules(
-        default_stop=told.default_stop_pct / 100, patience=timedelta(seconds=told.unprotected_max_s)
+        default_stop=told.default_stop_pct / 100,
+        patience=timedelta(seconds=told.unprotected_max_s),
+        max_hold=timedelta(seconds=told.max_hold_s),
+        trail=told.trail_pct / 100,
+        trail_step=told.trail_step_pct / 100,
+        slippage=settings.execution.slippage_bps / 10_000,
     )

@@ -130,3 +130,6 @@ class ExitSettings(Section):
 
     default_stop_pct: Annotated[Decimal, Field(gt=0, lt=100)] = Decimal("5")
     unprotected_max_s: Positive = 20.0
+    max_hold_s: Annotated[float, Field(ge=0)] = 0.0
+    trail_pct: Annotated[Decimal, Field(ge=0, lt=100)] = Decimal("0")
+    trail_step_pct: Annotated[Decimal, Field(gt=0, lt=100)] = Decimal("0.1")

@@ -8,7 +8,7 @@ none for a moment could.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -53,14 +53,18 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A position, its levels, and every exit that was ever made for it, oldest first. `strays` are guards that rest
-    on its symbol and belong to no exit of it.
+    """A position, its levels, and every exit that was ever made for it, oldest first. `qty` is what of it can be
+    ordered; `strays` are guards that rest on its symbol and belong to no exit of it; `overdue` says why it is to be
+    closed now, at `close_at` or better.
     """
 
     position: Position
+    qty: Decimal
     levels: Levels
     exits: Sequence[Exit]
     strays: Sequence[Order] = ()
+    overdue: str = ""
+    close_at: Decimal | None = None
 
     def of(self, leg: Leg) -> list[Exit]:
         return [each for each in self.exits if each.decision.origin is ORIGINS[leg]]
@@ -75,6 +79,7 @@ class Place:
 
     leg: Leg
     type: OrderType
+    qty: Decimal
     price: Decimal
     why: str
 
@@ -113,12 +118,22 @@ def steps(held: Held, now: datetime, patience: timedelta) -> list[Step]:
         pending = any(each.is_pending for each in held.exits)
         return [*_carried_on(held.exits)] if pending else [instead]
     guards = [*_guard(held, Leg.STOP, held.levels.stop), *_guard(held, Leg.TARGET, held.levels.target)]
-    return [*guards, *map(TakeBack, held.strays)]
+    return [*guards, *_in_time(held), *map(TakeBack, held.strays)]
+
+
+def _in_time(held: Held) -> Iterator[Step]:
+    """The close of a position that was held long enough; its guards stay until it has filled."""
+    if not held.overdue or held.close_at is None:
+        return
+    if any(each.is_pending for each in held.of(Leg.CLOSE)):
+        yield from _carried_on(held.of(Leg.CLOSE))
+    else:
+        yield Place(Leg.CLOSE, OrderType.LIMIT, held.qty, held.close_at, held.overdue)
 
 
 def _without(held: Held, unknown: Sequence[Order]) -> Held:
     known = [each for each in held.exits if each.order not in unknown]
-    return Held(position=held.position, levels=held.levels, exits=known, strays=held.strays)
+    return replace(held, exits=known)
 
 
 def _carried_on(exits: Sequence[Exit]) -> Iterator[CarryOn]:
@@ -130,13 +145,15 @@ def _guard(held: Held, leg: Leg, level: Decimal | None) -> Iterator[Step]:
     if level is None:
         yield from map(TakeBack, resting)
         return
-    right = [each for each in resting if each.qty == held.position.qty and each.limit_price == level]
+    right = [each for each in resting if each.qty == held.qty and each.limit_price == level]
     if right:
         yield from (TakeBack(each) for each in resting if each is not right[0])
     elif any(each.is_pending for each in held.of(leg)):
         yield from _carried_on(held.of(leg))
     else:
-        yield Place(leg, GUARDS[leg], level, held.levels.why if leg is Leg.STOP else "the signal's target")
+        yield Place(
+            leg, GUARDS[leg], held.qty, level, held.levels.why if leg is Leg.STOP else "the signal's target"
+        )
 
 
 def at_once(held: Held, now: datetime, patience: timedelta) -> Place | None:
@@ -146,7 +163,7 @@ def at_once(held: Held, now: datetime, patience: timedelta) -> Place | None:
     bare = now - bare_since(held, now)
     if bare > patience:
         why = f"nobody has taken its stop for {bare.total_seconds():.0f} s"
-        return Place(Leg.STOP, OrderType.MARKET, held.levels.stop, why)
+        return Place(Leg.STOP, OrderType.MARKET, held.qty, held.levels.stop, why)
     return _passed(held, Leg.STOP, held.levels.stop)
 
 
@@ -158,7 +175,11 @@ def _passed(held: Held, leg: Leg, level: Decimal | None) -> Place | None:
     if not last.detail.startswith(WOULD_TRIGGER):
         return None
     return Place(
-        leg, OrderType.MARKET, last.limit_price, f"the market is beyond its {leg} of {level} already"
+        leg,
+        OrderType.MARKET,
+        held.qty,
+        last.limit_price,
+        f"the market is beyond its {leg} of {level} already",
     )
 
 
@@ -170,3 +191,14 @@ def bare_since(held: Held, now: datetime) -> datetime:
             break  # this one rested
         since = each.decision.enqueued_at
     return since
+
+
+def trailed(held: Held, price: Decimal, trail: Decimal, step: Decimal) -> Decimal:
+    """Where the stop belongs once the market stands at `price`: `trail` (a fraction) behind it, never moved back, and
+    not moved at all for less than `step` (a fraction).
+    """
+    sign = held.position.side.sign
+    levels = [held.levels.stop, *(each.limit_price for each in held.resting(Leg.STOP))]
+    now = max(levels, key=lambda level: level * sign)
+    wanted = price * (1 - sign * trail)
+    return wanted if (wanted - now) * sign >= now * step else now

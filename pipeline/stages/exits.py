@@ -161,7 +161,7 @@ class Exits:
         )
 
     def _tell(self, position: Position, step: Place) -> None:
-        if step.type is GUARDS.get(step.leg):
+        if step.type is GUARDS.get(step.leg) or not step.leg.guards:
             return
         self.events.emit(
             EventName.UNPROTECTED,
@@ -190,14 +190,14 @@ class Exits:
 
 
 def as_intent(position: Position, step: Place, strategy: str, now: datetime) -> Intent:
-    """The order that takes the whole position away."""
+    """The order that takes the position away."""
     return Intent(
         symbol=position.symbol,
         leg=step.leg,
         side=position.side.opposite,
         type=step.type,
         tif=TimeInForce.GTC if step.type.waits else TimeInForce.IOC,
-        qty=position.qty,
+        qty=step.qty,
         limit_price=step.price,
         reduce_only=True,
         decision_price=step.price,

@@ -6,7 +6,7 @@ Called where the entry's fill was booked, and every so often for what an acciden
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -16,10 +16,22 @@ from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.orders import Order
-from pipeline.domain.ports import Clock, Ledger, MarketData, Unit, Venue
+from pipeline.domain.ports import Clock, Ledger, MarketData, Quote, Unit, Venue
 from pipeline.domain.positions import Position
+from pipeline.domain.signals import Side
 from pipeline.execution.booking import order_fields
-from pipeline.execution.protection import Ask, CarryOn, Exit, Held, Levels, Place, Step, TakeBack, steps
+from pipeline.execution.protection import (
+    Ask,
+    CarryOn,
+    Exit,
+    Held,
+    Levels,
+    Place,
+    Step,
+    TakeBack,
+    steps,
+    trailed,
+)
 from pipeline.execution.resolver import Resolver
 from pipeline.stages.exits import Exits, opening_intent
 from pipeline.stages.validate import Outside, Validate
@@ -31,11 +43,17 @@ ROUNDS = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtectionRules:
     """`default_stop` is a fraction of the entry price, for a position whose decision gave no stop; `patience` is how
-    long a stop may be refused before the position is closed instead.
+    long a stop may be refused before the position is closed instead. `max_hold` closes a position by time, `trail` (a
+    fraction of the price) lets the stop follow it by steps of `trail_step`; neither does when it is 0. `slippage` is
+    how much worse than the quote, as a fraction, an exit by time may fill.
     """
 
     default_stop: Decimal
     patience: timedelta
+    max_hold: timedelta = timedelta(0)
+    trail: Decimal = Decimal(0)
+    trail_step: Decimal = Decimal("0.001")
+    slippage: Decimal = Decimal("0.0015")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +70,7 @@ class Protector:
     governor: Validate
     resolver: Resolver
     exits: Exits
+    named: set[object] = field(default_factory=set)
 
     # ------------------------------------------------------------------------------------- every so often
 
@@ -99,27 +118,74 @@ class Protector:
         return bool(done)
 
     def _steps(self, symbol: str) -> Sequence[Step]:
+        quote = self._quote(symbol)
         with self.ledger.read() as unit:
-            return self._planned(unit, symbol)
+            return self._planned(unit, symbol, quote)
 
-    def _planned(self, unit: Unit, symbol: str) -> Sequence[Step]:
+    def _quote(self, symbol: str) -> Quote | None:
+        """Only what follows the market needs one, and nothing waits for it."""
+        if not self.rules.max_hold and not self.rules.trail:
+            return None
+        try:
+            return self.market.quote(symbol)
+        except (ExchangeUnavailable, ExchangeRefused):
+            return None
+
+    def _planned(self, unit: Unit, symbol: str, quote: Quote | None) -> Sequence[Step]:
         position = unit.positions.open_of(self.account, symbol)
         resting = [each for each in unit.orders.unsettled(self.account, symbol) if each.waits]
         if position is None:
             return [TakeBack(each) for each in resting]
-        held = self._held(unit, position, resting)
+        instrument = self._instrument(symbol)
+        qty = instrument.round_qty_down(min(position.qty, instrument.max_qty))
+        if qty < instrument.min_qty or qty <= 0:
+            return self._dust(position, instrument)
+        held = self._held(unit, position, resting, qty, quote)
         return steps(held, self.clock.now(), self.rules.patience)
 
-    def _held(self, unit: Unit, position: Position, resting: Sequence[Order]) -> Held:
+    def _dust(self, position: Position, instrument: Instrument) -> Sequence[Step]:
+        """Nothing can be ordered for it: it stays in the ledger, and is left once the exchange takes its quantity."""
+        named = (position.position_id, position.qty)
+        if named not in self.named:
+            self.named.add(named)
+            self.events.emit(
+                EventName.DUST,
+                position_id=position.position_id,
+                symbol=position.symbol,
+                qty=position.qty,
+                least=instrument.min_qty,
+            )
+        return ()
+
+    def _held(
+        self, unit: Unit, position: Position, resting: Sequence[Order], qty: Decimal, quote: Quote | None
+    ) -> Held:
         decisions = unit.decisions.exits_of(position.opened_by)
         last = {order.decision_id: order for order in unit.orders.of_exits(position.opened_by)}
-        exits = [Exit(each, last.get(each.decision_id)) for each in decisions]
-        return Held(
+        held = Held(
             position=position,
+            qty=qty,
             levels=self._levels(unit, position),
-            exits=exits,
+            exits=[Exit(each, last.get(each.decision_id)) for each in decisions],
             strays=[each for each in resting if each.decision_id not in last],
         )
+        return held if quote is None else self._followed(held, quote)
+
+    def _followed(self, held: Held, quote: Quote) -> Held:
+        """With its stop behind the market, and its close if it was held long enough."""
+        position, instrument = held.position, self._instrument(held.position.symbol)
+        price = quote.bid if position.side is Side.BUY else quote.ask
+        if self.rules.trail:
+            level = trailed(held, price, self.rules.trail, self.rules.trail_step)
+            stop = instrument.round_price_nearest(level)
+            if stop != held.levels.stop:
+                held = replace(held, levels=replace(held.levels, stop=stop, why="the stop trails the market"))
+        age = quote.occurred_at - position.opened_at
+        if self.rules.max_hold and age >= self.rules.max_hold:
+            worst = price * (1 - position.side.sign * self.rules.slippage)
+            why = f"held for {age.total_seconds():.0f} s"
+            held = replace(held, overdue=why, close_at=instrument.round_price_nearest(worst))
+        return held
 
     def _levels(self, unit: Unit, position: Position) -> Levels:
         intent = opening_intent(unit, position.opened_by)
@@ -162,7 +228,10 @@ class Protector:
 
     def _place(self, symbol: str, step: Place) -> None:
         outside = self._outside(symbol, step)
-        self.exits.make(symbol, step, outside, lambda unit: step in self._planned(unit, symbol))
+        quote = self._quote(symbol)
+        self.exits.make(
+            symbol, step, outside, lambda unit: _still_in(step, self._planned(unit, symbol, quote))
+        )
 
     def _outside(self, symbol: str, step: Place) -> Outside:
         """A guard needs no quote: it must not wait for one, least of all when the exchange is slow."""
@@ -181,6 +250,14 @@ def _in_turn(do: Callable[[Item], object], items: Iterable[Item]) -> Iterator[Ex
             do(item)
         except (ExchangeUnavailable, ExchangeRefused, InvariantBroken) as error:
             yield error
+
+
+def _still_in(step: Place, planned: Sequence[Step]) -> bool:
+    """The market moves between two looks: the same leg and quantity is the same exit."""
+    return any(
+        isinstance(each, Place) and (each.leg, each.type, each.qty) == (step.leg, step.type, step.qty)
+        for each in planned
+    )
 
 
 def _concerned(unit: Unit, account: str) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,15 +11,16 @@ import pytest
 from pipeline.domain.decisions import Origin
 from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.events import EventName
+from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import Leg, OrderType
 from pipeline.domain.orders import Answer, Order, OrderState, Rejected
 from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.signals import Side
 from pipeline.domain.switches import TradingState
-from pipeline.testing import Accident, FakeVenue
+from pipeline.testing import Accident, FakeVenue, btc
 from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, intent
-from tests.unit.stages.protected_worlds import PRICE, QTY, STOP, TARGET, WHOLE, ProtectedWorld, another
+from tests.unit.stages.protected_worlds import PRICE, QTY, RULES, STOP, TARGET, WHOLE, ProtectedWorld, another
 
 
 class Stubborn(FakeVenue):
@@ -309,3 +311,47 @@ def test_one_symbol_in_trouble_keeps_no_other_from_its_stop(monkeypatch: pytest.
     with pytest.raises(ExchangeUnavailable):
         protector.cycle()
     assert looked == ["A", "B"]
+
+
+# ---------------------------------------------------------------------------------- time, trailing stop, dust
+
+
+def test_a_position_held_long_enough_is_closed_and_names_its_exit() -> None:
+    """E5: exit by time, at a price within the slippage of the quote."""
+    world = ProtectedWorld(rules=replace(RULES, max_hold=timedelta(minutes=10)))
+    world.buy()
+    world.protect()
+    world.cycle(seconds=500)
+    assert world.position.is_open
+    world.cycle(seconds=200)
+    assert world.cycle() is not None
+    closer = next(each for each in world.exits if each.origin is Origin.TIME)
+    assert (world.position.closed_by, world.resting) == (closer.decision_id, {})
+
+
+def test_the_stop_trails_the_market_and_never_goes_back() -> None:
+    """E5: it follows a rise, by steps, and stays where it is when the market falls."""
+    world = ProtectedWorld(rules=replace(RULES, trail=Decimal("0.01")))
+    world.buy()
+    world.protect()
+    for bid, expected in (("60000", "59400"), ("61000", "60390"), ("60500", "60390"), ("61010", "60390")):
+        world.market.bid, world.venue.best = Decimal(bid), Decimal(bid)
+        world.cycle()
+        assert world.resting[Leg.STOP] == [(QTY, Decimal(expected))]
+
+
+def test_what_is_too_small_to_be_ordered_is_named_once_and_kept() -> None:
+    """E7: dust. No order is tried for it; when the exchange takes it again, it is protected again."""
+    world = ProtectedWorld()
+    world.buy()
+    fine, coarse = world.market.known, Instruments.of([btc(min_qty=Decimal("0.02"))])
+    world.market.known = coarse
+    protector = world.protector()
+    assert not protector.protect(BTC)
+    assert not protector.protect(BTC)
+    (told,) = world.events.of(EventName.DUST)
+    assert (told["qty"], told["least"]) == (QTY, Decimal("0.02"))
+    assert world.position.is_open
+    world.market.known = fine
+    world.cycle()
+    assert world.resting == WHOLE
