@@ -103,7 +103,8 @@ def positions(
             mode=choice(mode, list(Mode), "mode"),
             limit=limit,
         )
-    _show([position_record(each) for each in found], _POSITIONS, as_json=as_json)
+        rows = [position_record(each, unit.orders.of_exits(each.opened_by)) for each in found]
+    _show(rows, _POSITIONS, as_json=as_json)
 
 
 def _symbol(book: Book, name: str | None) -> str | None:
@@ -143,12 +144,14 @@ _POSITIONS: Columns = {
     "qty": lambda row: v.number(row["qty"]),
     "account": lambda row: v.text(row["account"]),
     "entry": lambda row: v.price(row["entry_price"]),
+    "stop": lambda row: v.price(row["stop"]) if row["stop"] else "",
+    "target": lambda row: v.price(row["target"]) if row["target"] else "",
     "realised": lambda row: v.money(row["realised_pnl"]),
     "fees": lambda row: v.money(row["fees"], 4),
     "state": lambda row: "open" if row["is_open"] else f"closed {v.date_and_time(row['closed_at'])}",
     "opened by": lambda row: v.text(row["opened_by"]),
 }
-_RIGHT = ("qty", "price", "filled", "at", "took", "entry", "realised", "fees")
+_RIGHT = ("qty", "price", "filled", "at", "took", "entry", "stop", "target", "realised", "fees")
 
 
 def _show(rows: Iterable[Record], columns: Columns, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from console.render import values as v
 from console.render.story import verdict_line
-from console.render.trade import fills, orders, permit, position
+from console.render.trade import exits, fills, orders, permit, position
 from console.render.values import Record
 from console.render.waterfall import waterfall
 
@@ -30,6 +30,7 @@ def sections(trace: Record) -> Iterator[tuple[str, RenderableType | None]]:
     yield "Orders", orders(trace)
     yield "Fills", fills(trace)
     yield "Position", position(trace)
+    yield "Exits", exits(trace)
 
 
 def _section(title: str, body: RenderableType | None) -> Iterator[RenderableType]:

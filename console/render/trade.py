@@ -106,7 +106,23 @@ def position_line(held: Record) -> str:
     state = "closed" if held.get("closed_at") else "open"
     what = f"{v.direction(held.get('side'))} {v.number(held.get('qty'))} {v.text(held.get('symbol'))}"
     money = f"realised {v.money(held.get('realised_pnl'))} · fees {v.money(held.get('fees'), 4)}"
+    money += "".join(f" · {name} {v.price(held[name])}" for name in ("stop", "target") if held.get(name))
+    if held.get("closed_by"):
+        money += f" · closed by {v.text(held.get('closed_by'))}"
     return (
         f"{v.text(held.get('position_id'))}  {what} at {v.price(held.get('entry_price'))}  "
         f"[bold]{state}[/] · {money}"
+    )
+
+
+def exits(trace: Record) -> RenderableType | None:
+    """The exits of the position: which decision, why, what became of it."""
+    found = v.records(trace.get("exits"))
+    return Text.from_markup("\n".join(map(exit_line, found))) if found else None
+
+
+def exit_line(exit_: Record) -> str:
+    return (
+        f"{v.text(exit_.get('decision_id'))}  [bold]{v.text(exit_.get('origin'))}[/]  "
+        f"{v.outcome(exit_.get('outcome'))} {v.first_line(exit_.get('detail'), 60)}"
     )

@@ -42,6 +42,8 @@ class Trace:
     steps: Mapping[ClientOrderId, tuple[Mapping[str, object], ...]]
     fills: tuple[Fill, ...]
     positions: tuple[Position, ...]
+    exits: tuple[Decision, ...] = ()
+    exit_orders: tuple[Order, ...] = ()
 
     @property
     def position(self) -> Position | None:
@@ -61,6 +63,7 @@ def read_trace(unit: Unit, text: str) -> Trace | None:
     if decision is None:
         return None
     orders = tuple(unit.orders.of(decision.decision_id))
+    opener = decision.opener or decision.decision_id
     return Trace(
         decision=decision,
         stages=tuple(unit.stages.of(decision.decision_id)),
@@ -70,7 +73,9 @@ def read_trace(unit: Unit, text: str) -> Trace | None:
         orders=orders,
         steps={each.client_order_id: tuple(unit.orders.steps_of(each.client_order_id)) for each in orders},
         fills=tuple(unit.fills.of(decision.decision_id)),
-        positions=tuple(unit.positions.touched_by(decision.opener or decision.decision_id)),
+        positions=tuple(unit.positions.touched_by(opener)),
+        exits=tuple(unit.decisions.exits_of(opener)),
+        exit_orders=tuple(unit.orders.of_exits(opener)),
     )
 
 
@@ -84,8 +89,9 @@ def trace_record(trace: Trace) -> Record:
         "permit": None if trace.permit is None else permit_record(trace.permit),
         "orders": [order_record(each, trace.steps.get(each.client_order_id, ())) for each in trace.orders],
         "fills": [fill_record(each) for each in trace.fills],
-        "position": None if trace.position is None else position_record(trace.position),
-        "positions": [position_record(each) for each in trace.positions],
+        "position": None if trace.position is None else position_record(trace.position, trace.exit_orders),
+        "positions": [position_record(each, trace.exit_orders) for each in trace.positions],
+        "exits": [decision_record(each) for each in trace.exits],
     }
 
 

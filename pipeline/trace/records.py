@@ -6,12 +6,13 @@ that no reader turns them into floats by accident. Durations are in milliseconds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from pipeline.domain.checks import CheckVerdict
 from pipeline.domain.decisions import Decision, StageRecord
+from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Fill, Order
 from pipeline.domain.permits import Permit
 from pipeline.domain.positions import Position
@@ -49,6 +50,7 @@ def decision_record(decision: Decision) -> Record:
         "ended_at": iso(decision.ended_at),
         "total_ms": duration_ms(decision.enqueued_at, decision.ended_at),
         "dry_run": decision.dry_run,
+        "opener": decision.opener,
         "config_hash": decision.config_hash,
         "universe_version": decision.universe_version,
     }
@@ -173,9 +175,12 @@ def fill_record(fill: Fill) -> Record:
     }
 
 
-def position_record(position: Position) -> Record:
-    """One position, as in `throughline positions --json`."""
+def position_record(position: Position, exits: Sequence[Order] = ()) -> Record:
+    """One position, as in `throughline positions --json`; `stop` and `target` are where they rest now."""
+    resting = {each.leg: each.limit_price for each in exits if each.waits}
     return {
+        "stop": number(resting.get(Leg.STOP)),
+        "target": number(resting.get(Leg.TARGET)),
         "position_id": position.position_id,
         "symbol": position.symbol,
         "side": "long" if position.side.sign > 0 else "short",
