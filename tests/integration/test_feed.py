@@ -32,10 +32,10 @@ def world() -> Iterator[FeedProcesses]:
 def test_closed_bars_reach_the_store_over_the_socket_alone(world: FeedProcesses) -> None:
     """After the first load the exchange is asked for no candle, and what is stored is what it would have said."""
     world.complete()
+    asked = world.kline_requests()
     close = world.next_close()
     eventually(lambda: len(world.passes(close)) == len(SYMBOLS))
-    asked = world.kline_requests()
-    assert asked <= len(SYMBOLS) * 3  # the first load
+    assert world.kline_requests() == asked
     assert world.is_whole(close)
 
 

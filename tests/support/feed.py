@@ -122,6 +122,7 @@ def feed_processes(
         "UNIVERSE_SYMBOLS": ",".join(SYMBOLS),
         "FEED_DECIDE_AT_CLOSE": "1m",
         "FEED_LEASE_S": "3",
+        "FEED_LATE_AFTER_S": "20",  # of the exchange's seconds: one of ours
         "FEED_STREAMS_PER_CONNECTION": "6",
         "CHAIN_CADENCE_S": "600",
         **settings,
