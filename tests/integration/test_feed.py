@@ -44,14 +44,21 @@ def test_a_pass_of_beat_over_bars_that_the_feed_had_judged_ends_in_its_fetch_sta
 ) -> None:
     """Latency is the chain's and not the cadence's; the safety net doubles nothing."""
     world.chain.start_worker("market")
-    pipeline = world.chain.pipeline
     eventually(
         lambda: judged_at(world, world.next_close()), 60, f"a close to be judged; {world.chain.tail()}"
     )
+    eventually(lambda: passed(world) is EndReason.UNCHANGED, 30, "a pass within the minute that was judged")
+
+
+def passed(world: FeedProcesses) -> EndReason | None:
+    """How a pass of beat over the first symbol ends in its fetch stage; None when a newer bar has come meanwhile."""
+    pipeline = world.chain.pipeline
     request = PassRequest(symbol=SYMBOLS[0], slot=pipeline.clock.now(), origin=Origin.BEAT)
     decision = pipeline.open(request).decision
-    pipeline.runner.run(Stage.FETCH, decision.decision_id, delivery(decision))
-    assert world.chain.decision(decision.decision_id).reason is EndReason.UNCHANGED
+    if decision.is_open and pipeline.runner.run(Stage.FETCH, decision.decision_id, delivery(decision)):
+        pipeline.runner.fail(decision.decision_id, EndReason.UNAVAILABLE, "a newer bar has come")
+    reason = world.chain.decision(decision.decision_id).reason
+    return reason if reason is EndReason.UNCHANGED else None
 
 
 def judged_at(world: FeedProcesses, close_ms: int) -> bool:
