@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import redis
@@ -12,6 +14,7 @@ from celery import Celery
 from pipeline.domain.timeframes import iso
 from pipeline.watch.broker import look_at_broker
 from pipeline.watch.look import Away, BrokerView
+from tests.support.clients import trusted_client
 from tests.support.servers import RedisServer
 
 QUEUES = ("fetch", "evaluate")
@@ -24,16 +27,21 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def app(redis_url: str) -> Iterator[Celery]:
-    with Celery("queue-monitor", broker=redis_url, set_as_current=False) as made:
+def app(redis_url: str, tmp_path: Path) -> Iterator[Celery]:
+    with trusted_client("queue-monitor", redis_url, tmp_path) as made:
         yield made
 
 
-def publish(app: Celery, task_id: str, age_s: float = 0, **options: object) -> None:
-    at = iso(datetime.now(UTC) - timedelta(seconds=age_s))
-    app.send_task(
-        "tasks.fetch", ["BTC"], task_id=task_id, queue="fetch", headers={"published_at": at}, **options
-    )
+def publish(app: Celery, task_id: str, **options: object) -> None:
+    app.send_task("tasks.fetch", ["BTC"], task_id=task_id, queue="fetch", **options)
+
+
+def publish_long_ago(app: Celery, client: redis.Redis, task_id: str, age_s: float) -> None:
+    """As if the newest message of the queue had waited since then."""
+    publish(app, task_id)
+    message = json.loads(str(client.lpop("fetch").decode()))  # type: ignore[union-attr]  # it answers at once
+    message["headers"]["published_at"] = iso(datetime.now(UTC) - timedelta(seconds=age_s))
+    client.lpush("fetch", json.dumps(message))
 
 
 def seen(client: redis.Redis) -> BrokerView:
@@ -44,7 +52,7 @@ def seen(client: redis.Redis) -> BrokerView:
 
 def test_depth_oldest_age_and_ids_are_seen(client: redis.Redis, app: Celery) -> None:
     """A stuck queue is known by its oldest message, whoever publishes new ones."""
-    publish(app, "old", age_s=90)
+    publish_long_ago(app, client, "old", age_s=90)
     publish(app, "new")
     view = seen(client).queues["fetch"]
     assert (view.depth, view.oldest_task) == (2, "tasks.fetch")
