@@ -95,10 +95,12 @@ class PaperBroker:
         instrument = book.instrument
         if order.qty < instrument.min_qty or order.qty != instrument.round_qty_down(order.qty):
             return Rejected("-1111", f"the quantity {order.qty} breaks the step {instrument.qty_step}")
-        if order.reduce_only:
-            if order.waits or reducible(turn, order) > 0:
-                return None
+        if order.reduce_only and not reducible(turn, order):
             return Rejected("-2022", "the order would not reduce the position")
+        if order.waits and is_triggered(order, Seen.at(book.quote)):
+            return Rejected("-2021", "the order would trigger at once")
+        if order.reduce_only:
+            return None
         notional = order.qty * (order.price if order.type is OrderType.LIMIT else book.quote.ask)
         if notional < instrument.min_notional:
             return Rejected("-4164", f"the order is worth less than {instrument.min_notional}")

@@ -24,6 +24,8 @@ D = Decimal
 BTC = "BTC/USDT:USDT"
 TERMS = PaperTerms(account="main", depth=D(6000), latency_ms=50)
 """A tenth of a bitcoin at each step of one basis point."""
+GUARD: dict[str, object] = {"side": Side.SELL, "reduce_only": True, "tif": TimeInForce.GTC}
+"""What protects a long position."""
 
 
 class Paper:
@@ -170,9 +172,8 @@ def test_the_minute_before_an_order_came_says_nothing_about_it(paper: Paper) -> 
 
 def protection(paper: Paper) -> tuple[Order, Order]:
     paper.placed(limit_price=D("60090"))
-    guard = {"side": Side.SELL, "reduce_only": True, "tif": TimeInForce.GTC}
-    stop = paper.placed(type=OrderType.STOP_MARKET, limit_price=D("59000"), **guard)
-    target = paper.placed(type=OrderType.TAKE_PROFIT_MARKET, limit_price=D("62000"), **guard)
+    stop = paper.placed(type=OrderType.STOP_MARKET, limit_price=D("59000"), **GUARD)
+    target = paper.placed(type=OrderType.TAKE_PROFIT_MARKET, limit_price=D("62000"), **GUARD)
     return stop, target
 
 
@@ -232,6 +233,27 @@ def test_what_an_exchange_would_refuse_is_refused(
     _, answer = paper.submit(**changes)
     assert isinstance(answer, Rejected)
     assert (answer.code, answer.retryable) == (code, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "beyond"), [(OrderType.STOP_MARKET, "60000"), (OrderType.TAKE_PROFIT_MARKET, "60000.1")]
+)
+def test_what_the_market_has_reached_already_does_not_wait(paper: Paper, kind: OrderType, beyond: str) -> None:
+    """The position is closed at once instead; a stop that is taken and fills would hide that it came too late."""
+    paper.placed(limit_price=D("60090"))
+    order, answer = paper.submit(type=kind, limit_price=D(beyond), **GUARD)
+    assert isinstance(answer, Rejected)
+    assert (answer.code, answer.retryable) == ("-2021", False)
+    assert paper.broker.find(order) is None
+    assert paper.held == D("0.050")
+
+
+@pytest.mark.parametrize("kind", [OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET])
+def test_nothing_waits_for_a_position_that_is_not_there(paper: Paper, kind: OrderType) -> None:
+    """It would wait for ever, or reduce the next position, which has guards of its own."""
+    _, answer = paper.submit(type=kind, limit_price=D("59000"), **GUARD)
+    assert isinstance(answer, Rejected)
+    assert (answer.code, answer.retryable) == ("-2022", False)
 
 
 def test_without_a_price_nothing_is_placed(paper: Paper) -> None:
