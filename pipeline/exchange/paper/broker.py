@@ -99,8 +99,10 @@ class PaperBroker:
             return Rejected("-2022", "the order would not reduce the position")
         if order.waits and is_triggered(order, Seen.at(book.quote)):
             return Rejected("-2021", "the order would trigger at once")
-        if order.reduce_only:
-            return None
+        return None if order.reduce_only else self._too_dear(turn, order, book)
+
+    def _too_dear(self, turn: Turn, order: PaperOrder, book: Book) -> Rejected | None:
+        instrument = book.instrument
         notional = order.qty * (order.price if order.type is OrderType.LIMIT else book.quote.ask)
         if notional < instrument.min_notional:
             return Rejected("-4164", f"the order is worth less than {instrument.min_notional}")

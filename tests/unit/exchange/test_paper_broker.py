@@ -238,7 +238,9 @@ def test_what_an_exchange_would_refuse_is_refused(
 @pytest.mark.parametrize(
     ("kind", "beyond"), [(OrderType.STOP_MARKET, "60000"), (OrderType.TAKE_PROFIT_MARKET, "60000.1")]
 )
-def test_what_the_market_has_reached_already_does_not_wait(paper: Paper, kind: OrderType, beyond: str) -> None:
+def test_what_the_market_has_reached_already_does_not_wait(
+    paper: Paper, kind: OrderType, beyond: str
+) -> None:
     """The position is closed at once instead; a stop that is taken and fills would hide that it came too late."""
     paper.placed(limit_price=D("60090"))
     order, answer = paper.submit(type=kind, limit_price=D(beyond), **GUARD)
