@@ -8,7 +8,6 @@ threads; what is remembered is touched by the event loop alone.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -48,7 +47,7 @@ class Leader:
             lambda group: parts.open_socket(group, self._hear), options.limits, parts.events
         )
         self._writer = Writer(parts.store, options.keep, parts.events)
-        self._time = ExchangeTime()
+        self._time = ExchangeTime(parts.elapsed)
         self._repairs = Repairs(ASKED_AT_ONCE)
         self._room = 0
         self._repairing: set[asyncio.Task[None]] = set()
@@ -180,7 +179,7 @@ class Leader:
         A few are asked for at once. A whole universe is loaded as the rate budget has room for it.
         """
         behind = self._arrivals.behind(self._late_ms)
-        self._lag.look(behind, time.monotonic())
+        self._lag.look(behind, self._parts.elapsed())
         at_most = len(behind) if len(behind) <= ASKED_AT_ONCE else self._room
         for symbol in self._repairs.take(behind, at_most):
             self._room -= 1

@@ -48,7 +48,7 @@ class FeedParts:
     """`windows` asks the exchange for what the store lacks; `enqueue` asks for a decision; `room` says how many
     symbols the rate budget lets us load now. All block.
 
-    `alive` is called by the event loop each time it comes round.
+    `alive` is called by the event loop each time it comes round. `elapsed` counts the seconds that go by.
     """
 
     store: BarStore
@@ -63,6 +63,7 @@ class FeedParts:
     clock: Clock
     events: Events
     alive: Callable[[], None] = lambda: None
+    elapsed: Callable[[], float] = time.monotonic
 
 
 class ExchangeTime:
@@ -71,9 +72,10 @@ class ExchangeTime:
     Where the exchange's clock runs faster than ours (a simulated one), it is behind until it is told again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._elapsed = elapsed
         self._told_ms = 0
-        self._told_at = time.monotonic()
+        self._told_at = elapsed()
 
     @property
     def is_known(self) -> bool:
@@ -81,7 +83,7 @@ class ExchangeTime:
 
     @property
     def now_ms(self) -> int:
-        return self._told_ms + int((time.monotonic() - self._told_at) * 1000)
+        return self._told_ms + int((self._elapsed() - self._told_at) * 1000)
 
     @property
     def now(self) -> datetime:
@@ -102,4 +104,4 @@ class ExchangeTime:
         return self.is_known and at_ms > self.now_ms + FAR_MS
 
     def _set(self, at_ms: int) -> None:
-        self._told_ms, self._told_at = at_ms, time.monotonic()
+        self._told_ms, self._told_at = at_ms, self._elapsed()

@@ -13,7 +13,7 @@ from pipeline.exchange.klines import Hear, Kline
 from pipeline.market.feed.plan import Group
 from tests.unit.market.candle_worlds import row
 
-LONG_S = 10.0
+LONG_S = 60.0
 
 
 @dataclass
@@ -39,12 +39,14 @@ class FakeSocket:
         self._why = why
         self._ended.set()
 
-    def tell(self, symbol: str, open_ms: int, timeframe: Timeframe, *, closed: bool = True) -> None:
-        """A true bar, told right after its close."""
+    def tell(self, symbol: str, open_ms: int, timeframe: Timeframe, *, closed: bool = True) -> Kline:
+        """A true bar, told right after its close; returns what was heard."""
         self.messages += 1
         self.heard_at = time.monotonic()
         event_ms = open_ms + (timeframe.milliseconds if closed else 0) + 5
-        self.hear(Kline(symbol, timeframe, tuple(row(open_ms, timeframe)), closed, event_ms))
+        kline = Kline(symbol, timeframe, tuple(row(open_ms, timeframe)), closed, event_ms)
+        self.hear(kline)
+        return kline
 
 
 @dataclass

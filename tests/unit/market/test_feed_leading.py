@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
@@ -54,7 +54,7 @@ class FakeHeartbeats:
 
 
 class World:
-    """A leader over an exchange whose clock the test moves."""
+    """A leader over an exchange whose clock the test moves: by itself no time goes by."""
 
     def __init__(self) -> None:
         self.exchange = FakeExchange(at=datetime.fromtimestamp(NOON_MS / 1000, tz=FixedClock().now().tzinfo))
@@ -81,6 +81,7 @@ class World:
             heartbeats=cast("Heartbeats", self.heartbeats),
             clock=FixedClock(),
             events=self.events,
+            elapsed=lambda: 0.0,
         )
 
     def _options(self) -> FeedOptions:
@@ -117,7 +118,10 @@ class World:
         await asyncio.gather(self.task, return_exceptions=True)
 
     def tell(self, symbol: str, open_ms: int, timeframe: Timeframe = MINUTE, *, closed: bool = True) -> None:
-        self.sockets.opened[-1].tell(symbol, open_ms, timeframe, closed=closed)
+        """The exchange's clock is never behind what it has told: asked for the time, it would take it back."""
+        kline = self.sockets.opened[-1].tell(symbol, open_ms, timeframe, closed=closed)
+        told_at = datetime.fromtimestamp(kline.event_ms / 1000, tz=UTC)
+        self.exchange.at = max(self.exchange.at, told_at)
 
     def tell_both(self, open_ms: int, timeframe: Timeframe = MINUTE) -> None:
         for symbol in (A, B):
@@ -125,6 +129,10 @@ class World:
 
     def has_asked_for(self, count: int) -> bool:
         return len(self.asked_for) == count
+
+    def has_measured(self) -> bool:
+        """Whether no older time of the exchange is still on its way to the leader."""
+        return self.heartbeats.written[-1].exchange_time >= self.exchange.at
 
     def stored(self, symbol: str, timeframe: Timeframe = MINUTE) -> list[list[float]]:
         return as_rows(self.store.kept[symbol, timeframe.name].candles)
@@ -144,6 +152,7 @@ def test_a_closed_bar_is_stored_and_its_decision_asked_for_once_all_its_bars_hav
         for minute in (1, 2):
             world.tell_both(NOON_MS + (minute - 1) * STEP_MS)
             await until(partial(world.has_asked_for, 2 * minute))
+            await until(world.has_measured, "the exchange to be asked for its time within the minute")
         world.tell_both(NOON_MS + 2 * STEP_MS)
         await until(lambda: len(world.stored(B)) == 23)
         assert world.has_asked_for(4)
