@@ -20,6 +20,7 @@ import redis
 
 from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.ids import DecisionId, task_id
+from pipeline.domain.intents import Leg
 from tasks.signing import sign
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.clients import message_key_of
@@ -104,7 +105,7 @@ def test_forged_messages_place_no_order_and_end_no_worker(chain: ChainProcesses)
     """
     with chain.pipeline.ledger.read() as unit:
         known = list(unit.decisions.latest(limit=10))
-    before, placed, workers = chain.counts(), chain.placed(), processes_of(chain)
+    before, workers = passes(chain), processes_of(chain)
     key = message_key_of(chain.home)
     with redis.Redis.from_url(chain.redis.url) as client:
         for number in range(MANY):
@@ -114,10 +115,28 @@ def test_forged_messages_place_no_order_and_end_no_worker(chain: ChainProcesses)
     after = chain.ended(chain.enqueue("SOLUSDT"), timeout=60)
     assert after.outcome == "executed", chain.tail()
     assert processes_of(chain) == workers
-    assert chain.counts() == {**before, "executed": before["executed"] + 1}
-    assert len(chain.placed()) == len(placed) + 1
+    assert passes(chain) == {**before, after.decision_id: "executed"}
+    assert_each_pass_has_its_orders(chain)
     said = [line for line in chain.log_lines("worker-orders.jsonl") if '"SECURITY"' in line]
     assert len(said) >= MANY
+
+
+def passes(chain: ChainProcesses) -> dict[DecisionId, str]:
+    """What went through the chain, by its outcome; a position's exits do not."""
+    with chain.pipeline.ledger.read() as unit:
+        found = unit.decisions.latest(limit=1000)
+    return {each.decision_id: each.outcome or "open" for each in found if not each.origin.is_exit}
+
+
+def assert_each_pass_has_its_orders(chain: ChainProcesses) -> None:
+    """One entry, one stop and one target for each pass, and not one order more on the exchange."""
+    with chain.pipeline.ledger.read() as unit:
+        orders = {order.client_order_id: order for order in unit.orders.latest(limit=1000)}
+        openers = {each.decision_id: each.opener for each in unit.decisions.latest(limit=1000)}
+    accepted = [orders[entry["client_order_id"]] for entry in chain.placed()]
+    told = [(openers[order.decision_id] or order.decision_id, order.leg) for order in accepted]
+    legs = (Leg.ENTRY, Leg.STOP, Leg.TARGET)
+    assert sorted(told) == sorted((each, leg) for each in passes(chain) for leg in legs)
 
 
 def processes_of(chain: ChainProcesses) -> set[int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.domain.checks import CheckCode
+from pipeline.domain.intents import Leg
 from pipeline.domain.outcomes import EndReason, Outcome
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.waiting import eventually
@@ -77,9 +78,10 @@ def test_the_chain_works_on_postgresql_as_it_does_on_sqlite(postgres_url: str) -
         decision = chain.ended(chain.enqueue("BTCUSDT"))
         assert decision.outcome is Outcome.EXECUTED
         with chain.pipeline.ledger.read() as unit:
-            assert [order.client_order_id for order in unit.orders.latest()] == [
-                entry["client_order_id"] for entry in chain.placed()
-            ]
+            orders = {order.client_order_id: order.leg for order in unit.orders.latest()}
+        placed = [entry["client_order_id"] for entry in chain.placed()]
+        assert sorted(placed) == sorted(orders)
+        assert [orders[each] for each in placed] == [Leg.ENTRY, Leg.STOP, Leg.TARGET]
 
 
 def test_two_beats_open_each_slot_once() -> None:
