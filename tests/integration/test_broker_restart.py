@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.domain.decisions import Decision
+from pipeline.domain.intents import Leg
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.timeframes import SystemClock
 from tests.support.chain import ChainProcesses, chain_processes
@@ -75,6 +76,7 @@ def test_the_chain_goes_on_after_redis_was_killed(chain: ChainProcesses) -> None
     chain.wait_with_upkeep(lambda: not chain.counts().get("open"), 60, "every decision to end")
     assert_each_has_its_outcome(decisions(chain))
     assert_no_order_is_doubled(chain)
+    assert_each_position_has_its_guards_once(chain)
 
 
 def restart_while_a_task_runs(worker: WaysWorker, folder: Path, *, hands_on: bool) -> None:
@@ -110,8 +112,19 @@ def refused(chain: ChainProcesses) -> int:
 
 def assert_each_has_its_outcome(found: list[Decision]) -> None:
     assert all(decision.outcome and decision.reason for decision in found)
-    slots = Counter((decision.symbol, decision.slot) for decision in found)
+    slots = Counter((each.symbol, each.slot) for each in found if not each.origin.is_exit)
     assert set(slots.values()) == {1}
+
+
+def assert_each_position_has_its_guards_once(chain: ChainProcesses) -> None:
+    """An answer lost in the outage makes the protector place another stop: it takes the first one back."""
+    chain.pipeline.protector.cycle()
+    with chain.pipeline.ledger.read() as unit:
+        held = unit.positions.all_open(chain.pipeline.account)
+        resting = [each for each in unit.orders.unsettled(chain.pipeline.account) if each.waits]
+    assert held
+    guards = Counter((each.symbol, each.leg) for each in resting)
+    assert guards == {(each.symbol, leg): 1 for each in held for leg in (Leg.STOP, Leg.TARGET)}
 
 
 def assert_no_order_is_doubled(chain: ChainProcesses) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.domain.intents import Leg
 from tests.integration.simulator_clients import diverted
 from tests.support.chain import ChainProcesses, chain_processes
 
@@ -41,7 +42,8 @@ def test_what_was_lost_is_adopted_and_what_is_somebody_elses_is_left(chain: Chai
     """E6: each difference by name; ours is put right to the last digit, a stranger's order stays where it is."""
     assert reconciled(chain, code=0) == []
     with chain.pipeline.ledger.read() as unit:
-        (fill,) = [unit.fills.of(order.decision_id) for order in unit.orders.latest()]
+        entries = [order for order in unit.orders.latest() if order.leg is Leg.ENTRY]
+        (fill,) = [unit.fills.of(order.decision_id) for order in entries]
         position = unit.positions.open_of(chain.pipeline.account, "BTC/USDT:USDT")
     forget(chain, "fills", "positions", "order_steps", "orders")
     exchange = diverted(chain.simulator.url, apiKey="sim-key", secret="sim-secret")
