@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import redis
 
 from config.home import ensure_home
 from config.loading import load
 from config.settings import Settings
+from console.output import console
 from pipeline.ledger.sql import SqlLedger
 from pipeline.trace import logs
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 COMPONENT = "console"
 """The name under which the command line writes to the logs."""
+NO_BUDGET = "[yellow]Redis is not running: the exchange is asked without the rate budget[/]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,29 @@ def pipeline_of(settings: Settings) -> Pipeline:
     from pipeline.bootstrap import build  # noqa: PLC0415
 
     return build(settings)
+
+
+def asking(settings: Settings) -> Pipeline:
+    """To ask the exchange for a little public data.
+
+    Before anything was started there is no Redis to keep the rate budget, nor a process that uses it: then a person's
+    question goes without, and stderr says so. A Redis that is there and does not answer still holds everything back.
+    """
+    from pipeline.exchange.budget.ports import PublicOnly  # noqa: PLC0415 - as above
+
+    pipeline = pipeline_of(settings)
+    if not _nothing_listens(pipeline.redis):
+        return pipeline
+    console(sys.stderr).print(NO_BUDGET, soft_wrap=True)
+    return replace(pipeline, budget_alone=PublicOnly())
+
+
+def _nothing_listens(client: redis.Redis) -> bool:
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        return isinstance(error.__context__, ConnectionRefusedError)
+    return False
 
 
 def writing() -> Pipeline:

@@ -24,6 +24,7 @@ from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit
 from pipeline.domain.positions import Equity
 from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
+from pipeline.exchange.budget.ports import Budget
 from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
 from pipeline.exchange.paper.exchange import PaperExchange
@@ -79,6 +80,8 @@ class Pipeline:
     events: Events = field(default_factory=LoggedEvents)
     overrun_errors: tuple[type[Exception], ...] = ()
     pid: int = field(default_factory=os.getpid)
+    budget_alone: Budget | None = None
+    """What this process's requests pass instead of the budget that all share."""
 
     # -- what stands alone ------------------------------------------------------------------------------------
 
@@ -98,7 +101,7 @@ class Pipeline:
     def exchange(self) -> CcxtExchange | PaperExchange:
         """Both sides of one exchange; with the paper broker, its own private one beside a real public one."""
         told = options.exchange_options(self.settings)
-        real = connect(told, self.clock, self.budget)
+        real = connect(told, self.clock, self.budget_alone or self.budget)
         if not self.settings.has_broker:
             return real
         store = PaperStore(self.settings.home / "paper.sqlite3")

@@ -13,7 +13,7 @@ from config.loading import load
 from console import failures
 from console.commands.options import AsJson
 from console.output import console, print_json, print_table, table
-from console.records import pipeline_of
+from console.records import asking
 from pipeline.domain.errors import ConfigError, ExchangeRefused, ExchangeUnavailable
 from pipeline.domain.guards import UniverseRecord
 from pipeline.domain.timeframes import iso
@@ -63,7 +63,7 @@ def universe(as_json: AsJson = False) -> None:
     or the two differ.
     """
     settings = load()
-    seen = look(pipeline_of(settings), is_list=not settings.universe.top_by_volume)
+    seen = look(asking(settings), is_list=not settings.universe.top_by_volume)
     if as_json:
         print_json(as_record(seen))
     else:

@@ -13,14 +13,16 @@ from typer.testing import CliRunner
 from config.loading import load
 from console.main import app
 from pipeline.bootstrap import Pipeline, build
+from pipeline.domain.errors import ExchangeUnavailable
 from tests.support.processes import free_port
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 
 @pytest.fixture
-def home(simulator_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(simulator_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home that trades two symbols of a simulated exchange, and asks for one that there is not."""
+    monkeypatch.setenv("THROUGHLINE_REDIS_URL", redis_url)
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("THROUGHLINE_SIMULATOR_URL", simulator_url)
     monkeypatch.setenv("TRADING_SYMBOLS", "BTCUSDT,ETHUSDT,BTCUSTD")
@@ -40,15 +42,41 @@ def pipeline(home: Path) -> Iterator[Pipeline]:
 def shown() -> tuple[int, dict[str, Any]]:
     """Exit code and document of `universe --json`."""
     result = CliRunner().invoke(app, ["universe", "--json"])
-    return result.exit_code, json.loads(result.output)
+    return result.exit_code, json.loads(result.stdout)
 
 
+@pytest.fixture
+def nothing_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is not there either."""
+    monkeypatch.setenv("THROUGHLINE_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+
+
+@pytest.mark.usefixtures("nothing_runs")
 def test_before_there_is_a_ledger_it_says_what_would_be_made(home: Path) -> None:
-    """Whoever sets it up wants to know before the first start."""
+    """Whoever sets it up wants to know before the first start, and reads that the rate budget was not asked."""
     code, told = shown()
     assert (code, told["in_force"], told["symbols"]) == (1, False, [BTC, ETH])
-    assert "no process has put in force" in CliRunner().invoke(app, ["universe"]).output
+    result = CliRunner().invoke(app, ["universe"])
+    assert "no process has put in force" in result.stdout
+    assert "without the rate budget" in result.stderr
     assert not list(home.rglob("*.sqlite3"))
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_a_process_that_trades_asks_nothing_without_the_rate_budget(home: Path) -> None:
+    """The person's question is the exception; the same look of a worker is held back."""
+    with pytest.raises(ExchangeUnavailable, match="the rate budget cannot be asked"):
+        build(load()).universe_report()
+
+
+def test_a_redis_that_refuses_us_still_holds_the_question_back(
+    home: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may be at work with it: who cannot ask must not use up what they count on."""
+    monkeypatch.setenv("THROUGHLINE_REDIS_URL", redis_url.replace("//", "//nobody:wrong@"))
+    result = CliRunner().invoke(app, ["universe"])
+    assert isinstance(result.exception, ExchangeUnavailable)
+    assert "the rate budget cannot be asked" in str(result.exception)
 
 
 def test_it_shows_the_version_that_decisions_name(pipeline: Pipeline) -> None:

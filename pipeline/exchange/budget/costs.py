@@ -31,6 +31,10 @@ class Kind(StrEnum):
     CANCEL = "cancel"
 
 
+PUBLIC = frozenset({Kind.LOAD, Kind.MARKET, Kind.PRICE})
+"""They only read what everybody may read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """`weight` against the address's limit a minute, `orders` against the account's limits of orders."""

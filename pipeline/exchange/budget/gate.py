@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import orjson
 import requests
 
-from pipeline.exchange.budget.costs import Cost, Kind, cost_of
+from pipeline.exchange.budget.costs import PUBLIC, Cost, cost_of
 from pipeline.exchange.budget.ports import Budget, Stop, Told, Used
 from pipeline.exchange.replies import retry_after_s
 
-PUBLIC = frozenset({Kind.LOAD, Kind.MARKET, Kind.PRICE})
 TOO_MANY, BANNED = 429, 418
 TOO_MANY_ORDERS = -1015
 UNTOLD_S: Mapping[int, float] = {TOO_MANY: 60.0, BANNED: 120.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.exchange.budget.costs import Cost, Kind
+from pipeline.exchange.budget.costs import PUBLIC, Cost, Kind
 from pipeline.exchange.budget.rules import NO_LIMIT, RateLimits
 
 
@@ -85,3 +85,17 @@ class Unlimited:
 
     def learn(self, limits: RateLimits) -> None:
         """There are none."""
+
+
+class PublicOnly(Unlimited):
+    """No budget, for a command that a person runs before anything else does: it asks what everybody may ask.
+
+    Nothing that concerns an account leaves.
+    """
+
+    def take(self, cost: Cost) -> Used:
+        if cost.kind not in PUBLIC:
+            raise Held(
+                f"without the rate budget nothing but public data is asked for, and this is {cost.kind}", 0
+            )
+        return Used()
