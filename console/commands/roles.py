@@ -21,7 +21,9 @@ from console.output import console
 from console.records import pipeline_of
 from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import ConfigError
+from pipeline.domain.events import EventName
 from pipeline.trace import logs
+from pipeline.trace.events import LoggedEvents
 
 if TYPE_CHECKING:
     from simulator import Options
@@ -105,6 +107,10 @@ def beat() -> None:
 def flower() -> None:
     """Run Flower, the web view of workers, queues and tasks. Whoever opens it has to log in."""
     settings = load()
+    ensure_home(settings.home)
+    logs.configure("flower", settings)
+    own = settings.flower
+    LoggedEvents().emit(EventName.DASH_EVENT, page="flower", url=f"http://{own.host}:{own.port}", login=True)
     os.environ["FLOWER_BASIC_AUTH"] = f"{settings.flower.user}:{flower_password(settings)}"
     roles.become(roles.flower_itself(settings.flower))
 

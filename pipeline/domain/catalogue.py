@@ -286,6 +286,7 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
             "one round of the schedule, in which each symbol had its slot",
             "since until received ended outcomes slowest_symbol slowest_ms slowest_stage slowest_stage_ms",
         ),
+        _event(EventName.DASH_EVENT, "a page for people begins to answer", "page url login"),
         # -- configuration and upkeep ---------------------------------------------------------------------------
         _event(
             EventName.CONFIG_HASH, "with which configuration a run starts", "session_id config_hash"

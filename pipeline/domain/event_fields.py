@@ -99,6 +99,7 @@ FIELDS: Mapping[str, EventField] = {
         opened_by="the decision that opened the position",
         origin="who asked for the pass: beat, or a person",
         outcome="how the decision ended",
+        page="which page: flower",
         part="the part that it is about; where time is told, the one that took most of it",
         permit_id="the permit",
         position_id="the position",
@@ -135,6 +136,7 @@ FIELDS: Mapping[str, EventField] = {
         where="where the thread is: file, line and function, innermost first",
         why="the reason in words",
         worker="the worker, with its host",
+        url="where it answers",
     ),
     **_of(
         FieldType.COUNT,
@@ -210,6 +212,7 @@ FIELDS: Mapping[str, EventField] = {
     ),
     **_of(
         FieldType.FLAG,
+        login="whether it asks who is there",
         answers="whether it answers now",
         chosen="whether it is this strategy that was chosen",
         handed_on="whether the message after it was published again",

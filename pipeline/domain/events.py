@@ -114,6 +114,7 @@ class EventName(StrEnum):
     LEVEL = "LEVEL"
     QUEUE_STATE = "QUEUE_STATE"
     SLOT_SUMMARY = "SLOT_SUMMARY"
+    DASH_EVENT = "DASH_EVENT"
 
     # configuration and upkeep
     CONFIG_HASH = "CONFIG_HASH"

@@ -173,6 +173,16 @@ def test_only_the_worker_that_sends_no_orders_answers_remote_control(
     assert [name.partition("@")[0] for answer in answers for name in answer] == ["market"]
 
 
+def test_the_log_says_where_it_answers_and_that_it_asks_who_is_there(
+    chain: ChainProcesses, flower: Flower
+) -> None:
+    """An open page through which tasks can be called is nothing to find out by accident."""
+    lines = [json.loads(line) for line in chain.log_lines("flower.jsonl")]
+    [told] = [line for line in lines if line["event"] == "DASH_EVENT"]
+    assert told["url"] == f"http://127.0.0.1:{flower.port}"
+    assert told["login"] is True
+
+
 def test_nobody_answers_remote_control_that_is_not_signed(chain: ChainProcesses) -> None:
     """Whoever can write to Redis could stop every worker with one message."""
     with Celery("stranger", broker=chain.redis.url, set_as_current=False) as stranger:
