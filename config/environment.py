@@ -26,7 +26,7 @@ def read_environment(env: Mapping[str, str], problems: Problems) -> Layer:
             problems.add(
                 f"variables {before.variable} and {variable}",
                 f"both set {key.name}, and differ"
-                + ("" if key.is_secret else f" ({shown(before.value)} and {shown(said.value)})"),
+                + ("" if key.is_confidential else f" ({shown(before.value)} and {shown(said.value)})"),
                 "one of them, or the same value in both",
             )
         layer.setdefault(key.name, said)
@@ -53,7 +53,7 @@ def _from_file(variable: str, path: str, problems: Problems) -> Iterator[tuple[s
     if key is None or base == variable:
         hint = nearest(variable, [*variables(), *CONTROLS])
         problems.add(f"variable {variable}", "is not known" + (f"; {hint}" if hint else ""))
-    elif not key.is_secret:
+    elif not key.is_confidential:
         problems.add(f"variable {variable}", f"only secrets can come from a file; set {base} instead")
     else:
         try:

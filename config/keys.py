@@ -36,6 +36,9 @@ CONTROLS: Mapping[str, str] = types.MappingProxyType(
 )
 """Variables that are not settings themselves."""
 
+WITH_PASSWORDS = frozenset({"redis.url", "ledger.url"})
+"""Addresses with a password in them: they may come from a file as secrets do, and are never quoted."""
+
 UNITS = {
     "_s": "seconds",
     "_ms": "milliseconds",
@@ -71,6 +74,11 @@ class Key:
     @property
     def is_secret(self) -> bool:
         return self.kind is SecretStr
+
+    @property
+    def is_confidential(self) -> bool:
+        """Whether its value never stands in a message, and may come from a file."""
+        return self.is_secret or self.name in WITH_PASSWORDS
 
     @property
     def is_list(self) -> bool:

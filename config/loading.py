@@ -169,7 +169,7 @@ def _add_finding(found: Any, layer: Layer, problems: Problems) -> None:
     if key.is_number and isinstance(said.value, bool):
         return  # told already
     expected = own_words if found["type"] == "value_error" else key.expects
-    problems.add(said.where, f"{key.name} is {shown(said.value, secret=key.is_secret)}", expected)
+    problems.add(said.where, f"{key.name} is {shown(said.value, secret=key.is_confidential)}", expected)
 
 
 def _key_at(loc: tuple[int | str, ...]) -> Key | None:

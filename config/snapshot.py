@@ -45,7 +45,8 @@ NOT_HASHED: Mapping[str, str] = MappingProxyType(
 )
 """What may differ between two hosts that trade the same way, and why. All other keys are in the hash."""
 
-_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)")
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):\S+(?=@)")
+_PASSWORD_ASKED = re.compile(r"(?<=[?&])(\w*password)=[^&\s]+")
 
 
 def snapshot(settings: Settings) -> dict[str, object]:
@@ -92,7 +93,7 @@ def _plain_leaf(value: object) -> object:
         case Enum():
             return value.value
         case str() | Path():
-            return _PASSWORD.sub("***", str(value))
+            return _PASSWORD_ASKED.sub(r"\1=***", _PASSWORD.sub(r"\1:***", str(value)))
         case _:
             return value
 

@@ -89,7 +89,8 @@ def worker(
     if unknown or not wanted:
         raise typer.BadParameter(f"'{','.join(unknown)}' is no queue; there are: {', '.join(roles.QUEUES)}")
     settings = load()
-    require_keys(settings)
+    if set(wanted) & set(roles.QUEUES_OF["orders"]):  # the others have no use for the account's keys
+        require_keys(settings)
     stakes = allowance(settings)
     if stakes and Stage.EXECUTE in wanted:
         sys.stderr.write(f"{stakes}\n")

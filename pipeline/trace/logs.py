@@ -27,7 +27,7 @@ from pipeline.trace.debugging import Debugging, path_in
 from pipeline.trace.lines import LineMaker
 from pipeline.trace.listening import Listeners, load
 from pipeline.trace.logfile import LogFile
-from pipeline.trace.redaction import SECRETS, password_in
+from pipeline.trace.redaction import SECRETS, passwords_in
 from pipeline.trace.rendering import render_line
 
 LIBRARY_RECORD = "LOG"
@@ -226,7 +226,7 @@ def _files(folder: Path, component: str, wanted: LoggingSettings) -> tuple[LogFi
 
 def _secrets_of(settings: Settings) -> set[str]:
     urls = (settings.redis.url, settings.ledger.url, settings.simulator.url)
-    return {*secret_values(settings), *(password for url in urls if (password := password_in(url)))}
+    return {*secret_values(settings), *(password for url in urls for password in passwords_in(url))}
 
 
 # --------------------------------------------------------------------------------------------- structlog

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import orjson
 
@@ -84,12 +84,15 @@ def _forms(value: str) -> set[bytes]:
     return {value.encode(), orjson.dumps(value)[1:-1], escaped, quote(value, safe="").encode()}
 
 
-def password_in(url: str) -> str:
-    """The password in an address, or nothing."""
+def passwords_in(url: str) -> set[str]:
+    """The passwords in an address, as they are written there and as they are meant (`p%40ss` is `p@ss`)."""
     try:
-        return urlsplit(url).password or ""
+        parts = urlsplit(url)
+        asked = [value for name, value in parse_qsl(parts.query) if is_secret_name(name)]
     except ValueError:
-        return ""
+        return set()
+    written = [parts.password or "", *asked]
+    return {form for each in written if each for form in (each, unquote(each))}
 
 
 SECRETS = SecretValues()

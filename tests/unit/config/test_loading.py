@@ -255,6 +255,17 @@ def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
     assert loading.secret_values(settings) == {"hush-hush"}
 
 
+def test_an_address_with_a_password_comes_from_a_file(tmp_path: Path) -> None:
+    """A container's environment can be read by whoever may inspect it; and no complaint quotes the address."""
+    path = written(tmp_path, "redis://market:hush-hush@redis:6379/0\n", "redis_url")
+    env = {"THROUGHLINE_REDIS_URL_FILE": str(path)}
+
+    assert load(env, tmp_path).redis_url == "redis://market:hush-hush@redis:6379/0"
+    both = complaint(env | {"THROUGHLINE_REDIS_URL": "redis://:another-one@redis"}, tmp_path)
+    assert "differ" in both
+    assert not any(secret in both for secret in ("hush-hush", "another-one"))
+
+
 def test_only_secrets_come_from_files(tmp_path: Path) -> None:
     """Everything else has one way in."""
     assert "set THROUGHLINE_MODE instead" in complaint({"THROUGHLINE_MODE_FILE": "/etc/hosts"}, tmp_path)

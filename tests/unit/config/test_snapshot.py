@@ -36,6 +36,20 @@ def test_a_snapshot_is_plain_json_without_secrets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "redis://cache:hush:hush@host/0",
+        "rediss://:hush%40hush@host/0?ssl_cert_reqs=required",
+        "postgresql+psycopg://trader@host/db?sslmode=verify-full&password=hush",
+        "unix://user:hush@/run/redis.sock",
+    ],
+)
+def test_no_spelling_of_an_address_shows_its_password(tmp_path: Path, address: str) -> None:
+    """However somebody wrote it: with colons, in the query, for a socket."""
+    assert "hush" not in json.dumps(snapshot(with_env(tmp_path, REDIS_URL=address)))
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("HOME", "/elsewhere"),

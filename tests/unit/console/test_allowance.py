@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from pydantic import SecretStr
 from config.settings import Settings
 from console.allowance import allowance
 from console.commands import roles
+from console.roles import QUEUES, QUEUES_OF
 from pipeline.domain.decisions import Mode
+from pipeline.domain.errors import ConfigError
 
 
 def of(mode: Mode) -> Settings:
@@ -61,3 +64,18 @@ def test_a_worker_that_executes_says_it_too(
     roles.worker("validate,execute")
     assert "real money" in capsys.readouterr().err
     assert len(became) == 2
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_only_workers_that_trade_ask_for_keys(
+    queue: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A host that only looks at candles need not hold the account."""
+    became: list[object] = []
+    monkeypatch.setattr(roles, "load", lambda: Settings(mode=Mode.LIVE, home=tmp_path))
+    monkeypatch.setattr("console.roles.become", became.append)
+
+    with nullcontext() if queue in QUEUES_OF["market"] else pytest.raises(ConfigError, match="API_KEY"):
+        roles.worker(queue)
+
+    assert bool(became) == (queue in QUEUES_OF["market"])

@@ -133,20 +133,22 @@ def test_secrets_are_hidden_by_their_value_wherever_they_stand(log: Configure) -
     lines = log(
         GOVERNOR_PERMIT_KEY='with"quote-and-ü',
         LEDGER_URL="postgresql+psycopg://trader:geheimnis@db/ledger",
+        REDIS_URL="redis://market:in%40address@cache/0",
         SENTRY_DSN="",
     )
     logs.hide("made-later")
 
     LoggedEvents().emit(EventName.SECURITY, text='key with"quote-and-ü, password geheimnis, made-later')
     logging.getLogger("library").error("cannot reach %s", "postgresql://trader:geheimnis@db")
+    logging.getLogger("library").error("as it is meant: %s", "in@address")
     try:
         raise ValueError("geheimnis")
     except ValueError:
         structlog.get_logger().exception("trouble")
 
     text = json.dumps(lines("all.jsonl"), ensure_ascii=False)
-    assert len(lines("all.jsonl")) == 3
-    assert not any(secret in text for secret in ("quote-and", "geheimnis", "made-later"))
+    assert len(lines("all.jsonl")) == 4
+    assert not any(secret in text for secret in ("quote-and", "geheimnis", "made-later", "in@address"))
 
 
 def test_what_libraries_log_lands_in_the_same_files_with_the_decision(log: Configure) -> None:
