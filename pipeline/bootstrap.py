@@ -37,9 +37,9 @@ from pipeline.governor.permits import PermitAuthority, Valid
 from pipeline.governor.universe import Universe, UniverseReport
 from pipeline.governor.view import Limits
 from pipeline.lazily import LazyStages, Remembered
+from pipeline.lease import Lease
 from pipeline.ledger.sql import SqlLedger
 from pipeline.market.errands import Errands
-from pipeline.market.lease import Lease
 from pipeline.market.notes import Notes
 from pipeline.market.source import CandleSource
 from pipeline.market.store import CandleStore

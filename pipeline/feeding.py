@@ -9,11 +9,11 @@ from pipeline import options
 from pipeline.bootstrap import Pipeline
 from pipeline.exchange.budget.costs import Kind, candles_weight
 from pipeline.exchange.klines import Hear, KlineSocket
+from pipeline.lease import Lease
 from pipeline.market.feed.feed import Feed
 from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.market.feed.parts import FeedParts
 from pipeline.market.feed.plan import Group
-from pipeline.market.lease import Lease
 from pipeline.stages.opening import PassRequest
 
 

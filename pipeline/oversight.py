@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.levels import Severity
 from pipeline.feeding import feed_name
+from pipeline.lease import Lease
 from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.trace import logs
 from pipeline.watch.alerting import Desk, Notifier, Rules
@@ -20,6 +22,7 @@ from pipeline.watch.beating import Beating, Rhythm
 from pipeline.watch.broker import impatient_redis, look_at_broker
 from pipeline.watch.counterwatch import Counterwatch
 from pipeline.watch.keeping import LevelKeeper
+from pipeline.watch.leading import Turn
 from pipeline.watch.look import Away, FeedView, Limits
 from pipeline.watch.looking import Looker, Places
 from pipeline.watch.notifiers import AppriseNotifier, LogNotifier, WebhookNotifier
@@ -136,6 +139,7 @@ def watchdog_of(pipeline: Pipeline) -> Watchdog:
     watch, alerts = pipeline.settings.watch, pipeline.settings.alerts
     remind_s = alerts.remind_every_s
     return Watchdog(
+        turn=turn_of(pipeline),
         looker=looker_of(pipeline, with_account=False),
         keeper=LevelKeeper(pipeline.account, timedelta(seconds=watch.clear_after_s)),
         desk=Desk(notifiers_of(pipeline)),
@@ -145,6 +149,17 @@ def watchdog_of(pipeline: Pipeline) -> Watchdog:
         pulses=pulse_store(pipeline),
         events=pipeline.events,
     )
+
+
+def turn_of(pipeline: Pipeline) -> Turn:
+    """The claim of this process's watchdog to be the one that tells. It is lost when a look takes so long that others
+    would call it silent.
+    """
+    told = pipeline.settings.watch
+    lasts_s = told.silent_after_s + told.look_every_s
+    holder, client = f"{socket.gethostname()}/{pipeline.pid}", impatient_redis(pipeline.settings.redis_url)
+    lease = Lease(client, f"tl:watch:{pipeline.account}", holder, lasts_s=lasts_s)
+    return Turn(lease, lasts_s, pipeline.events)
 
 
 def teller_of(pipeline: Pipeline) -> Teller:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.events import EventName, Events
-from pipeline.market.lease import Held, Lease
+from pipeline.lease import Held, Lease
 
 RENEWED_PER_LEASE = 4
 

@@ -52,7 +52,7 @@ def _watch(pipeline: Pipeline, beating: Beating, stop: threading.Event) -> None:
         beating.vitals.touch(ROUNDS, told.hung_after_s + told.look_every_s)
         watchdog.round()
         stop.wait(told.look_every_s)
-    watchdog.desk.close()
+    watchdog.end()
 
 
 def _asked_to_stop() -> threading.Event:

@@ -272,6 +272,13 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
         ),
         # -- what the watchdog sees -----------------------------------------------------------------------------
         _event(
+            EventName.WATCH_LEADS,
+            "this watchdog tells from now on; with a problem: Redis does not answer, and nobody can say who leads",
+            "fence before",
+            "problem",
+        ),
+        _event(EventName.WATCH_STANDS_BY, "another watchdog tells; this one waits for its end", "holder"),
+        _event(
             EventName.LEVEL,
             "the watchdog raised a level, or cleared it; docs/watch.md says what each code means",
             "code about severity raised since detail cause",

@@ -111,6 +111,8 @@ class EventName(StrEnum):
     THREAD_HUNG = "THREAD_HUNG"
 
     # what the watchdog sees
+    WATCH_LEADS = "WATCH_LEADS"
+    WATCH_STANDS_BY = "WATCH_STANDS_BY"
     LEVEL = "LEVEL"
     QUEUE_STATE = "QUEUE_STATE"
     SLOT_SUMMARY = "SLOT_SUMMARY"

@@ -37,6 +37,10 @@ class LevelKeeper:
         """Those of the watchdog before us: their beginning is older than we are."""
         self._levels |= {level.key: level for level in levels if level.key not in self._levels}
 
+    def forget(self) -> None:
+        """Another watchdog keeps them now."""
+        self._levels, self._in_a_row = {}, {}
+
     @property
     def standing(self) -> Sequence[Level]:
         """The loudest cause first, consequences last."""

@@ -30,6 +30,10 @@ class Teller:
     _told_at: datetime | None = None
     _round: datetime | None = None
 
+    def pause(self) -> None:
+        """Another watchdog tells meanwhile: the rounds until the next `tell` are told by that one."""
+        self._round = None
+
     def tell(self, look: Look) -> None:
         """Raises nothing: when the ledger is away there is nothing to tell, and the watchdog says that."""
         try:

@@ -1,7 +1,7 @@
 """The watchdog: looks, climbs down the ladder, keeps the levels, tells somebody. Again and again.
 
 It depends neither on beat nor on a worker, and goes on when Redis or the ledger is away: what it knows is in its
-memory, and is written down when there is a place again.
+memory, and is written down when there is a place again. Of several watchdogs one leads, and the others stand by.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pipeline.domain.ports import Ledger
 from pipeline.watch.alerting import Desk, Rules, due
 from pipeline.watch.checks import climb
 from pipeline.watch.keeping import Changes, LevelKeeper
+from pipeline.watch.leading import Turn
 from pipeline.watch.look import Away, Look
 from pipeline.watch.looking import Looker
 from pipeline.watch.pulses import PulseStore
@@ -25,8 +26,9 @@ from pipeline.watch.telling import Teller
 
 @dataclass(slots=True)
 class Watchdog:
-    """One account's. `round` is one look with all that follows."""
+    """One account's. `round` is one look with all that follows, when it is this watchdog's turn to tell."""
 
+    turn: Turn
     looker: Looker
     keeper: LevelKeeper
     desk: Desk
@@ -38,8 +40,25 @@ class Watchdog:
     _unwritten: list[Alert] = field(default_factory=list)
     _remembers: bool = False
 
-    def round(self) -> Look:
-        """Raises nothing but what is a mistake of ours."""
+    def round(self) -> Look | None:
+        """None while another watchdog tells. Raises nothing but what is a mistake of ours."""
+        if not self.turn.look():
+            self._stand_by()
+            return None
+        return self._round()
+
+    def end(self) -> None:
+        """Its orderly end: another takes over at once, and what is still to be told is told."""
+        self.turn.end()
+        self.desk.close()
+
+    def _stand_by(self) -> None:
+        """Whatever it knew, the one that tells knows better; when its turn comes, the ledger has what stands."""
+        self.keeper.forget()
+        self.teller.pause()
+        self._remembers = False
+
+    def _round(self) -> Look:
         self._remember()
         look = self._look()
         changes = self.keeper.note(climb(look, self.looker.limits), look.at)

@@ -23,9 +23,9 @@ from pipeline.domain.events import EventName
 from pipeline.domain.ids import decision_id
 from pipeline.domain.outcomes import EndReason
 from pipeline.governor.universe import Universe
+from pipeline.lease import Held
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
-from pipeline.market.lease import Held
 from pipeline.stages.opening import PassRequest
 from pipeline.testing import FixedClock
 from pipeline.trace import sentry

@@ -11,9 +11,9 @@ from typing import NoReturn
 
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.events import EventName
+from pipeline.lease import Held
 from pipeline.market.feed.leading import ASKED_AT_ONCE, Leader
 from pipeline.market.feed.parts import FeedOptions, FeedParts
-from pipeline.market.lease import Held
 
 STAND_BY_EVERY_S = 1.0
 THREADS = ASKED_AT_ONCE + 6

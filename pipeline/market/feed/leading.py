@@ -17,6 +17,7 @@ from pipeline.domain.decisions import Origin
 from pipeline.domain.errors import StoreUnavailable, ThroughlineError
 from pipeline.domain.events import EventName
 from pipeline.exchange.klines import Kline
+from pipeline.lease import Held
 from pipeline.market.feed.arrivals import Arrival, Arrivals
 from pipeline.market.feed.connections import Connections
 from pipeline.market.feed.heartbeat import Beat, opened
@@ -24,7 +25,6 @@ from pipeline.market.feed.lag import Lag
 from pipeline.market.feed.parts import ExchangeTime, FeedOptions, FeedParts
 from pipeline.market.feed.repairs import Repairs, reloaded, whole_up_to
 from pipeline.market.feed.writing import Writer, Written
-from pipeline.market.lease import Held
 from pipeline.market.series import milliseconds
 from pipeline.stages.opening import PassRequest
 

@@ -12,10 +12,10 @@ from pipeline.domain.ports import Clock, MarketData
 from pipeline.domain.timeframes import Timeframe
 from pipeline.exchange.klines import Hear
 from pipeline.governor.universe import Universe
+from pipeline.lease import Lease
 from pipeline.market.feed.connections import Limits, Socket
 from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.market.feed.plan import Group
-from pipeline.market.lease import Lease
 from pipeline.market.source import BarStore
 from pipeline.stages.opening import PassRequest
 from pipeline.stages.ports import CandleWindows

@@ -15,12 +15,12 @@ from pipeline.domain.events import EventName
 from pipeline.domain.timeframes import Timeframe
 from pipeline.exchange.klines import Kline
 from pipeline.governor.universe import Universe
+from pipeline.lease import Held, Lease
 from pipeline.market.feed import leading
 from pipeline.market.feed.connections import Limits
 from pipeline.market.feed.heartbeat import Beat, Heartbeats
 from pipeline.market.feed.leading import Leader
 from pipeline.market.feed.parts import FeedOptions, FeedParts
-from pipeline.market.lease import Held, Lease
 from pipeline.market.series import milliseconds
 from pipeline.market.source import CandleSource
 from pipeline.stages.opening import PassRequest

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.events import EventName
-from pipeline.market.lease import Held
+from pipeline.lease import Held
 from pipeline.trace.events import RecordedEvents
 from tasks.leading import Leadership
 

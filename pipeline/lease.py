@@ -1,8 +1,8 @@
-"""Who leads: of several feeds, or beats, one holds the lease in Redis, the others stand by.
+"""Who leads: of several feeds, beats, or watchdogs, one holds the lease in Redis, the others stand by.
 
-Two that lead at once do no harm: feeds write the same bars, and the ledger opens each slot of beat once. The lease is
-there so that work is not done twice. Its fence counts the holders, so that two records of who led when can be put in
-order.
+Two that lead at once do no harm: feeds write the same bars, the ledger opens each slot of beat once, and what two
+watchdogs tell is told twice. The lease is there so that work is not done twice. Its fence counts the holders, so that
+two records of who led when can be put in order.
 """
 
 from __future__ import annotations
