@@ -49,7 +49,7 @@ def beating_of(
     """The pulse of a process of this pipeline. `minds_the_watchdog`: it tells when that one falls silent."""
     told = pipeline.settings.watch
     return Beating(
-        vitals=Vitals(identity, pipeline.clock, children),
+        vitals=Vitals(identity, pipeline.clock, children, lambda: logs.writer().problem),
         store=pulse_store(pipeline),
         events=pipeline.events,
         rhythm=Rhythm(every_s=told.pulse_every_s, told_every=timedelta(seconds=told.heartbeat_every_s)),

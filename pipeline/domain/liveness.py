@@ -47,7 +47,8 @@ class Pulse:
     """A process as it saw itself at `beat_at`.
 
     `process` is `<role>@<host>/<pid>`. A pool child names its worker's pid as `parent` (0 for all others), a worker
-    its `children`. `done` counts finished tasks, the last one at `last_done_at`.
+    its `children`. `done` counts finished tasks, the last one at `last_done_at`. `unlogged`: why its log cannot be
+    written, empty when it can.
     """
 
     role: str
@@ -66,6 +67,7 @@ class Pulse:
     done: int = 0
     last_done_at: datetime | None = None
     note: str = ""
+    unlogged: str = ""
 
     @property
     def process(self) -> str:
@@ -105,6 +107,7 @@ class Pulse:
             "done": self.done,
             "last_done_at": iso(self.last_done_at),
             "note": self.note,
+            "unlogged": self.unlogged,
         }
 
     @classmethod
@@ -127,6 +130,7 @@ class Pulse:
             done=int(str(told["done"])),
             last_done_at=_instant(told["last_done_at"]),
             note=str(told["note"]),
+            unlogged=str(told.get("unlogged", "")),
         )
 
 

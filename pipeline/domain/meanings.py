@@ -180,6 +180,12 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         says="no watchdog lives: nobody would tell",
         do="start `throughline watch`; `throughline up` does, unless watch.enabled is false",
     ),
+    LevelCode.LOGGING_STOPPED: Meaning(
+        severity=Severity.WARNING,
+        rung=Rung.PROCESSES,
+        says="a process cannot write its log: its disk is full, or its folder is gone; it trades on, unseen",
+        do="make room on that host's disk; what is kept free for the ledger is logging.keep_free_mb",
+    ),
     LevelCode.QUEUE_UNCONSUMED: Meaning(
         severity=Severity.CRITICAL,
         rung=Rung.QUEUES,

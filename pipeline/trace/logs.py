@@ -92,6 +92,16 @@ class Writer:
         file.write(line, last=True)
         self._cry(line)
 
+    @property
+    def problem(self) -> str:
+        """Why lines were lost and still are; empty while they are kept."""
+        broken = [file for file in self._files if file.lost]
+        if not broken:
+            return ""
+        names = ", ".join(file.path.name for file in broken)
+        why = "the disk is nearly full" if any(file.stopped for file in broken) else "they cannot be written"
+        return f"{why}: {sum(file.lost for file in broken)} lines of {names} are lost so far"
+
     @staticmethod
     def _cry(line: bytes) -> None:
         """What the files cannot take and must not be lost goes to stderr, which may lead to another disk."""

@@ -35,15 +35,20 @@ class Identity:
 class Vitals:
     """Each component is written by its own thread only; `pulse` may be called by any other.
 
-    `children`: the pids of the pool's processes at this moment.
+    `children`: the pids of the pool's processes at this moment; `unlogged`: why its log cannot be written, or nothing.
     """
 
     def __init__(
-        self, identity: Identity, clock: Clock, children: Callable[[], Iterable[int]] = tuple
+        self,
+        identity: Identity,
+        clock: Clock,
+        children: Callable[[], Iterable[int]] = tuple,
+        unlogged: Callable[[], str] = str,
     ) -> None:
         self._identity = identity
         self._clock = clock
         self._children = children
+        self._unlogged = unlogged
         self._started_at = clock.now()
         self._components: dict[str, Component] = {}
         self._idents: dict[str, int] = {}
@@ -95,6 +100,7 @@ class Vitals:
             done=self._done,
             last_done_at=self._last_done_at,
             note=self.note,
+            unlogged=self._unlogged(),
         )
 
     def _seen(self, component: Component, now: datetime) -> Component:

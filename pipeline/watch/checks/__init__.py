@@ -23,6 +23,7 @@ LADDER: tuple[Check, ...] = (
     Check("pool", Rung.PROCESSES, (C.PROCESS_MUTE,), processes.children),
     Check("threads", Rung.PROCESSES, (C.THREAD_HUNG,), processes.threads),
     Check("watchdog", Rung.PROCESSES, (C.WATCH_GONE,), processes.watchdog),
+    Check("logs", Rung.PROCESSES, (C.LOGGING_STOPPED,), processes.logs),
     Check("consumers", Rung.QUEUES, (C.QUEUE_UNCONSUMED,), queues.consumers),
     Check("waiting", Rung.QUEUES, (C.QUEUE_STUCK,), queues.waiting_times),
     Check("hand-offs", Rung.QUEUES, (C.HANDOFF_BROKEN,), queues.handoffs),

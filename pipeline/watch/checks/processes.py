@@ -149,3 +149,17 @@ def watchdog(look: Look, limits: Limits) -> Answer:
     if here:
         return fine(f"{here[0].process} {_hand(here[0])}")
     return found(Finding(code=LevelCode.WATCH_GONE, detail="no watchdog lives: nobody would tell you"))
+
+
+def logs(look: Look, limits: Limits) -> Answer:
+    if isinstance(look.pulses, Away):
+        return unknown(NO_REDIS)
+    fresh = [pulse for pulse in look.pulses if _lives(pulse, look, limits)]
+    broken = [
+        Finding(
+            code=LevelCode.LOGGING_STOPPED, subject=pulse.place, detail=f"{pulse.process}: {pulse.unlogged}"
+        )
+        for pulse in fresh
+        if pulse.unlogged
+    ]
+    return found_or(broken, "every process writes its log")

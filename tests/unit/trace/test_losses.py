@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.domain.events import EventName
+from pipeline.trace import logs
 from pipeline.trace.events import LoggedEvents
 from tests.unit.trace.conftest import Configure
 
@@ -22,11 +23,17 @@ def test_lost_lines_are_counted_and_said_later(
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(28, os.strerror(28))
 
+    assert logs.writer().problem == ""
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
         for number in range(3):
             LoggedEvents().emit(EventName.SECURITY, number=number)
+        assert (
+            logs.writer().problem
+            == "they cannot be written: 6 lines of beat.jsonl, all.jsonl are lost so far"
+        )
     LoggedEvents().emit(EventName.SECURITY, number=4)
+    assert logs.writer().problem == ""
     LoggedEvents().emit(EventName.SECURITY, number=5)
 
     for name in ("beat.jsonl", "all.jsonl"):

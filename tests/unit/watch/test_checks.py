@@ -79,6 +79,7 @@ CASES: dict[str, tuple[dict[str, Any], LevelCode]] = {
     "mute child": ({"pulses": changed(22, beat_at=ago(21))}, C.PROCESS_MUTE),
     "hung thread": ({"pulses": changed(22, components=(hanging(),))}, C.THREAD_HUNG),
     "no watchdog": ({"pulses": without("watch"), "asked_by_watch": False}, C.WATCH_GONE),
+    "a full disk": ({"pulses": changed(3, unlogged="the disk is nearly full")}, C.LOGGING_STOPPED),
     "queue without consumer": ({"pulses": changed(2, queues=("fetch",))}, C.QUEUE_UNCONSUMED),
     "stuck queue": (
         {"broker": a_broker(queues={name: a_queue(40, 25) for name in QUEUES[:1]})},
