@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from console.main import main
+from console.entry import main
 
 main()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
-from console import failures
 from console.commands import (
     debug,
     demo,
@@ -71,15 +68,3 @@ app.add_typer(debug.debug, name="debug")
 app.command()(universe.universe)
 app.add_typer(settings.config, name="config")
 app.add_typer(strategies.strategies, name="strategies")
-
-
-def main() -> None:
-    """The entry point: 0 fine, 1 a finding, 2 wrong usage or configuration."""
-    try:
-        app(prog_name="throughline")
-    except Exception as error:  # noqa: BLE001  whatever happens, people get a sentence and the place of the trace
-        sys.exit(failures.explain(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from config.loading import load
+from config.settings import Settings
 from console.commands.options import AsJson
 from console.output import print_json
+from console.roles import QUEUES
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.timeframes import SystemClock
 from pipeline.watch.broker import impatient_redis, look_at_broker
-from pipeline.watch.health import Patience, problems_of
+from pipeline.watch.health import Patience, problems_of, unmet
 from pipeline.watch.look import Away
 from pipeline.watch.pulses import PulseStore
-from tasks.policies import QUEUES
 
 FINDING = 1
+ANSWER_WITHIN_S = 10.0
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  an address to be asked at, not to listen on
 
 
 def health(
-    role: Annotated[str, typer.Argument(help="beat, feed, watch, or a worker's name: market, orders.")],
+    role: Annotated[
+        str,
+        typer.Argument(help="beat, feed, watch, a worker's name (market, orders), exporter, flower or sim."),
+    ],
     *,
     host: Annotated[str, typer.Option(help="Of which host; this one when empty.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Does this host's ROLE do its work? Exit code 1: it does not, or nobody knows."""
-    problems = _problems(role, host or socket.gethostname())
+    settings = load()
+    page = _page(role, settings)
+    problems = _of_page(role, *page) if page else _of_pulses(role, host or socket.gethostname(), settings)
     if as_json:
         print_json({"role": role, "healthy": not problems, "problems": problems})
     else:
@@ -38,8 +48,32 @@ def health(
         raise typer.Exit(FINDING)
 
 
-def _problems(role: str, host: str) -> list[str]:
-    settings = load()
+def _page(role: str, settings: Settings) -> tuple[str, tuple[str, ...]] | None:
+    """Where a role without a pulse answers on this host, and the lines that show its work."""
+    pages = {
+        "exporter": (
+            settings.metrics.host,
+            f"{settings.metrics.port}/metrics",
+            ("throughline_ledger_up 1.0", "throughline_broker_up 1.0"),
+        ),
+        "flower": (settings.flower.host, f"{settings.flower.port}/healthcheck", ("OK",)),
+        "sim": ("127.0.0.1", f"{settings.simulator.port}/_sim/health", ()),
+    }
+    if role not in pages:
+        return None
+    listens, path, lines = pages[role]
+    return f"http://{EVERYWHERE.get(listens, listens)}:{path}", lines
+
+
+def _of_page(role: str, url: str, lines: tuple[str, ...]) -> list[str]:
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_WITHIN_S) as answer:  # noqa: S310  made of our settings
+            return unmet(role, answer.read().decode(), lines)
+    except OSError as error:
+        return [f"{role} does not answer at {url}: {error}"]
+
+
+def _of_pulses(role: str, host: str, settings: Settings) -> list[str]:
     client = impatient_redis(settings.redis_url)
     try:
         pulses = PulseStore(client, settings.account).read()

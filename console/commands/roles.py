@@ -89,13 +89,14 @@ def worker(
     if unknown or not wanted:
         raise typer.BadParameter(f"'{','.join(unknown)}' is no queue; there are: {', '.join(roles.QUEUES)}")
     settings = load()
-    if set(wanted) & set(roles.QUEUES_OF["orders"]):  # the others have no use for the account's keys
+    has_orders = not set(wanted).isdisjoint(roles.QUEUES_OF["orders"])
+    if has_orders:  # the others have no use for the account's keys
         require_keys(settings)
     stakes = allowance(settings)
     if stakes and Stage.EXECUTE in wanted:
         sys.stderr.write(f"{stakes}\n")
     own = settings.workers
-    usual = own.orders_processes if roles.worker_name(wanted) == "orders" else own.market_processes
+    usual = own.orders_processes if has_orders else own.market_processes
     roles.become(roles.worker(wanted, concurrency=concurrency or usual))
 
 
@@ -123,6 +124,7 @@ def flower_password(settings: Settings) -> str:
 
 def exporter() -> None:
     """Answer Prometheus at `metrics.host` and `metrics.port`, path /metrics, until SIGTERM or Ctrl-C."""
+    from pipeline.oversight import pulse_store  # noqa: PLC0415  with it comes the exchange's library, which takes a while
     from pipeline.watch import exporter as answering  # noqa: PLC0415  only this command needs it
     from pipeline.watch.broker import look_at_broker  # noqa: PLC0415  the same
 
@@ -140,7 +142,8 @@ def exporter() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     try:
-        stop, port = answering.serve([metrics], settings.metrics.host, settings.metrics.port)
+        pulses = answering.PulseMetrics(pulse_store(pipeline).read, pipeline.clock)
+        stop, port = answering.serve([metrics, pulses], settings.metrics.host, settings.metrics.port)
     except OSError as error:
         raise ConfigError(
             f"nothing can listen at {settings.metrics.host}:{settings.metrics.port}: {error.strerror}.",

@@ -9,6 +9,7 @@ Counters begin at zero when the exporter starts, as Prometheus expects of a rest
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.domain.errors import LedgerUnavailable
+from pipeline.domain.errors import LedgerUnavailable, StoreUnavailable
+from pipeline.domain.liveness import Pulse
 from pipeline.domain.timeframes import Clock
 from pipeline.ledger.sql import SqlLedger
 from pipeline.ledger.statistics import By, Span, SqlStatistics
@@ -169,11 +171,22 @@ class LedgerMetrics(Collector):
         yield _gauge("kill_switches", "kill switches that are on", (), {(): len(unit.switches.on())})
         state = unit.switches.trading_state(self._account)
         yield _gauge("trading_state", "1 for the state it is in", ("account", "state"), {(*whose, state): 1})
+        yield self._levels(unit)
         equity = unit.equity.latest(self._account)
         if equity is not None:
             age = (now - equity.occurred_at).total_seconds()
             yield _gauge("equity", "the account's equity", ("account",), {whose: float(equity.equity)})
             yield _gauge("equity_age_seconds", "how old that is", ("account",), {whose: age})
+
+    def _levels(self, unit: SqlUnit) -> Metric:
+        """What the watchdog has found, but for consequences of something else that it has found."""
+        standing = [each for each in unit.levels.standing(self._account) if each.cause is None]
+        told: Counter[Key] = Counter(
+            (self._account, each.code.value, each.severity.value) for each in standing
+        )
+        return _gauge(
+            "level", "levels that stand, without consequences", ("account", "code", "severity"), told
+        )
 
     def _queue_gauges(self) -> Iterator[Metric]:
         view, now = self._broker(), self._clock.now()
@@ -184,6 +197,26 @@ class LedgerMetrics(Collector):
         yield _gauge("queue_depth", "messages that wait", ("queue",), depths)
         ages: dict[Key, float] = {(name,): _age_s(queue, now) for name, queue in queues.items()}
         yield _gauge("queue_oldest_seconds", "how long the oldest of them has waited", ("queue",), ages)
+
+
+class PulseMetrics(Collector):
+    """How long ago each role on each host gave its last sign of life: the watchdog's own silence is seen here."""
+
+    def __init__(self, pulses: Callable[[], Iterable[Pulse]], clock: Clock) -> None:
+        self._pulses, self._clock = pulses, clock
+
+    def collect(self) -> Iterator[Metric]:
+        """Raises nothing: without Redis nothing is known of anybody, and `broker_up` says why."""
+        try:
+            told, now = self._pulses(), self._clock.now()
+        except StoreUnavailable:
+            return
+        ages: dict[Key, float] = {}
+        for each in told:
+            if not each.parent:
+                place = (each.role, each.host)
+                ages[place] = min(each.age_s(now), ages.get(place, math.inf))
+        yield _gauge("pulse_age_seconds", "since the last sign of life", ("role", "host"), ages)
 
 
 def _age_s(queue: QueueView, now: datetime) -> float:

@@ -36,6 +36,12 @@ def problems_of(
     return [*_stopping(newest), *_hanging(family), *_idle(newest, family, broker, at, patience)]
 
 
+def unmet(role: str, page: str, lines: Sequence[str]) -> list[str]:
+    """What a role's own page should say and does not; nothing when it does its work."""
+    told = frozenset(page.splitlines())
+    return [f"{role} does not say {line!r}" for line in lines if line not in told]
+
+
 def _silence(role: str, host: str, own: Sequence[Pulse], at: datetime) -> str:
     if not own:
         return f"no {role} was ever seen on {host}"

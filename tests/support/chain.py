@@ -139,7 +139,7 @@ class ChainProcesses:
 
     def run(self, *arguments: str, code: int | None = 0) -> Started:
         """A `throughline` command; waits for it and checks its exit code unless `code` is None."""
-        command = [sys.executable, "-m", "console.main", *arguments]
+        command = [sys.executable, "-m", "console", *arguments]
         process = Started(
             arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env
         )

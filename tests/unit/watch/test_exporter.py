@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.domain.levels import Level, LevelCode, Severity
 from pipeline.domain.outcomes import EndReason
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
 from pipeline.testing import FixedClock
 from pipeline.watch import exporter
-from pipeline.watch.exporter import LedgerMetrics
+from pipeline.watch.exporter import LedgerMetrics, PulseMetrics
 from pipeline.watch.look import Away, BrokerView, QueueView
 from tests.unit.ledger.ledger_worlds import BTC, NOW, SECOND, a_decision
+from tests.unit.watch.looks import a_pulse
 from tests.unit.watch.test_watch_reports import ended, traded
 
 START = NOW - timedelta(minutes=1)
@@ -127,6 +131,39 @@ def test_queues_are_told_and_so_is_a_broker_that_is_away(ledger: SqlLedger) -> N
     assert (there.value("broker_up"), there.value("queue_depth", queue="fetch")) == (1, 7)
     assert there.value("queue_oldest_seconds", queue="fetch") == 1
     assert (away.value("broker_up"), away.value("queue_depth", queue="fetch")) == (0, None)
+
+
+def test_levels_that_stand_are_told_but_for_consequences(ledger: SqlLedger) -> None:
+    """Prometheus may wake somebody by them; a dead beat must not wake him three times."""
+    found: dict[str, Any] = {
+        "account": "paper:main",
+        "subject": "",
+        "detail": "",
+        "since": NOW,
+        "seen_at": NOW,
+    }
+    gone = Level(code=LevelCode.BEAT_GONE, severity=Severity.CRITICAL, **found)
+    silent = Level(code=LevelCode.NO_DECISION, severity=Severity.CRITICAL, cause=LevelCode.BEAT_GONE, **found)
+    with ledger.begin() as unit:
+        unit.levels.replace("paper:main", [gone, silent])
+
+    scraped = Scraped(ledger).at(SECOND)
+
+    told = {"account": "paper:main", "severity": "critical"}
+    assert scraped.value("level", code="BEAT_GONE", **told) == 1
+    assert scraped.value("level", code="NO_DECISION", **told) is None
+
+
+def test_a_role_is_as_old_as_its_newest_process() -> None:
+    """Whoever was killed and came back is no reason to be woken; a watchdog that stays silent is."""
+    killed = a_pulse("watch", 7, beat_at=NOW - 500 * SECOND)
+    registry = CollectorRegistry()
+    registry.register(
+        PulseMetrics(lambda: [killed, replace(killed, pid=8, beat_at=NOW - 3 * SECOND)], FixedClock(NOW))
+    )
+
+    told = {"role": "watch", "host": "alpha"}
+    assert registry.get_sample_value("throughline_pulse_age_seconds", told) == 3
 
 
 def test_it_is_served_as_prometheus_reads_it(ledger: SqlLedger) -> None:

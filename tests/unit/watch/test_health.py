@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.domain.liveness import Component, ProcessState, Pulse
-from pipeline.watch.health import Patience, problems_of
+from pipeline.watch.health import Patience, problems_of, unmet
 from pipeline.watch.look import BrokerView, QueueView
 from tests.unit.watch.looks import NOW, a_pulse, ago, seconds
 
@@ -64,3 +64,11 @@ def test_what_a_child_finished_counts_for_its_worker() -> None:
 def test_another_roles_life_proves_nothing() -> None:
     [problem] = problems(a_pulse("beat"))
     assert problem == "no orders was ever seen on alpha"
+
+
+def test_an_exporter_that_cannot_count_is_not_healthy() -> None:
+    """It answers all the same: an answer alone proves a live process."""
+    page = "throughline_ledger_up 1.0\nthroughline_broker_up 0.0\n"
+    wanted = ("throughline_ledger_up 1.0", "throughline_broker_up 1.0")
+    assert unmet("exporter", page, wanted) == ["exporter does not say 'throughline_broker_up 1.0'"]
+    assert unmet("exporter", page.replace("0.0", "1.0"), wanted) == []
