@@ -93,7 +93,7 @@ class Simulator:
             now_ms = self._world.clock.now_ms()
             self._world.sweeper.advance(now_ms)
             self._world.sweeper.liquidate(now_ms)
-            self._streams.pump(now_ms)
+            await self._streams.pump(now_ms)
             self._world.journal.flush()
 
     def _until_next_tick_s(self) -> float:

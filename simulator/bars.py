@@ -12,6 +12,8 @@ from simulator.clock import DAY_MS, HOUR_MS, MINUTE_MS
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
 
+FIRST = np.zeros(1, np.intp)
+
 INTERVALS: dict[str, int] = {
     "1m": MINUTE_MS,
     "3m": 3 * MINUTE_MS,
@@ -125,7 +127,7 @@ def aggregated(bars: Bars, interval_ms: int) -> Bars:
     if len(bars) == 0:
         return bars
     group = bars.open_ms // interval_ms
-    starts = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
+    starts = FIRST if group[0] == group[-1] else np.append(FIRST, np.flatnonzero(group[1:] != group[:-1]) + 1)
     ends = np.append(starts[1:], len(bars)) - 1
     return Bars(
         group[starts] * interval_ms,

@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
+from functools import cache
 
 from simulator.errors import OptionsError
 
@@ -158,6 +159,7 @@ def round_down(value: Decimal, unit: Decimal) -> Decimal:
     return (value / unit).to_integral_value(ROUND_DOWN) * unit
 
 
+@cache
 def digits(unit: Decimal) -> int:
     """Decimal places of a tick or step: 0.001 has 3, 1 has 0."""
     exponent = unit.normalize().as_tuple().exponent

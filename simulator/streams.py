@@ -31,6 +31,8 @@ STREAM = re.compile(r"([a-z0-9]+)@kline_(\w+)")
 MAX_STREAMS = 1024
 MAX_CATCH_UP = 1500
 BACKLOG = 20_000
+AT_ONCE = 25
+"""Streams whose messages are made before those of others are sent."""
 HEARTBEAT_S = 180.0
 
 
@@ -97,12 +99,17 @@ class Streams:
         """Say goodbye to everybody."""
         await asyncio.gather(*(socket.ws.close(code=1001) for socket in list(self._sockets)))
 
-    def pump(self, now_ms: int) -> None:
-        """Send what has closed since the last tick, and the forming candles that are due."""
+    async def pump(self, now_ms: int) -> None:
+        """Send what has closed since the last tick, and the forming candles that are due.
+
+        The first messages are on their way while the last ones are made.
+        """
         self._strike()
         wall = time.monotonic()
-        for stream in list(self._streams.values()):
+        for number, stream in enumerate(list(self._streams.values()), start=1):
             self._pump_stream(stream, now_ms, wall)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _pump_stream(self, stream: Stream, now_ms: int, wall_s: float) -> None:
         current = now_ms // stream.interval_ms * stream.interval_ms

@@ -44,10 +44,15 @@ class Absences:
 
     def between(self, first_ms: int, last_ms: int) -> Absences:
         """Those that open from `first_ms` up to and including `last_ms`."""
+        if not len(self):
+            return self
         return Absences(self.table[(self.times >= first_ms) & (self.times <= last_ms)])
 
     def after(self, missing: Iterable[int], present: Times, now_ms: int) -> Absences:
         """As it stands when `missing` were asked for in vain at `now_ms`, and `present` are there."""
+        missing = tuple(missing)
+        if not missing and not len(self):
+            return self
         rows = {int(row[0]): (int(row[1]), int(row[2])) for row in self.table}
         for time in missing:
             rows[time] = (now_ms, rows.get(time, (0, 0))[1] + 1)

@@ -39,6 +39,8 @@ class Flaw(StrEnum):
     JUMP = "jump"
 
 
+NOT_NUMBERS = (math.nan,) * 6
+
 ABSURD_BPS = 3000.0
 """A bar that reaches further from the close before it, in basis points, is marked as a jump. It may be true: in the
 crash of October 2025 a bar of 15 minutes reached 79.6 % below that close. So it is kept, and the governor refuses.
@@ -99,6 +101,32 @@ def check(
     return Checked(newest_run(candles, timeframe), candles, (*unusable, *refused, *contradicted, *findings))
 
 
+def check_each(
+    rows: Sequence[object], timeframes: Sequence[Timeframe], now_ms: Sequence[int]
+) -> list[Candles | Problem | None]:
+    """One bar of each of many series, as a stream tells them: for each row its candle, or its first problem, or None
+    for a bar that is still forming at its `now_ms`, the exchange's clock.
+
+    Shape:  three sequences of the same length; rows as in `check`, each judged alone by the same rules.
+    """
+    numbers = [_numbers(row) for row in rows]
+    table = np.array([bar or NOT_NUMBERS for bar in numbers], np.float64).reshape(len(numbers), 6)
+    steps = np.array([each.milliseconds for each in timeframes], np.float64)
+    clocks = np.array(now_ms, np.float64)
+    flaws = _first_flaws(table, steps, clocks)
+    closed = table[:, 0] + steps <= clocks
+
+    def verdict(index: int) -> Candles | Problem | None:
+        flaw = flaws[index]
+        if numbers[index] is None:
+            return _not_a_bar(index, rows[index])
+        if flaw is not None:
+            return _problem(flaw, table[index])
+        return Candles.from_rows(table[index : index + 1]) if closed[index] else None
+
+    return [verdict(index) for index in range(len(numbers))]
+
+
 def jumps_bps(candles: Candles) -> Floats:
     """How far each bar reaches, up or down, from the close of the bar before it.
 
@@ -115,13 +143,13 @@ def _table(rows: object) -> tuple[Floats, list[Problem]]:
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes):
         return np.empty((0, 6)), [Problem(Flaw.NOT_A_BAR, None, f"{type(rows).__name__} instead of rows")]
     numbers = [_numbers(row) for row in rows]
-    problems = [
-        Problem(Flaw.NOT_A_BAR, None, f"row {index}: {rows[index]!r:.80}")
-        for index, bar in enumerate(numbers)
-        if bar is None
-    ]
+    problems = [_not_a_bar(index, rows[index]) for index, bar in enumerate(numbers) if bar is None]
     usable = [bar for bar in numbers if bar is not None]
     return np.array(usable, np.float64).reshape(len(usable), 6), problems
+
+
+def _not_a_bar(index: int, row: object) -> Problem:
+    return Problem(Flaw.NOT_A_BAR, None, f"row {index}: {row!r:.80}")
 
 
 def _numbers(row: object) -> tuple[float, ...] | None:
@@ -140,10 +168,19 @@ def _clean(table: Floats, timeframe: Timeframe, now_ms: int) -> tuple[Floats, li
     """The rows without a flaw of their own, and a problem for each of the others (its first flaw)."""
     refused = np.zeros(len(table), np.bool_)
     problems: list[Problem] = []
-    for flaw, flawed in _flaws(table, timeframe, now_ms):
+    for flaw, flawed in _flaws(table, timeframe.milliseconds, now_ms):
         problems += [_problem(flaw, table[index]) for index in np.flatnonzero(flawed & ~refused)]
         refused |= flawed
     return table[~refused], problems
+
+
+def _first_flaws(table: Floats, steps: Floats, now_ms: Floats) -> list[Flaw | None]:
+    """The first flaw of each row. Shape: (n, 6), (n,), (n,)."""
+    first: list[Flaw | None] = [None] * len(table)
+    for flaw, flawed in _flaws(table, steps, now_ms):
+        for index in flawed.nonzero()[0].tolist():
+            first[index] = first[index] or flaw
+    return first
 
 
 def _is_closed(times: Floats, timeframe: Timeframe, now_ms: int, settled_ms: int) -> Mask:
@@ -153,13 +190,16 @@ def _is_closed(times: Floats, timeframe: Timeframe, now_ms: int, settled_ms: int
     return closed
 
 
-def _flaws(table: Floats, timeframe: Timeframe, now_ms: int) -> list[tuple[Flaw, Mask]]:
-    """For each flaw of a row, in the order in which they are named, which rows have it."""
+def _flaws(table: Floats, step_ms: int | Floats, now_ms: int | Floats) -> list[tuple[Flaw, Mask]]:
+    """For each flaw of a row, in the order in which they are named, which rows have it.
+
+    `step_ms` the length of a bar and `now_ms` the clock: one for all rows, or one for each.
+    """
     time, opened, high, low, close, volume = table.T
     with np.errstate(invalid="ignore"):  # a row with NaN or infinity is refused by the first of them
         return [
             (Flaw.NOT_FINITE, np.logical_or.reduce(~np.isfinite(table), axis=1)),
-            (Flaw.OFF_GRID, (np.mod(time, timeframe.milliseconds) != 0) | (time < 0)),
+            (Flaw.OFF_GRID, (np.mod(time, step_ms) != 0) | (time < 0)),
             (Flaw.NOT_POSITIVE, np.minimum.reduce([opened, high, low, close]) <= 0),
             (Flaw.NEGATIVE_VOLUME, volume < 0),
             (Flaw.HIGH_BELOW_LOW, high < low),

@@ -23,11 +23,19 @@ MERGE_ATTEMPTS = 5
 NOTHING = Stored(Candles.none())
 
 REPLACE = """
--- KEYS key. ARGV the header that was read ('' when there was none), the new bytes, seconds to live, the header's end.
--- Answers 1 when it was replaced, 0 when somebody else has changed it since: header and checksum are another's then.
-if redis.call('GETRANGE', KEYS[1], 0, ARGV[4]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-return 1
+-- KEYS of bars. ARGV the header's last byte, then for each key the header that was read ('' when there was none), the
+-- new bytes, seconds to live. Answers for each key 1 when it was replaced, 0 when somebody else has changed it since:
+-- header and checksum are another's then.
+local done = {}
+for at, key in ipairs(KEYS) do
+    local first = 3 * at - 1
+    done[at] = 0
+    if redis.call('GETRANGE', key, 0, ARGV[1]) == ARGV[first] then
+        redis.call('SET', key, ARGV[first + 1], 'EX', ARGV[first + 2])
+        done[at] = 1
+    end
+end
+return done
 """
 
 
@@ -110,14 +118,24 @@ class CandleStore:
         with _redis_errors("merge candles in"):
             found = self._client.mget(keys)
             made = [self._made(each, data, keep) for each, data in zip(updates.values(), found, strict=True)]
-            with self._client.pipeline(transaction=False) as pipe:
-                for key, data, (_, new) in zip(keys, found, made, strict=True):
-                    if new is not None:
-                        pipe.eval(REPLACE, 1, key, _header(data), *new, HEADER.size - 1)
-                answers = iter(pipe.execute())
+            written = self._replace(
+                [
+                    (key, _header(data), *new)
+                    for key, data, (_, new) in zip(keys, found, made, strict=True)
+                    if new is not None
+                ]
+            )
         return {
-            at: each for at, (each, new) in zip(updates, made, strict=True) if new is None or next(answers)
+            at: each for at, (each, new) in zip(updates, made, strict=True) if new is None or next(written)
         }
+
+    def _replace(self, changes: Sequence[tuple[str, bytes, bytes, int]]) -> Iterator[int]:
+        """For each key, header that was read, new bytes and lifetime: whether it was written."""
+        if not changes:
+            return iter(())
+        keys = [key for key, *_ in changes]
+        told = [value for _, header, data, lifetime in changes for value in (header, data, lifetime)]
+        return iter(self._client.eval(REPLACE, len(keys), *keys, HEADER.size - 1, *told))
 
     def _made(self, update: Update, data: object, keep: int) -> tuple[Merged, tuple[bytes, int] | None]:
         """What the update makes of these bytes: its result, and what to write with its lifetime, if anything."""

@@ -43,8 +43,7 @@ def apply(stored: Stored, update: Update, keep: int, now_ms: int) -> tuple[Store
     """
     before, new = stored.candles, update.candles
     after = merged(before, new).tail(keep)
-    revised = _revised(before, new)
-    added = int(np.count_nonzero(~np.isin(new.open_time, before.open_time, assume_unique=True)))
+    added, revised = _counted(before, new)
     result = Merged(after, added, revised)
     if not (added or revised or update.absent):
         return stored, result
@@ -55,12 +54,12 @@ def apply(stored: Stored, update: Update, keep: int, now_ms: int) -> tuple[Store
     return Stored(after, now_ms, "", stored.revisions + revised, absences), result
 
 
-def _revised(before: Candles, new: Candles) -> int:
-    """How many stored bars the new ones change."""
+def _counted(before: Candles, new: Candles) -> tuple[int, int]:
+    """How many bars are new, and how many stored ones they change."""
     if not len(before) or not len(new) or new.open_time[0] > before.open_time[-1]:
-        return 0
+        return len(new), 0
     _, mine, theirs = np.intersect1d(before.open_time, new.open_time, assume_unique=True, return_indices=True)
     differs = np.zeros(len(mine), np.bool_)
     for one, other in zip(before.columns[1:], new.columns[1:], strict=True):
         differs |= one[mine] != other[theirs]
-    return int(np.count_nonzero(differs))
+    return len(new) - len(mine), int(np.count_nonzero(differs))

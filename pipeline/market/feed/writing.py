@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.events import EventName, Events
 from pipeline.exchange.klines import Kline
-from pipeline.market.quality import check
+from pipeline.market.quality import check_each
 from pipeline.market.source import BarStore
 from pipeline.market.updates import Update
+from pipeline.strategies.candles import Candles
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,7 @@ class Writer:
 
     def write(self, klines: Sequence[Kline]) -> list[Written]:
         """Returns what could be written. What is refused, or cannot be stored, is missing and asked for again."""
-        checked = [(kline, self._update(kline)) for kline in klines]
-        good = [(kline, update) for kline, update in checked if update is not None]
+        good = self._checked(klines)
         try:
             stored = self.store.update([update for _, update in good], self.keep) if good else []
         except StoreUnavailable as problem:
@@ -47,14 +46,20 @@ class Writer:
             for (_, update), each in zip(good, stored, strict=True)
         ]
 
-    def _update(self, kline: Kline) -> Update | None:
+    def _checked(self, klines: Sequence[Kline]) -> list[tuple[Kline, Update]]:
         """Closed is what the exchange says to be closed, when its own clock agrees."""
-        at = datetime.fromtimestamp(kline.event_ms / 1000, UTC)
-        checked = check([kline.row], kline.timeframe, at)
-        if len(checked.sound):
-            return Update(kline.symbol, kline.timeframe.name, checked.sound)
-        self._refuse(kline, checked.summary or "not over by the exchange's clock")
-        return None
+        good = []
+        verdicts = check_each(
+            [each.row for each in klines],
+            [each.timeframe for each in klines],
+            [each.event_ms for each in klines],
+        )
+        for kline, verdict in zip(klines, verdicts, strict=True):
+            if isinstance(verdict, Candles):
+                good.append((kline, Update(kline.symbol, kline.timeframe.name, verdict)))
+            else:
+                self._refuse(kline, verdict.flaw if verdict else "not over by the exchange's clock")
+        return good
 
     def _refuse(self, kline: Kline, problem: str) -> None:
         self.events.emit(

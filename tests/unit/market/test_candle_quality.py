@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.market.quality import Checked, Flaw, check
+from pipeline.domain.timeframes import Timeframe
+from pipeline.market.quality import Checked, Flaw, Problem, check, check_each
+from pipeline.strategies.candles import Candles
 from tests.unit.market.candle_worlds import MINUTE, NOW, Row, as_rows, newest_rows, row
 
 MINUTE_MS = MINUTE.milliseconds
@@ -178,3 +180,34 @@ def contiguous_end(bars: list[Row]) -> list[Row]:
             break
         run.append(bar)
     return run[::-1]
+
+
+@settings(max_examples=200)
+@given(
+    told_bars=st.lists(
+        st.tuples(
+            st.sampled_from(["1m", "3m", "15m"]), st.integers(-3, 1), st.integers(0, 5), SPOILED | st.none()
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_many_streams_at_once_are_judged_as_each_is_alone(
+    told_bars: list[tuple[str, int, int, object]],
+) -> None:
+    """The socket's bars take a short way; it must refuse whatever the long one refuses."""
+    now_ms = int(NOW.timestamp() * 1000)
+    bars: list[list[object]] = []
+    frames = [Timeframe.parse(name) for name, *_ in told_bars]
+    for frame, (_, back, column, value) in zip(frames, told_bars, strict=True):
+        bar: list[object] = [*row((now_ms // frame.milliseconds + back) * frame.milliseconds, frame)]
+        bars.append([*bar[:column], value, *bar[column + 1 :]] if value is not None else bar)
+    verdicts = check_each(bars, frames, [now_ms] * len(bars))
+    for bar, frame, verdict in zip(bars, frames, verdicts, strict=True):
+        alone = check([bar], frame, NOW)
+        if isinstance(verdict, Candles):
+            assert as_rows(verdict) == as_rows(alone.sound)
+        else:
+            assert not len(alone.sound)
+            refused = [each.flaw for each in alone.problems if each.flaw is not Flaw.JUMP]
+            assert refused == ([verdict.flaw] if isinstance(verdict, Problem) else [])
