@@ -16,6 +16,7 @@ pytest.register_assert_rewrite("tests.support")
 from tests.support.servers import PostgresServer, RedisServer, Simulator, Unavailable  # noqa: E402 - after the rewrite
 
 TESTS = Path(__file__).resolve().parent
+SLOW_FIRST = ("fault", "integration", "unit")
 FOREIGN = ("THROUGHLINE_", "TRADING_SYMBOLS", "SENTRY_", "CELERY_")
 
 # Examples may be slow on two shared cores; that says nothing about the code.
@@ -38,7 +39,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m deselects by these very markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folder and fixtures tell the markers: nobody has to remember them."""
+    """Folder and fixtures tell the markers: nobody has to remember them. Slow files come first, so that both workers
+    end together; within a kind the order is random.
+    """
+    items.sort(key=lambda item: SLOW_FIRST.index(item.path.relative_to(TESTS).parts[0]))
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
         if folder in {"integration", "fault"}:

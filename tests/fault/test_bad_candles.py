@@ -15,8 +15,6 @@ from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.waiting import eventually
 from tests.unit.market.candle_worlds import as_rows
 
-pytestmark = pytest.mark.xdist_group("bad_candles")
-
 FRAMES = ("1m", "5m", "15m")
 SICK = "BTC/USDT:USDT"
 OTHERS = tuple(f"{base}/USDT:USDT" for base in ("ETH", "SOL", "XRP", "ADA", "DOGE", "BNB", "LINK", "DOT"))

@@ -13,7 +13,7 @@ from pipeline.execution.crashpoints import CrashPoint
 from tests.fault.accidents import ROUGH, Storm, Traffic, set_faults, until
 from tests.fault.rehearsal import Rehearsal, rehearsal
 
-pytestmark = [pytest.mark.xdist_group("crash-points"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SEED = int(os.environ.get("TEST_SEED", "20261121"))
 

@@ -11,7 +11,7 @@ from tests.fault.accidents import Traffic, until
 from tests.fault.audit.evidence import market_of
 from tests.fault.rehearsal import Rehearsal, rehearsal
 
-pytestmark = [pytest.mark.xdist_group("exchange-faults"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 ORDER, TRADES = "/fapi/v1/order", "/fapi/v1/userTrades"
 OWN: Mapping[str, Mapping[str, Any]] = {

@@ -17,8 +17,6 @@ from pipeline.strategies.window import Window
 from tests.support.feed import SPEED, SYMBOLS, FeedProcesses, feed_processes
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("feed-faults")
-
 FAULT_S = 60.0 if os.environ.get("TEST_LONG") else 8.0
 
 

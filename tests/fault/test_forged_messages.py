@@ -26,8 +26,6 @@ from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.clients import message_key_of
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("forged")
-
 MANY = 10_000 if os.environ.get("TEST_LONG") else 400
 LARGE = 300_000
 

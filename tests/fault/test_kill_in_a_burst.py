@@ -8,8 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.decisions import Origin
 from pipeline.domain.ids import ClientOrderId
@@ -27,8 +25,6 @@ from simulator.instruments import first_names
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
-
-pytestmark = pytest.mark.xdist_group("burst")
 
 MANY = 500 if os.environ.get("TEST_LONG") else 150
 RESTING = 5

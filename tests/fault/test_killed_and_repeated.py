@@ -17,8 +17,6 @@ from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("fault")
-
 SLOW_S = 2.0
 BOOK = "/fapi/v1/ticker/bookTicker"
 ORDER = "/fapi/v1/order"

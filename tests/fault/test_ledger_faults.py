@@ -19,7 +19,7 @@ from tests.fault.rehearsal import Rehearsal, rehearsal
 from tests.support.processes import temporary_folder
 from tests.support.servers import PostgresServer, Unavailable
 
-pytestmark = [pytest.mark.xdist_group("ledger-faults"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 SEED = int(os.environ.get("TEST_SEED", "20261121"))
 ROOM_MB = 12

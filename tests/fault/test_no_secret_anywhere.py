@@ -16,8 +16,6 @@ from tests.support.chain import ChainProcesses
 from tests.support.sentry_sink import SentrySink
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("fault")
-
 SECRETS = {
     "THROUGHLINE_EXCHANGE_API_KEY": "tl-key-9f8e7d6c5b4a",
     "THROUGHLINE_EXCHANGE_API_SECRET": "tl-secret-1a2b3c4d5e6f",

@@ -14,7 +14,7 @@ from console.rehearsing.incidents import INCIDENTS
 from console.rehearsing.rehearsal import keep_quiet, rehearse, running_system
 from console.rehearsing.system import System
 
-pytestmark = [pytest.mark.xdist_group("rehearsals"), pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 
 QUICK = {
     "watch": {

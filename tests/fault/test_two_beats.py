@@ -17,7 +17,7 @@ from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.processes import Started
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.fault, pytest.mark.xdist_group("beats")]
+pytestmark = pytest.mark.fault
 
 CADENCE_S = 2
 LEASE_S = 3

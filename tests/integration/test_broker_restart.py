@@ -18,8 +18,6 @@ from tests.support.waiting import eventually
 from tests.support.ways import DECISION
 from tests.support.ways_worker import WaysWorker
 
-pytestmark = pytest.mark.xdist_group("broker")
-
 SYMBOLS = (
     "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,BNBUSDT,LINKUSDT,AVAXUSDT,DOTUSDT,LTCUSDT,NEARUSDT"
 )

@@ -15,8 +15,6 @@ from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("chain")
-
 
 @pytest.fixture(scope="module")
 def chain() -> Iterator[ChainProcesses]:

@@ -12,8 +12,6 @@ from pipeline.domain.outcomes import EndReason, Outcome
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("early")
-
 
 @pytest.fixture(scope="module")
 def chain() -> Iterator[ChainProcesses]:

@@ -30,7 +30,6 @@ from tests.support.servers import RedisServer, Simulator
 DATA = ROOT.parent / "shared" / "data"
 pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded market data in {DATA}"),
-    pytest.mark.xdist_group("crash"),
 ]
 START = datetime(2025, 10, 10, 20, 16, tzinfo=UTC)
 BAR = timedelta(minutes=15)

@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from urllib.request import urlopen
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.chain import chain_processes
@@ -31,7 +30,6 @@ def total(samples: dict[str, float], name: str) -> float:
     return sum(value for key, value in samples.items() if key.split(" ")[0] == f"throughline_{name}")
 
 
-@pytest.mark.xdist_group("chain")
 def test_it_counts_what_all_children_of_all_workers_did() -> None:
     """Two workers with two children each; a scrape from a process that did none of it."""
     with chain_processes(STRATEGIES_ENABLED="always_buys") as chain:

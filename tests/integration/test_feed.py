@@ -18,8 +18,6 @@ from pipeline.stages.opening import PassRequest
 from tests.support.feed import SYMBOLS, FeedProcesses, feed_processes
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("feed")
-
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[FeedProcesses]:

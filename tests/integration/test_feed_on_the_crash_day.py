@@ -17,7 +17,6 @@ from tests.support.waiting import eventually
 DATA = ROOT.parent / "shared" / "data"
 pytestmark = [
     pytest.mark.skipif(not DATA.is_dir(), reason=f"no recorded market data in {DATA}"),
-    pytest.mark.xdist_group("crash"),
 ]
 SYMBOLS = tuple(f"{base}/USDT:USDT" for base in ("BTC", "ETH", "SOL", "SUI", "DOGE", "XRP", "AVAX", "LINK"))
 CRASH = datetime(2025, 10, 10, 20, 50, tzinfo=UTC)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.feed import FeedProcesses
 from tests.support.waiting import eventually
-
-pytestmark = pytest.mark.xdist_group("feed")
 
 LISTED = ("BTCUSDT", "ETHUSDT", *(f"SIM0{number}USDT" for number in range(21, 61)))
 

@@ -25,8 +25,6 @@ from tests.support.clients import trusted_client
 from tests.support.processes import Started, free_port
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("flower")
-
 USER, PASSWORD = "operator", "not-a-secret"
 
 

@@ -22,8 +22,6 @@ from tests.support.waiting import eventually
 from tests.support.ways import SEEN
 from tests.support.ways_worker import WaysWorker
 
-pytestmark = pytest.mark.xdist_group("headers")
-
 QUEUE = "upkeep"
 NORMAL = b'[["normal"], {}, {}]'
 PICKLE, YAML = "application/x-python-serialize", "application/x-yaml"

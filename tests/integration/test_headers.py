@@ -15,8 +15,6 @@ from tests.support.waiting import eventually
 from tests.support.ways import DECISION, LONGEST, PUBLISHING
 from tests.support.ways_worker import WaysWorker
 
-pytestmark = pytest.mark.xdist_group("headers")
-
 TWICE = {"killed child": "ways.dies", "retry": "ways.retries"}
 ONCE = ["apply_async", "by hand", "own headers", "send_task", "before link", "link", "link_error"]
 ONCE += ["chain", "chain, second", "replace"]

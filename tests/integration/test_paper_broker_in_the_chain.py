@@ -9,8 +9,6 @@ import pytest
 from pipeline.domain.outcomes import EndReason
 from tests.support.chain import ChainProcesses, chain_processes
 
-pytestmark = pytest.mark.xdist_group("paper-broker")
-
 
 @pytest.fixture(scope="module")
 def chain() -> Iterator[ChainProcesses]:

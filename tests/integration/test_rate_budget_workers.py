@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pipeline.domain.decisions import Decision
 from pipeline.domain.outcomes import EndReason, Outcome
 from tests.support.chain import ChainProcesses, chain_processes
-
-pytestmark = pytest.mark.xdist_group("bad_candles")
 
 LIMIT = 1200
 SYMBOLS = 80

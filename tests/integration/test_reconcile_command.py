@@ -14,8 +14,6 @@ from pipeline.domain.intents import Leg
 from tests.integration.simulator_clients import diverted
 from tests.support.chain import ChainProcesses, chain_processes
 
-pytestmark = pytest.mark.xdist_group("reconcile")
-
 
 @pytest.fixture
 def chain() -> Iterator[ChainProcesses]:

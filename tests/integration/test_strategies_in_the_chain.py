@@ -16,8 +16,6 @@ from pipeline.domain.outcomes import EndReason, Outcome
 from tests.support.chain import STRATEGIES, ChainProcesses, chain_processes
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("strategies")
-
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "strategies.md"
 HANGS = """
 from pipeline.strategies.interface import NearestMiss, Params, Strategy

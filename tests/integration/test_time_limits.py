@@ -13,8 +13,6 @@ from pipeline.domain.outcomes import EndReason, Outcome
 from tests.support.chain import WORKERS, ChainProcesses, chain_processes
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("limits")
-
 KLINES = "/fapi/v1/klines"
 TIMEFRAMES = 3
 SETTINGS = {

@@ -36,13 +36,12 @@ from tests.integration.up_worlds import (
 from tests.support.processes import Started, temporary_folder
 from tests.support.waiting import eventually
 
-SHARED = pytest.mark.xdist_group("up")
 PORTS = {name.removeprefix("THROUGHLINE_"): value for name, value in FREE_PORTS.items()}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def up() -> Iterator[Up]:
-    """One for all tests of this module that only look or that it survives; others run in between."""
+    """One for all tests of this module that only look or that it survives."""
     running = Up(temporary_folder("up") / "home")
     yield running
     running.process.stop(timeout=60)
@@ -51,7 +50,6 @@ def up() -> Iterator[Up]:
 # ---------------------------------------------------------------------------------------------- while it runs
 
 
-@SHARED
 def test_a_decision_runs_through_the_processes_that_up_started(up: Up) -> None:
     """Enqueued here, fetched and evaluated there, ended with a reason, readable by its ids."""
     trace = up.read("enqueue", "BTCUSDT", "--wait")
@@ -67,7 +65,6 @@ def test_a_decision_runs_through_the_processes_that_up_started(up: Up) -> None:
     assert "DECISION_END" in story
 
 
-@SHARED
 def test_status_names_every_process_and_queue(up: Up) -> None:
     """One look tells what runs, what waits, and whether it may trade."""
     status = up.read("status")
@@ -77,7 +74,6 @@ def test_status_names_every_process_and_queue(up: Up) -> None:
     assert float(status["equity"]) > 0
 
 
-@SHARED
 def test_a_second_up_on_the_same_home_is_refused(up: Up) -> None:
     """Two would share a ledger, a Redis folder and a schedule."""
     second = throughline(up.home, "up", **PORTS)
@@ -87,7 +83,6 @@ def test_a_second_up_on_the_same_home_is_refused(up: Up) -> None:
     assert up.program("beat")["state"] == "RUNNING"
 
 
-@SHARED
 def test_a_worker_that_is_killed_comes_back_and_works(up: Up) -> None:
     """Nobody sits beside it at night."""
     before = up.program("worker-market")["pid"]
@@ -97,7 +92,6 @@ def test_a_worker_that_is_killed_comes_back_and_works(up: Up) -> None:
     assert up.read("enqueue", "ETHUSDT", "--wait")["outcome"]
 
 
-@SHARED
 def test_the_kill_switch_and_the_trading_state_are_set_and_shown(up: Up) -> None:
     """Somebody must be able to stop it, and to arm it again."""
     assert throughline(up.home, "kill", "on", "--reason", "test", "--symbol", "btcusdt").returncode == 0
