@@ -18,20 +18,22 @@ class Subject(StrEnum):
 
 @unique
 class Remedy(StrEnum):
-    """`settled`, `booked` and `adopted` put the ledger right; `left` is somebody else's and stays untouched;
-    `escalated` needs a person, and nothing is opened meanwhile; `told` is only named.
+    """`settled`, `booked` and `adopted` put the ledger right; `canceled` took back what was ours and nobody needs;
+    `left` is somebody else's and stays untouched; `escalated` needs a person, and nothing is opened meanwhile; `told`
+    is only named.
     """
 
     SETTLED = "settled"
     BOOKED = "booked"
     ADOPTED = "adopted"
+    CANCELED = "canceled"
     LEFT = "left"
     TOLD = "told"
     ESCALATED = "escalated"
 
 
-REPAIRS = frozenset({Remedy.SETTLED, Remedy.BOOKED, Remedy.ADOPTED})
-"""What changed the ledger."""
+REPAIRS = frozenset({Remedy.SETTLED, Remedy.BOOKED, Remedy.ADOPTED, Remedy.CANCELED})
+"""What put something right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ from pipeline.exchange.wire import Wire, WireOptions
 Read = TypeVar("Read")
 
 PAGE = 1000
+WAITS_AT_MOST = timedelta(days=1)
+"""How long before a trade the conditional order behind it is looked for: it may have waited."""
 MANY_SYMBOLS = 40
 """From here on asking for all symbols at once costs less of the exchange's budget than asking for each."""
 _TYPES: Mapping[OrderType, str] = {
@@ -215,14 +217,29 @@ class CcxtExchange:
 
     def open_orders(self) -> Sequence[ListedOrder]:
         self.instruments()
-        return self._read("fapiPrivateGetOpenOrders", {}, self._listed_orders, "open orders")
+        ordinary = self._read("fapiPrivateGetOpenOrders", {}, self._listed_orders, "open orders")
+        return self._with_conditional("Open", {}, ordinary, reading.EPOCH)
 
     def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
         what, start = f"orders of {symbol}", reading.to_milliseconds(since)
         question = {"symbol": self._market_id(symbol), "startTime": start, "limit": PAGE}
         found = self._read("fapiPrivateGetAllOrders", question, self._listed_orders, what)
         _refuse_a_full_page(found, what)
-        return found
+        longer = {**question, "startTime": reading.to_milliseconds(since - WAITS_AT_MOST)}
+        return self._with_conditional("All", longer, found, since)
+
+    def _with_conditional(
+        self, kind: str, question: Mapping[str, object], ordinary: Sequence[ListedOrder], since: datetime
+    ) -> Sequence[ListedOrder]:
+        """The list with those beside it that wait for their price, or did: the `Open` ones, or `All`."""
+        what = "orders that wait for their price"
+
+        def told(data: object) -> Sequence[ListedOrder]:
+            if "limit" in question:
+                _refuse_a_full_page(reading.rows(data), what)
+            return conditional.listed_orders(data, self._symbols, ordinary, since)
+
+        return self._read(f"fapiPrivateGet{kind}AlgoOrders", question, told, what)
 
     def cancel(self, order: Order) -> None:
         waits = order.type.waits

@@ -8,15 +8,17 @@ Source: Binance, USD-M futures, "New Algo Order", "Query Algo Order".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.intents import OrderType
-from pipeline.domain.orders import Order, OrderReport, OrderState
+from pipeline.domain.orders import ListedOrder, Order, OrderReport, OrderState
 from pipeline.domain.permits import normal
-from pipeline.exchange.reading import row, text
+from pipeline.domain.signals import Side
+from pipeline.exchange.reading import Row, exact, instant, row, rows, text
 
 TYPES: Mapping[OrderType, str] = {
     OrderType.STOP_MARKET: "STOP_MARKET",
@@ -79,6 +81,47 @@ def conditional(data: object) -> Conditional:
 def report(data: object) -> OrderReport:
     """The answer to a new one: it waits."""
     return conditional(data).report
+
+
+def listed_orders(
+    data: object, symbols: Mapping[str, str], ordinary: Sequence[ListedOrder], since: datetime
+) -> list[ListedOrder]:
+    """The conditional orders of one of the account's lists, whoever placed them, and the ordinary ones beside them.
+
+    What a conditional order has turned into is no order of its own: the conditional one tells what became of it, also
+    when it was placed before `since`.
+    """
+    behind = {each.exchange_order_id: each for each in ordinary}
+    told = [(item, conditional(item)) for item in rows(data)]
+    became = {each.became for _, each in told}
+    return [
+        *(each for each in ordinary if each.exchange_order_id not in became),
+        *(
+            _listed_order(item, each, symbols, behind.get(each.became))
+            for item, each in told
+            if instant(item["createTime"]) >= since or each.became in behind
+        ),
+    ]
+
+
+def _listed_order(
+    data: Row, told: Conditional, symbols: Mapping[str, str], behind: ListedOrder | None
+) -> ListedOrder:
+    report, market_id = told.filled(behind.report) if behind else told.report, text(data["symbol"])
+    return ListedOrder(
+        symbol=symbols.get(market_id, market_id),
+        client_order_id=report.client_order_id,
+        exchange_order_id=report.exchange_order_id,
+        side=Side(text(data["side"]).lower()),
+        type=text(data["orderType"]),
+        qty=exact(data["quantity"]),
+        limit_price=exact(data["triggerPrice"]),
+        reduce_only=data.get("reduceOnly") is True,
+        state=report.state,
+        filled_qty=report.filled_qty,
+        avg_price=report.avg_price,
+        occurred_at=instant(data["createTime"]),
+    )
 
 
 def client_id(data: object) -> ClientOrderId:

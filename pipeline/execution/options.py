@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 
@@ -40,7 +40,3 @@ class ExecutionOptions:
     @property
     def receive_window(self) -> timedelta:
         return timedelta(milliseconds=self.receive_window_ms)
-
-    def sender_is_gone(self, sent_at: datetime, now: datetime) -> bool:
-        """Whether an order that is still SENDING can no longer be waiting for its answer."""
-        return now - sent_at >= timedelta(seconds=self.sending_stale_s)

@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from pipeline.domain import ids
 from pipeline.domain.decisions import Decision, Origin
+from pipeline.domain.ids import DecisionId
 from pipeline.domain.intents import Leg, OrderType
 from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.positions import Position
@@ -20,8 +22,22 @@ from pipeline.domain.positions import Position
 WOULD_TRIGGER = "-2021"
 """The exchange's word for a level that the market has passed already."""
 
+ANSWERS_WITHIN = timedelta(seconds=2)
+"""How long the sender of an exit is waited for. Then the exchange is asked; without its word another one is placed."""
+
 GUARDS = {Leg.STOP: OrderType.STOP_MARKET, Leg.TARGET: OrderType.TAKE_PROFIT_MARKET}
 ORIGINS = {Leg.STOP: Origin.STOP, Leg.TARGET: Origin.TARGET, Leg.CLOSE: Origin.TIME}
+
+
+def exit_id(position: Position, number: int, at: datetime) -> DecisionId:
+    """The decision of a position's exit that was opened in the second of `at`, `number` of them being there before.
+
+    It follows from the position: two who want the same exit name it alike, and a ledger that was restored from before
+    it knows it again.
+    """
+    return ids.decision_id(
+        position.symbol, at.replace(microsecond=0), f"{position.position_id} exit {number}"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +126,7 @@ Step = Place | Ask | CarryOn | TakeBack
 
 def steps(held: Held, now: datetime, patience: timedelta) -> list[Step]:
     """What is to be done now, in this order. Empty when the position is protected."""
-    unknown = [each.order for each in held.exits if each.order and each.order.state is OrderState.UNKNOWN]
+    unknown = [each.order for each in held.exits if each.order and is_doubtful(each.order, now)]
     if unknown:
         return [*map(Ask, unknown), *steps(_without(held, unknown), now, patience)]
     instead = at_once(held, now, patience)
@@ -119,6 +135,13 @@ def steps(held: Held, now: datetime, patience: timedelta) -> list[Step]:
         return [*_carried_on(held.exits)] if pending else [instead]
     guards = [*_guard(held, Leg.STOP, held.levels.stop), *_guard(held, Leg.TARGET, held.levels.target)]
     return [*guards, *_in_time(held), *map(TakeBack, held.strays)]
+
+
+def is_doubtful(order: Order, now: datetime) -> bool:
+    """Whether only the exchange can say what became of it: its sender does not know, or has not said so for long."""
+    if order.state is OrderState.SENDING:
+        return order.sent_at is not None and now - order.sent_at >= ANSWERS_WITHIN
+    return order.state is OrderState.UNKNOWN
 
 
 def _in_time(held: Held) -> Iterator[Step]:

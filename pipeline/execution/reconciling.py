@@ -2,7 +2,8 @@
 
 - An order is open on the exchange, and final in the ledger: written down as the exchange tells it; where the table of
   steps does not allow that, escalated.
-- An order on the exchange that the ledger does not have: ours is adopted, a stranger's is left.
+- An order on the exchange that the ledger does not have: ours is adopted, a stranger's is left. A stop or target of
+  ours whose decision is lost too is taken back once another one rests.
 - A position differs, and trades of an order of ours are not booked: they are booked.
 - A position differs otherwise: escalated, and nothing is opened until somebody has put it right.
 - The exchange calls an order done and never lists its trades: booked from the order, once the position proves it.
@@ -165,7 +166,7 @@ class Reconciler:
         return Bookkeeper(self.ledger, self.venue, self.clock, self.events)
 
     def _adoption(self) -> Adoption:
-        return Adoption(self.ledger, self._books(), self.account)
+        return Adoption(self.ledger, self.venue, self._books(), self.account)
 
 
 def _is_overdue(order: Order, patient_since: datetime) -> bool:

@@ -61,15 +61,16 @@ class Resolver:
             raise broken[0]
         return settled
 
-    def ask(self, order: Order) -> Order:
-        """Learn what can be learnt about one order now. Returns it as it stands then.
+    def ask(self, order: Order, sender_gone_after: timedelta | None = None) -> Order:
+        """Learn what can be learnt about one order now. Returns it as it stands then. Who takes longer than
+        `sender_gone_after` to say what became of it is not waited for; None: than the options say.
 
         Raises: ExchangeUnavailable, ExchangeRefused when the exchange did not say; LedgerUnavailable.
         """
         if order.state is OrderState.INTENT:
             return self._abandon_if_dead(order)
         if order.state is OrderState.SENDING:
-            order = self._take_from_lost_sender(order)
+            order = self._take_from_lost_sender(order, sender_gone_after)
         if order.state.is_final or order.state is OrderState.SENDING:
             return order
         return self._question(order)
@@ -88,9 +89,10 @@ class Resolver:
 
     # ---------------------------------------------------------------------------------------------- sent
 
-    def _take_from_lost_sender(self, order: Order) -> Order:
+    def _take_from_lost_sender(self, order: Order, gone_after: timedelta | None) -> Order:
         now = self.clock.now()
-        if order.sent_at is not None and not self.options.sender_is_gone(order.sent_at, now):
+        waited = gone_after or timedelta(seconds=self.options.sending_stale_s)
+        if order.sent_at is not None and now - order.sent_at < waited:
             return order
         with self.ledger.begin(durable=True) as unit:
             detail = "its sender is gone or frozen"

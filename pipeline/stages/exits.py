@@ -25,7 +25,7 @@ from pipeline.domain.permits import Denied, Permit
 from pipeline.domain.ports import Clock, Ledger, Unit
 from pipeline.domain.positions import Position
 from pipeline.execution.outcome import Ending, conclude
-from pipeline.execution.protection import GUARDS, ORIGINS, Place
+from pipeline.execution.protection import GUARDS, ORIGINS, Place, exit_id
 from pipeline.execution.router import OrderRouter
 from pipeline.stages.ending import ended
 from pipeline.stages.opening import OpeningTerms, emit_end, emit_start
@@ -126,11 +126,9 @@ class Exits:
         return opening.strategy if opening is not None else "protection"
 
     def _opened(self, position: Position, step: Place, number: int) -> Decision:
-        """Its id follows from the position and how many exits it has had: two who want the same one name it alike."""
         now, terms = self.clock.now(), self.terms
-        nonce = f"{position.position_id} exit {number}"
         return Decision(
-            decision_id=ids.decision_id(position.symbol, now.replace(microsecond=0), nonce),
+            decision_id=exit_id(position, number, now),
             symbol=position.symbol,
             slot=now.replace(microsecond=0),
             origin=ORIGINS[step.leg],

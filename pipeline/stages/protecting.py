@@ -15,12 +15,14 @@ from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Invaria
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instrument
+from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order
 from pipeline.domain.ports import Clock, Ledger, MarketData, Quote, Unit, Venue
 from pipeline.domain.positions import Position
 from pipeline.domain.signals import Side
 from pipeline.execution.booking import order_fields
 from pipeline.execution.protection import (
+    ANSWERS_WITHIN,
     Ask,
     CarryOn,
     Exit,
@@ -77,25 +79,50 @@ class Protector:
     def cycle(self) -> Sequence[str]:
         """Look at every position and every guard; the symbols on which something was amiss.
 
-        Trouble with one symbol keeps no other from its stop. Raises: ExchangeUnavailable, ExchangeRefused,
-        InvariantBroken after all were looked at; LedgerUnavailable.
+        Positions without a stop come first: neither the exchange's lists nor those that have one make them wait, and a
+        cycle that is cut off by its time limit has seen to them. Trouble with one symbol keeps no other from its stop.
+        Raises: ExchangeUnavailable, ExchangeRefused, InvariantBroken after all were looked at; LedgerUnavailable.
         """
+        amiss: dict[str, None] = {}
+        bare = self._restless(only_bare=True)
+        trouble = [*self._protect_each(bare, amiss)]
         self.exits.conclude()
-        trouble = [*_in_turn(self.resolver.ask, self._gone())]
-        with self.ledger.read() as unit:
-            symbols = _concerned(unit, self.account)
-        amiss: list[str] = []
-        trouble += _in_turn(lambda symbol: amiss.append(symbol) if self.protect(symbol) else None, symbols)
+        trouble += _in_turn(self._ask_about_the_gone, [self.account])
+        trouble += self._protect_each([each for each in self._restless() if each not in bare], amiss)
         if trouble:
             raise trouble[0]
-        return amiss
+        return list(amiss)
 
-    def _gone(self) -> Sequence[Order]:
-        """The guards that the exchange no longer holds."""
+    def _protect_each(self, symbols: Sequence[str], amiss: dict[str, None]) -> Iterator[Exception]:
+        """Protect them in turn; what was raised. Where something was to be done is noted in `amiss`."""
+        return _in_turn(
+            lambda symbol: amiss.update({symbol: None}) if self.protect(symbol) else None, symbols
+        )
+
+    def _restless(self, *, only_bare: bool = False) -> Sequence[str]:
+        """The symbols on which something is to be done, by one look at the ledger. With `only_bare` those whose
+        position has no stop that rests.
+        """
         with self.ledger.read() as unit:
-            resting = [each for each in unit.orders.unsettled(self.account) if each.waits]
+            symbols = _bare(unit, self.account) if only_bare else _concerned(unit, self.account)
+            return [
+                symbol for symbol in symbols if self._follows_the_market or self._is_restless(unit, symbol)
+            ]
+
+    def _is_restless(self, unit: Unit, symbol: str) -> bool:
+        try:
+            return bool(self._planned(unit, symbol, None))
+        except (ExchangeUnavailable, ExchangeRefused):
+            return True  # protecting it says what is wrong
+
+    def _ask_about_the_gone(self, account: str) -> None:
+        """Ask what became of the guards that the exchange no longer holds."""
+        with self.ledger.read() as unit:
+            resting = [each for each in unit.orders.unsettled(account) if each.waits]
         there = self._there({each.symbol for each in resting})
-        return [each for each in resting if each.client_order_id not in there]
+        gone = [each for each in resting if each.client_order_id not in there]
+        for error in _in_turn(self.resolver.ask, gone):
+            raise error
 
     def _there(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
         return self.venue.waiting(sorted(symbols)) if symbols else frozenset()
@@ -124,12 +151,16 @@ class Protector:
 
     def _quote(self, symbol: str) -> Quote | None:
         """Only what follows the market needs one, and nothing waits for it."""
-        if not self.rules.max_hold and not self.rules.trail:
+        if not self._follows_the_market:
             return None
         try:
             return self.market.quote(symbol)
         except (ExchangeUnavailable, ExchangeRefused):
             return None
+
+    @property
+    def _follows_the_market(self) -> bool:
+        return bool(self.rules.max_hold or self.rules.trail)
 
     def _planned(self, unit: Unit, symbol: str, quote: Quote | None) -> Sequence[Step]:
         position = unit.positions.open_of(self.account, symbol)
@@ -215,7 +246,7 @@ class Protector:
     def _ask(self, order: Order) -> None:
         """Without an answer another stop is placed: both only reduce."""
         try:
-            self.resolver.ask(order)
+            self.resolver.ask(order, sender_gone_after=ANSWERS_WITHIN)
         except (ExchangeUnavailable, ExchangeRefused) as error:
             self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
 
@@ -265,6 +296,12 @@ def _concerned(unit: Unit, account: str) -> Sequence[str]:
     held = {position.symbol for position in unit.positions.all_open(account)}
     guarded = {each.symbol for each in unit.orders.unsettled(account) if each.leg.guards}
     return sorted(held | guarded)
+
+
+def _bare(unit: Unit, account: str) -> Sequence[str]:
+    """Symbols with a position and no stop of it that rests."""
+    stopped = {each.symbol for each in unit.orders.unsettled(account) if each.leg is Leg.STOP and each.waits}
+    return sorted({position.symbol for position in unit.positions.all_open(account)} - stopped)
 
 
 def _key(step: Step) -> object:

@@ -358,6 +358,23 @@ def test_what_waits_is_acknowledged_found_listed_and_cancelled(
     assert exchange.venue.waiting([BTC]) == frozenset()
 
 
+def test_the_accounts_lists_tell_what_waits_beside_what_rests(exchange: Exchange) -> None:
+    """After the ledger was lost this is how a position's stop is found again."""
+    since = exchange.clock.now() - timedelta(seconds=5)
+    wanted = a_stop(exchange, bought(exchange), "0.9")
+    order, _ = exchange.submit(wanted)
+    (told,) = exchange.venue.open_orders()
+    assert (told.symbol, told.client_order_id, told.side) == (BTC, order.client_order_id, Side.SELL)
+    assert (told.type, told.qty, told.limit_price) == ("STOP_MARKET", order.qty, order.limit_price)
+    assert (told.reduce_only, told.state, told.filled_qty) == (True, OrderState.ACKED, Decimal(0))
+    assert told.report == exchange.venue.find(order)
+    assert told in exchange.venue.orders_since(BTC, since)
+    exchange.venue.cancel(order)
+    assert list(exchange.venue.open_orders()) == []
+    (gone,) = [each for each in exchange.venue.orders_since(BTC, since) if each.reduce_only]
+    assert (gone.client_order_id, gone.state) == (order.client_order_id, OrderState.CANCELED)
+
+
 def test_a_stop_beyond_the_market_is_refused_by_its_code(exchange: Exchange) -> None:
     """The position is closed at once instead."""
     _, answer = exchange.submit(a_stop(exchange, bought(exchange), "1.1"))

@@ -48,9 +48,10 @@ def test_what_was_lost_is_adopted_and_what_is_somebody_elses_is_left(chain: Chai
     price = exchange.fetch_ticker("ETH/USDT:USDT")["last"] * 0.97
     theirs = exchange.create_order("ETH/USDT:USDT", "limit", "buy", 0.1, price)
     found = reconciled(chain, code=0)
-    assert sorted(each["remedy"] for each in found) == ["adopted", "left"]
+    assert sorted(each["remedy"] for each in found) == ["adopted", "adopted", "adopted", "left"]
     with chain.pipeline.ledger.read() as unit:
-        (order,) = unit.orders.latest()
+        legs = [each.leg for each in unit.orders.latest()]
+        (order,) = [each for each in unit.orders.latest() if each.leg is Leg.ENTRY]
         assert [each.trade_id for each in unit.fills.of_order(order.client_order_id)] == [
             each.trade_id for each in fill
         ]
@@ -62,6 +63,7 @@ def test_what_was_lost_is_adopted_and_what_is_somebody_elses_is_left(chain: Chai
         position.entry_price,
         position.fees,
     )
+    assert sorted(legs) == ["entry", "stop", "target"]
     assert exchange.fetch_open_orders("ETH/USDT:USDT")[0]["id"] == theirs["id"]
     exchange.create_order("SOL/USDT:USDT", "market", "buy", 1)
     found = [each for each in reconciled(chain, code=1) if each["symbol"] == "SOL/USDT:USDT"]

@@ -70,10 +70,12 @@ class Venue(Protocol):
         """The account's trades on a symbol since then: the last place where a lost order could show."""
 
     def open_orders(self) -> Sequence[ListedOrder]:
-        """Every order that is open on the account, whoever placed it; conditional ones not."""
+        """Every order that is open on the account, whoever placed it: also those that wait for a trigger price."""
 
     def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
-        """Every order of the account on a symbol since then, whoever placed it; conditional ones not."""
+        """Every order of the account on a symbol since then, whoever placed it. One that waited for its price is
+        told with what became of it, once.
+        """
 
     def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
         """The account's orders on these symbols that wait for their trigger price now, by client order id.

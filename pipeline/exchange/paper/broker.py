@@ -159,13 +159,13 @@ class PaperBroker:
         self._look_everywhere()
         with self._store.turn() as turn:
             open_ = [order for symbol in turn.open_symbols() for order in turn.open_orders(symbol)]
-        return [order.listed() for order in open_ if not order.waits]
+        return [order.listed() for order in open_]
 
     def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
         self._look(symbol)
         with self._store.turn() as turn:
             placed = turn.orders_since(symbol, to_milliseconds(since))
-        return [order.listed() for order in placed if not order.waits]
+        return [order.listed() for order in placed]
 
     def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
         """The orders on these symbols that wait for their trigger price now."""

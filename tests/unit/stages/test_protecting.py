@@ -11,6 +11,7 @@ import pytest
 from pipeline.domain.decisions import Origin
 from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.events import EventName
+from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import Leg, OrderType
 from pipeline.domain.orders import Answer, Order, OrderState, Rejected
@@ -296,7 +297,7 @@ def test_protection_is_placed_whatever_is_switched_off(stopped: str) -> None:
 
 
 def test_one_symbol_in_trouble_keeps_no_other_from_its_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trouble is told after everybody was looked at."""
+    """The trouble is told after everybody was looked at, those without a stop first."""
     world = ProtectedWorld()
     world.buy()
     protector = world.protector()
@@ -308,12 +309,33 @@ def test_one_symbol_in_trouble_keeps_no_other_from_its_stop(monkeypatch: pytest.
 
     monkeypatch.setattr(type(protector), "protect", protect)
     monkeypatch.setattr("pipeline.stages.protecting._concerned", lambda *_: ["A", "B"])
+    monkeypatch.setattr("pipeline.stages.protecting._bare", lambda *_: ["B"])
+    monkeypatch.setattr(type(protector), "_is_restless", lambda *_: True)
     with pytest.raises(ExchangeUnavailable):
         protector.cycle()
-    assert looked == ["A", "B"]
+    assert looked == ["B", "A"]
 
 
 # ---------------------------------------------------------------------------------- time, trailing stop, dust
+
+
+def test_a_missing_stop_does_not_wait_for_the_exchanges_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be refused for as long as the exchange has a bad day; a stop needs none of them."""
+    world = ProtectedWorld()
+    world.buy()
+    world.protect()
+    (stop,) = [each for each in world.exit_orders if each.leg is Leg.STOP]
+    world.venue.cancel(stop)
+    world.resolver.ask(stop)
+
+    def refused(_self: object, symbols: object) -> frozenset[ClientOrderId]:
+        raise ExchangeUnavailable("the exchange lists nothing today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeVenue, "waiting", refused)
+        with pytest.raises(ExchangeUnavailable):
+            world.cycle()
+    assert world.resting == WHOLE
 
 
 def test_a_position_held_long_enough_is_closed_and_names_its_exit() -> None:

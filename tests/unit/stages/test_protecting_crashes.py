@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pipeline.domain.intents import Leg
+from pipeline.execution import protection
 from pipeline.testing import Accident
 from tests.unit.execution.order_worlds import ACCOUNT, BTC
 from tests.unit.execution.test_crashes import FragileLedger, FragileVenue, Killed, Points
@@ -16,8 +17,7 @@ from tests.unit.stages.protected_worlds import WHOLE, ProtectedWorld
 EVERY_POINT = 60
 """More than one protection passes."""
 
-STALE_S = 10.0
-"""What is being sent for longer has lost its sender: `ExecutionOptions.sending_stale_s`."""
+ANSWERS_WITHIN_S = protection.ANSWERS_WITHIN.total_seconds()
 
 
 @dataclass
@@ -65,7 +65,7 @@ def test_wherever_it_is_killed_the_stop_is_there_soon(accident: Accident) -> Non
         world.venue.accidents = [accident]
         if not world.protect_until_killed(at):
             break
-        assert world.recover() <= STALE_S + 4
+        assert world.recover() <= ANSWERS_WITHIN_S + 4
         world.settle()
         assert world.resting == WHOLE
         assert all(each.ended_at is not None for each in world.exits)
