@@ -2,69 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+
 import typer
 
-from console.commands import (
-    debug,
-    demo,
-    doctor,
-    enqueue,
-    feed,
-    figures,
-    health,
-    logs,
-    migrating,
-    reading,
-    reconciling,
-    rehearse,
-    roles,
-    settings,
-    status,
-    strategies,
-    switches,
-    universe,
-    up,
-    watching,
-)
+COMMANDS: Mapping[str, str] = {
+    "up": "up:up",
+    "demo": "demo:demo",
+    "sim": "roles:sim",
+    "feed": "feed:feed",
+    "worker": "roles:worker",
+    "beat": "roles:beat",
+    "watch": "watching:watch",
+    "exporter": "roles:exporter",
+    "flower": "roles:flower",
+    "migrate": "migrating:migrate",
+    "enqueue": "enqueue:enqueue",
+    "kill": "switches:kill",
+    "trading": "switches:trading",
+    "latches": "switches:latches",
+    "rearm": "switches:rearm",
+    "reconcile": "reconciling:reconcile",
+    "trace": "reading:trace",
+    "decisions": "reading:decisions",
+    "orders": "reading:orders",
+    "positions": "reading:positions",
+    "status": "status:status",
+    "doctor": "doctor:doctor",
+    "health": "health:health",
+    "rehearse": "rehearse:rehearse_command",
+    "metrics": "figures:metrics",
+    "report": "figures:report",
+    "bottlenecks": "figures:bottlenecks",
+    "logs": "logs:logs",
+    "debug": "debug:debug",
+    "universe": "universe:universe",
+    "config": "settings:config",
+    "strategies": "strategies:strategies",
+}
+"""Every command by its name: the module of `console.commands` it is in, and its function or group there."""
 
-app = typer.Typer(
-    name="throughline",
-    help="A crypto trading pipeline on Celery and Redis: one id from the candle to the fill.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
 
-app.command()(up.up)
-app.command()(demo.demo)
-app.command()(roles.sim)
-app.command()(feed.feed)
-app.command()(roles.worker)
-app.command()(roles.beat)
-app.command()(watching.watch)
-app.command()(roles.exporter)
-app.command()(roles.flower)
-app.command()(migrating.migrate)
-app.command()(enqueue.enqueue)
-app.add_typer(switches.kill, name="kill")
-app.command()(switches.trading)
-app.command()(switches.latches)
-app.command()(switches.rearm)
-app.command()(reconciling.reconcile)
-app.command()(reading.trace)
-app.command()(reading.decisions)
-app.command()(reading.orders)
-app.command()(reading.positions)
-app.command()(status.status)
-app.command()(doctor.doctor)
-app.command()(health.health)
-app.command("rehearse")(rehearse.rehearse_command)
-app.command()(figures.metrics)
-app.command()(figures.report)
-app.command()(figures.bottlenecks)
-app.command()(logs.logs)
-app.add_typer(debug.debug, name="debug")
-app.command()(universe.universe)
-app.add_typer(settings.config, name="config")
-app.add_typer(strategies.strategies, name="strategies")
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands; only their modules are loaded, for each loads a part of the pipeline."""
+    app = typer.Typer(
+        name="throughline",
+        help="A crypto trading pipeline on Celery and Redis: one id from the candle to the fill.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_nothing_in_common)
+    for name in names:
+        module, attribute = COMMANDS[name].split(":")
+        command = getattr(import_module(f"console.commands.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
+
+
+def _nothing_in_common() -> None:
+    """What makes a group of a single command: its name stays the first word."""

@@ -11,10 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from config.loading import load
-from console.main import app
+from console.main import application
 from pipeline.bootstrap import Pipeline, build
 from pipeline.domain.errors import ExchangeUnavailable
 from tests.support.processes import free_port
+
+APP = application()
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
@@ -32,7 +34,7 @@ def home(simulator_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def pipeline(home: Path) -> Iterator[Pipeline]:
     """A pipeline whose ledger holds a version in force."""
-    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    assert CliRunner().invoke(APP, ["migrate"]).exit_code == 0
     pipeline = build(load())
     pipeline.universe_keeper.check()
     yield pipeline
@@ -41,7 +43,7 @@ def pipeline(home: Path) -> Iterator[Pipeline]:
 
 def shown() -> tuple[int, dict[str, Any]]:
     """Exit code and document of `universe --json`."""
-    result = CliRunner().invoke(app, ["universe", "--json"])
+    result = CliRunner().invoke(APP, ["universe", "--json"])
     return result.exit_code, json.loads(result.stdout)
 
 
@@ -56,7 +58,7 @@ def test_before_there_is_a_ledger_it_says_what_would_be_made(home: Path) -> None
     """Whoever sets it up wants to know before the first start, and reads that the rate budget was not asked."""
     code, told = shown()
     assert (code, told["in_force"], told["symbols"]) == (1, False, [BTC, ETH])
-    result = CliRunner().invoke(app, ["universe"])
+    result = CliRunner().invoke(APP, ["universe"])
     assert "no process has put in force" in result.stdout
     assert "without the rate budget" in result.stderr
     assert not list(home.rglob("*.sqlite3"))
@@ -74,7 +76,7 @@ def test_a_redis_that_refuses_us_still_holds_the_question_back(
 ) -> None:
     """Others may be at work with it: who cannot ask must not use up what they count on."""
     monkeypatch.setenv("THROUGHLINE_REDIS_URL", redis_url.replace("//", "//nobody:wrong@"))
-    result = CliRunner().invoke(app, ["universe"])
+    result = CliRunner().invoke(APP, ["universe"])
     assert isinstance(result.exception, ExchangeUnavailable)
     assert "the rate budget cannot be asked" in str(result.exception)
 
@@ -107,7 +109,7 @@ def test_other_names_than_those_in_force_are_told_with_what_would_change(
         "SOL/USDT:USDT": "goes in: active on the exchange",
         ETH: "goes out: nobody asks for it any more",
     }
-    text = CliRunner().invoke(app, ["universe"]).output
+    text = CliRunner().invoke(APP, ["universe"]).output
     assert f"version {before}, in force, last checked" in text
     assert f"made now it would be version {told['now']['version']}" in text
     assert f"{ETH} goes out: nobody asks for it any more" in text
@@ -131,4 +133,4 @@ def test_without_the_exchange_the_version_in_force_is_still_shown(
     _, told = shown()
     assert (told["version"], told["now"]) == (pipeline.universe().version, None)
     assert told["unknown_now"]
-    assert "what would be made now is unknown" in CliRunner().invoke(app, ["universe"]).output
+    assert "what would be made now is unknown" in CliRunner().invoke(APP, ["universe"]).output

@@ -10,9 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from config.loading import read
-from console.main import app
+from console.main import application
 from pipeline.ledger.sql import SqlLedger
 from pipeline.trace import runs
+
+APP = application()
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -34,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def said(*arguments: str, code: int) -> str:
-    result = CliRunner().invoke(app, ["config", *arguments])
+    result = CliRunner().invoke(APP, ["config", *arguments])
     assert result.exit_code == code, result.output
     return result.output
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 LOADED = (
     "import sys\n"
     "from console import entry\n"
-    "sys.argv = ['throughline', 'health', '--help']\n"
+    "sys.argv = ['throughline', sys.argv[1], '--help']\n"
     "try:\n"
     "    entry.main()\n"
     "finally:\n"
@@ -16,8 +18,28 @@ LOADED = (
 )
 
 
-def test_a_health_check_loads_none_of_the_large_libraries() -> None:
-    """A host asks eight containers twice a minute: with them it was a third of a core."""
-    told = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
-    assert "Does this host's ROLE do its work?" in told.stdout
-    assert told.stderr.split() == []
+@pytest.mark.parametrize(
+    ("command", "says", "loads"),
+    [
+        ("health", "Does this host's ROLE do its work?", []),
+        ("kill", "The kill switch", ["sqlalchemy"]),
+        ("trading", "Set the trading state", ["sqlalchemy"]),
+    ],
+)
+def test_a_command_loads_no_library_that_it_does_not_need(command: str, says: str, loads: list[str]) -> None:
+    """A host asks eight containers twice a minute, and whoever throws a switch is in a hurry."""
+    told = subprocess.run([sys.executable, "-c", LOADED, command], capture_output=True, text=True, check=True)
+    assert says in told.stdout
+    assert told.stderr.split() == loads
+
+
+def test_what_is_no_command_is_named_and_all_that_are_can_be_listed() -> None:
+    """Only the command that was named is loaded: a typing error must not look as if the others were gone."""
+    assert "No such command 'stauts'" in answered("stauts").stderr
+    assert {"up", "status", "kill"} <= set(answered("--help").stdout.split())
+
+
+def answered(word: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "console", word], capture_output=True, text=True, check=False
+    )

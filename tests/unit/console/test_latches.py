@@ -12,11 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from config.loading import load
-from console.main import app
+from console.main import application
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.guards import Breaker, Latch
 from pipeline.ledger.sql import SqlLedger
 from pipeline.trace import logs
+
+APP = application()
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -25,7 +27,7 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqlLedger]:
     """The ledger of a home in which the commands work."""
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path / "home"))
-    assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
+    assert CliRunner().invoke(APP, ["migrate"]).exit_code == 0
     ledger = SqlLedger(load().ledger_url)
     yield ledger
     ledger.close()
@@ -51,14 +53,14 @@ def trip(ledger: SqlLedger, code: CheckCode = CheckCode.DAILY_LOSS) -> None:
 
 def shown() -> tuple[int, dict[str, Any]]:
     """Exit code and document of `latches --json`."""
-    result = CliRunner().invoke(app, ["latches", "--json"])
+    result = CliRunner().invoke(APP, ["latches", "--json"])
     return result.exit_code, json.loads(result.output)
 
 
 def test_with_nothing_tripped_there_is_no_finding(ledger: SqlLedger) -> None:
     """A script that asks must not be alarmed."""
     assert shown() == (0, {"latches": [], "breaker": None})
-    assert "no latch was ever tripped" in CliRunner().invoke(app, ["latches"]).output
+    assert "no latch was ever tripped" in CliRunner().invoke(APP, ["latches"]).output
 
 
 def test_a_tripped_latch_is_a_finding_with_why_by_whom_and_since_when(ledger: SqlLedger) -> None:
@@ -76,7 +78,7 @@ def test_a_tripped_latch_is_a_finding_with_why_by_whom_and_since_when(ledger: Sq
             "changed_at": "2026-03-01T12:00:00.000Z",
         }
     ]
-    result = CliRunner().invoke(app, ["latches"])
+    result = CliRunner().invoke(APP, ["latches"])
     assert result.exit_code == 1
     assert all(word in result.output for word in ("DAILY_LOSS", "tripped", "6 % lost", "governor"))
 
@@ -89,7 +91,7 @@ def test_an_open_breaker_is_a_finding(ledger: SqlLedger) -> None:
     code, told = shown()
     assert code == 1
     assert told["breaker"]["detail"] == "0 of 50 symbols"
-    assert "0 of 50 symbols" in CliRunner().invoke(app, ["latches"]).output
+    assert "0 of 50 symbols" in CliRunner().invoke(APP, ["latches"]).output
 
 
 def test_rearming_takes_one_latch_back_and_keeps_who_and_why(ledger: SqlLedger) -> None:
@@ -97,14 +99,14 @@ def test_rearming_takes_one_latch_back_and_keeps_who_and_why(ledger: SqlLedger) 
     trip(ledger)
     trip(ledger, CheckCode.DRAWDOWN)
     rearm = ["rearm", "daily_loss", "--reason", "a bad fill, looked at"]
-    assert [CliRunner().invoke(app, rearm).exit_code for _ in range(2)] == [0, 1]
+    assert [CliRunner().invoke(APP, rearm).exit_code for _ in range(2)] == [0, 1]
     with ledger.read() as unit:
         latches = {each.code: each for each in unit.guards.latches(account())}
     assert {code for code, each in latches.items() if each.tripped} == {CheckCode.DRAWDOWN}
     assert latches[CheckCode.DAILY_LOSS].reason == "a bad fill, looked at"
     assert "command line" in latches[CheckCode.DAILY_LOSS].changed_by
     assert shown()[0] == 1
-    assert CliRunner().invoke(app, ["rearm", "DRAWDOWN", "--reason", "accepted"]).exit_code == 0
+    assert CliRunner().invoke(APP, ["rearm", "DRAWDOWN", "--reason", "accepted"]).exit_code == 0
     assert shown()[0] == 0
 
 
@@ -114,6 +116,6 @@ def test_without_a_reason_or_of_another_rule_nothing_is_rearmed(
 ) -> None:
     """Whoever lets it trade again says why."""
     trip(ledger)
-    assert CliRunner().invoke(app, ["rearm", *arguments]).exit_code == 2
+    assert CliRunner().invoke(APP, ["rearm", *arguments]).exit_code == 2
     with ledger.read() as unit:
         assert [each.tripped for each in unit.guards.latches(account())] == [True]

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from console.main import app
+from console.main import application
+
+APP = application()
 
 
 def test_the_ledger_is_created_once_and_again_without_harm(
@@ -16,5 +18,5 @@ def test_the_ledger_is_created_once_and_again_without_harm(
     """Whoever sets up hosts runs it twice; the second time must change nothing."""
     monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path / "home"))
     run = CliRunner()
-    assert [run.invoke(app, ["migrate"]).exit_code for _ in range(2)] == [0, 0]
-    assert run.invoke(app, ["decisions", "--json"]).output.strip() == "[]"
+    assert [run.invoke(APP, ["migrate"]).exit_code for _ in range(2)] == [0, 0]
+    assert run.invoke(APP, ["decisions", "--json"]).output.strip() == "[]"
