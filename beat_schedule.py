@@ -124,7 +124,13 @@ class SlotScheduler(Scheduler):
         self.schedule: dict[str, Any] = {}
         chain = self._here.settings.chain
         self._lease = timedelta(seconds=chain.beat_lease_s)
-        self._leadership = Leadership(self._here.beat_lease(), chain.beat_lease_s, self._here.events)
+        self._leadership = Leadership(
+            self._here.beat_lease(),
+            chain.beat_lease_s,
+            self._here.events,
+            clock_ahead_s=self._here.clock_ahead_s,
+            clock_limit_s=self._here.settings.governor.max_clock_skew_s,
+        )
         self._plan = SlotPlan(timedelta(seconds=chain.cadence_s))
         self._version, self._told = "", ""
         self._checked_in = EPOCH

@@ -16,8 +16,11 @@ from pydantic import SecretStr
 
 from config.keys import by_name, keys
 from config.loading import Loaded
+from config.release import fingerprint, release
 from config.settings import Settings
 
+RELEASE = "release"
+STRATEGY_FILES = "strategy_files"
 SET = "(set)"
 ABSENT = "(absent)"
 
@@ -50,8 +53,10 @@ _PASSWORD_ASKED = re.compile(r"(?<=[?&])(\w*password)=[^&\s]+")
 
 
 def snapshot(settings: Settings) -> dict[str, object]:
-    """All settings as nested plain values. Secrets read `(set)` or nothing; passwords in addresses `***`."""
-    tree: dict[str, object] = {}
+    """All settings as nested plain values, and the release. Secrets read `(set)` or nothing; passwords in addresses
+    `***`.
+    """
+    tree: dict[str, object] = {RELEASE: release(), STRATEGY_FILES: _strategy_files(settings)}
     for name, value in flat(settings).items():
         *sections, leaf = by_name()[name].path
         branch = tree
@@ -99,10 +104,20 @@ def _plain_leaf(value: object) -> object:
 
 
 def config_hash(settings: Settings) -> str:
-    """12 hex characters over all that changes what the chain does. Equal on every host of one system."""
+    """12 hex characters over all that changes what the chain does: settings, our code, the user's strategies. Equal
+    on every host of one system.
+    """
     hashed = {name: value for name, value in flat(settings).items() if not _is_left_out(name)}
+    hashed |= {RELEASE: release(), STRATEGY_FILES: _strategy_files(settings)}
     text = json.dumps(hashed, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _strategy_files(settings: Settings) -> str:
+    """A fingerprint of the user's strategies; empty without any."""
+    folder = settings.strategies.folder
+    files = sorted(Path(folder).glob("*.py")) if folder else []
+    return fingerprint(Path(folder), files) if files else ""
 
 
 def _is_left_out(name: str) -> bool:

@@ -15,6 +15,7 @@ from config.home import local_key
 from config.settings import Settings
 from config.snapshot import config_hash
 from pipeline import options
+from pipeline.clocks import ahead_of_redis_s
 from pipeline.domain.decisions import Decision, End, Stage
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Transient
 from pipeline.domain.events import EventName, Events
@@ -364,6 +365,10 @@ class Pipeline:
         """The claim of this process's beat to be the one that fires."""
         holder = f"{socket.gethostname()}/{self.pid}"
         return Lease(self.redis, f"tl:beat:{self.account}", holder, lasts_s=self.settings.chain.beat_lease_s)
+
+    def clock_ahead_s(self) -> float:
+        """By how much this host's clock is ahead of Redis'. Raises: StoreUnavailable."""
+        return ahead_of_redis_s(self.redis, self.clock)
 
     @cached_property
     def quick_windows(self) -> CandleSource:

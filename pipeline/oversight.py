@@ -70,7 +70,8 @@ def counterwatch_of(pipeline: Pipeline) -> Counterwatch:
 
 
 def pulse_store(pipeline: Pipeline) -> PulseStore:
-    return PulseStore(impatient_redis(pipeline.settings.redis_url), pipeline.account)
+    client = impatient_redis(pipeline.settings.redis_url)
+    return PulseStore(client, pipeline.account, pipeline.clock)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -106,7 +107,7 @@ def looker_of(pipeline: Pipeline, *, with_account: bool) -> Looker:
             account=pipeline.account,
             clock=pipeline.clock,
             ledger=pipeline.ledger,
-            pulses=PulseStore(client, pipeline.account),
+            pulses=PulseStore(client, pipeline.account, pipeline.clock),
             broker=lambda: look_at_broker(client, limits.queues),
             feed=lambda: feed_view(pipeline, client),
             ask_clock=pipeline.exchange.clock_offset,

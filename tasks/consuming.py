@@ -16,7 +16,10 @@ from typing import Any
 from celery.worker.consumer import Consumer
 from kombu.message import Message
 
+from config.release import release
 from pipeline.domain.events import EventName
+from tasks.giving_up import name_other_release
+from tasks.headers import RELEASE
 from tasks.services import services
 
 log = logging.getLogger(__name__)
@@ -70,10 +73,12 @@ class CarefulConsumer(Consumer):
 
         def look_first(message: Message) -> None:
             problem = problem_of(message)
-            if problem is None:
-                handle(message)
-            else:
+            if problem is not None:
                 self._drop(message, problem)
+            elif theirs := other_release(message):
+                self._refuse(message, theirs)
+            else:
+                handle(message)
 
         return look_first
 
@@ -82,9 +87,23 @@ class CarefulConsumer(Consumer):
         queue = (message.delivery_info or {}).get("routing_key")
         _tell("a message that is no task", f"{problem}; queue {queue}")
 
+    def _refuse(self, message: Message, theirs: str) -> None:
+        """Its decision ends, and says why: what another release means by the same words, nobody knows here."""
+        message.reject_log_error(log, self.connection_errors)  # type: ignore[no-untyped-call]  # kombu has no types
+        services().events.emit(
+            EventName.OTHER_RELEASE, task=str(message.headers["task"]), theirs=theirs, ours=release()
+        )
+        name_other_release(message.headers, theirs)
+
 
 def _tell(what: str, problem: str) -> None:
     services().events.emit(EventName.SECURITY, what=f"{what} was dropped", problem=problem[:LONGEST])
+
+
+def other_release(message: Message) -> str:
+    """The release of a message that is not of ours; empty when it is, or does not say: not every program is ours."""
+    told = message.headers.get(RELEASE)
+    return told[:LONGEST] if isinstance(told, str) and told != release() else ""
 
 
 def problem_of(message: Message) -> str | None:

@@ -1,4 +1,4 @@
-"""What becomes of a decision whose message Celery gives up: too late to start, or too long at work.
+"""What becomes of a decision whose message is given up: too late to start, too long at work, of another release.
 
 Celery takes such a message for done, without a word. The sweeper would find the decision, later and with less to say:
 it looks after the messages that are lost where no worker looks.
@@ -6,11 +6,16 @@ it looks after the messages that are lost where no worker looks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+
 from celery.app.task import Context, Task
 from celery.exceptions import TimeLimitExceeded
 from celery.signals import task_failure, task_revoked
 
+from config.release import release
 from pipeline.domain.decisions import Stage
+from pipeline.domain.errors import LedgerUnavailable
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
 from tasks import headers
@@ -40,6 +45,19 @@ def name_killed(sender: Task | None = None, exception: object = None, **_: objec
     limit_s = sender.app.conf.task_time_limit
     overran = f"{stage} did not stop by itself and was killed after {limit_s:g} s (chain.hard_time_limit_s)"
     _end(headers.read(sender.request, "decision_id"), stage, EndReason.TIME_LIMIT, overran)
+
+
+def name_other_release(told: Mapping[str, object], theirs: str) -> None:
+    """The message was published by processes that run other code than this worker."""
+    task, decision_id = told.get("task"), told.get("decision_id")
+    stage = stage_of(task) if isinstance(task, str) else None
+    if stage is None or not isinstance(decision_id, str):
+        return
+    detail = (
+        f"its {stage} message is of release {theirs}, and this worker runs {release()}: see docs/hosts.md"
+    )
+    with suppress(LedgerUnavailable):
+        _end(decision_id, stage, EndReason.OTHER_RELEASE, detail)
 
 
 def _end(decision_id: str | None, stage: Stage, reason: EndReason, detail: str) -> None:

@@ -10,11 +10,13 @@ from celery import current_task
 from celery.app.task import Context
 from celery.signals import before_task_publish
 
+from config.release import release
 from pipeline.domain.timeframes import SystemClock, from_iso, iso
 from pipeline.trace import sentry
 
 NAMES = ("decision_id", "symbol", "slot", "mode", "config_hash", "enqueued_at")
 PUBLISHED_AT = "published_at"
+RELEASE = "release"
 ATTEMPT = "attempt"
 OF_ONE_STAGE = (*NAMES, ATTEMPT)
 """What a message keeps over its retries. A stage's attempts are its own: the next stage does not inherit them."""
@@ -22,7 +24,7 @@ OF_ONE_STAGE = (*NAMES, ATTEMPT)
 
 @before_task_publish.connect
 def carry(headers: dict[str, Any] | None = None, **_: object) -> None:
-    """Copy the running task's decision onto what it publishes, and stamp the time.
+    """Copy the running task's decision onto what it publishes, and stamp the time and our release.
 
     Written in both places: Sentry's integration replaces the message's headers by the nested ones, and a retry
     starts from the nested ones.
@@ -30,7 +32,8 @@ def carry(headers: dict[str, Any] | None = None, **_: object) -> None:
     if headers is None:
         return
     nested = dict(headers.get("headers") or {})
-    carried = {**_running(), **_present(headers), **_present(nested), PUBLISHED_AT: iso(SystemClock().now())}
+    stamped = {PUBLISHED_AT: iso(SystemClock().now()), RELEASE: release()}
+    carried = {**_running(), **_present(headers), **_present(nested), **stamped}
     for place in (nested, headers):
         place.update(carried)
         _join_trace(place)

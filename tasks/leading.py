@@ -2,7 +2,8 @@
 
 The ledger opens each slot once, whoever fires it: a beat that was frozen while it led, and fires once more before it
 looks, doubles nothing. What leading protects is another thing: a beat that is cut off from Redis must not go on opening
-decisions whose messages it cannot send, for the beat that has taken over finds them opened, and leaves them.
+decisions whose messages it cannot send, for the beat that has taken over finds them opened, and leaves them. Nor must
+one whose host's clock is off: it would name slots that are over, or that have not come yet.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ RENEWED_PER_LEASE = 4
 
 @dataclass(slots=True)
 class Leadership:
-    """One beat's. `lasts_s`: after that long without an answer of Redis it counts as lost."""
+    """One beat's. `lasts_s`: after that long without an answer of Redis it counts as lost. `clock_ahead_s` says by how
+    much this host's clock is off against Redis', and `clock_limit_s` by how much it may be.
+    """
 
     lease: Lease
     lasts_s: float
     events: Events
     monotonic: Callable[[], float] = time.monotonic
+    clock_ahead_s: Callable[[], float] = lambda: 0.0
+    clock_limit_s: float = float("inf")
     leads: bool = False
     _asked_at: float = float("-inf")
     _renewed_at: float = float("-inf")
@@ -38,10 +43,21 @@ class Leadership:
         if now - self._asked_at >= self.lasts_s / RENEWED_PER_LEASE:
             self._asked_at = now
             try:
-                self._heard(now, self.lease.hold())
+                self._ask(now)
             except StoreUnavailable as problem:
                 self._unanswered(now, problem)
         return self.leads
+
+    def _ask(self, now: float) -> None:
+        ahead_s = self.clock_ahead_s()
+        if abs(ahead_s) > self.clock_limit_s:
+            self.end()
+            problem = (
+                f"this host's clock is {ahead_s:+.0f} s from Redis'; the limit is {self.clock_limit_s:g} s"
+            )
+            self._tell(EventName.BEAT_STEPS_BACK, problem=problem)
+        else:
+            self._heard(now, self.lease.hold())
 
     def end(self) -> None:
         """Give way at once. Without Redis the lease runs out by itself."""

@@ -128,7 +128,7 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
         _event(EventName.BEAT_STANDS_BY, "another beat fires; this one waits for its end", "holder"),
         _event(
             EventName.BEAT_STEPS_BACK,
-            "this beat could not renew its lease in time and fires no more: another may lead by now",
+            "this beat fires no more: it could not renew its lease in time, or its host's clock is off",
             "problem",
         ),
         _event(EventName.SLOT_MISSED, "beat came too late for some slots of a symbol", "symbol missed"),
@@ -269,6 +269,11 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
             EventName.THREAD_HUNG,
             "a part of a process has been at one thing for too long",
             "process thread part doing for_s limit_s where",
+        ),
+        _event(
+            EventName.OTHER_RELEASE,
+            "a message of processes that run other code was refused; a decision ends with it",
+            "task theirs ours",
         ),
         # -- what the watchdog sees -----------------------------------------------------------------------------
         _event(

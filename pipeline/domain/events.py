@@ -111,6 +111,7 @@ class EventName(StrEnum):
     THREAD_HUNG = "THREAD_HUNG"
 
     # what the watchdog sees
+    OTHER_RELEASE = "OTHER_RELEASE"
     WATCH_LEADS = "WATCH_LEADS"
     WATCH_STANDS_BY = "WATCH_STANDS_BY"
     LEVEL = "LEVEL"
@@ -140,6 +141,7 @@ class EventName(StrEnum):
 
 LEVELS: dict[EventName, Level] = {
     EventName.BEAT_STEPS_BACK: Level.ERROR,
+    EventName.OTHER_RELEASE: Level.ERROR,
     EventName.SLOT_MISSED: Level.WARNING,
     EventName.PUBLISH_FAILED: Level.ERROR,
     EventName.FEED_LOST: Level.WARNING,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, unique
 
@@ -48,7 +48,8 @@ class Pulse:
 
     `process` is `<role>@<host>/<pid>`. A pool child names its worker's pid as `parent` (0 for all others), a worker
     its `children`. `done` counts finished tasks, the last one at `last_done_at`. `unlogged`: why its log cannot be
-    written, empty when it can.
+    written, empty when it can. `release` is the code that it runs, `clock_ahead_s` how far its host's clock is ahead of
+    Redis'.
     """
 
     role: str
@@ -68,6 +69,8 @@ class Pulse:
     last_done_at: datetime | None = None
     note: str = ""
     unlogged: str = ""
+    release: str = ""
+    clock_ahead_s: float = 0.0
 
     @property
     def process(self) -> str:
@@ -83,6 +86,18 @@ class Pulse:
 
     def lives(self, at: datetime, within: timedelta) -> bool:
         return self.state is not ProcessState.STOPPED and at - self.beat_at <= within
+
+    def later(self, by: timedelta) -> Pulse:
+        """The same, told by a clock that is ahead by so much."""
+        return replace(
+            self,
+            started_at=self.started_at + by,
+            beat_at=self.beat_at + by,
+            last_done_at=self.last_done_at + by if self.last_done_at else None,
+            components=tuple(
+                replace(each, since=each.since + by) if each.since else each for each in self.components
+            ),
+        )
 
     def hanging(self) -> Sequence[Component]:
         """Components that had been silent for too long when the process beat."""
@@ -108,11 +123,15 @@ class Pulse:
             "last_done_at": iso(self.last_done_at),
             "note": self.note,
             "unlogged": self.unlogged,
+            "release": self.release,
+            "clock_ahead_s": self.clock_ahead_s,
         }
 
     @classmethod
     def from_record(cls, told: Mapping[str, object]) -> Pulse:
-        """What `as_record` gave. Raises: KeyError, TypeError, ValueError when it is something else."""
+        """What `as_record` gave, of an older release perhaps. Raises: KeyError, TypeError, ValueError when it is
+        something else.
+        """
         return cls(
             role=str(told["role"]),
             host=str(told["host"]),
@@ -131,6 +150,8 @@ class Pulse:
             last_done_at=_instant(told["last_done_at"]),
             note=str(told["note"]),
             unlogged=str(told.get("unlogged", "")),
+            release=str(told.get("release", "")),
+            clock_ahead_s=float(str(told.get("clock_ahead_s", 0.0))),
         )
 
 

@@ -134,9 +134,10 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
     LevelCode.CLOCK_OFF: Meaning(
         severity=Severity.CRITICAL,
         rung=Rung.EXCHANGE,
-        says="this host's clock differs from the exchange's: the governor denies, the exchange refuses signatures",
-        do="switch on time synchronisation (chrony, systemd-timesyncd)",
-        explains=_BLOCKED | {LevelCode.ORDERS_REJECTED},
+        says="a host's clock differs from the exchange's or Redis': its governor denies, the exchange refuses "
+        "its signatures, its beat does not lead",
+        do="switch on time synchronisation there (chrony, systemd-timesyncd)",
+        explains=_BLOCKED | {LevelCode.ORDERS_REJECTED, LevelCode.FEED_GONE, LevelCode.DECISIONS_FAIL},
         looks=2,
     ),
     LevelCode.NOTHING_RUNS: Meaning(
@@ -145,6 +146,13 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         says="no beat and no worker lives",
         do="`throughline up`, or the roles on their hosts",
         explains=_JAM | (_PROCESSES - {LevelCode.NOTHING_RUNS}),
+    ),
+    LevelCode.HOST_GONE: Meaning(
+        severity=Severity.CRITICAL,
+        rung=Rung.PROCESSES,
+        says="all processes of a host fell silent, and those of others live: it is dead, frozen, or cut off",
+        do="is it up? Does it reach Redis, the ledger and the exchange? `throughline doctor` there says what it misses",
+        explains=_JAM | (_PROCESSES - {LevelCode.NOTHING_RUNS}) | {LevelCode.DATA_MISSING},
     ),
     LevelCode.BEAT_GONE: Meaning(
         severity=Severity.CRITICAL,
@@ -206,6 +214,14 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         says="messages vanish between two stages: not in the queue, at no worker, and the stage was not done",
         do="who else reads this Redis? Look for a second consumer, an eviction policy, a flush",
         explains=_STANDSTILL | {LevelCode.DECISION_STUCK, LevelCode.DECISIONS_FAIL},
+    ),
+    LevelCode.VERSION_DRIFT: Meaning(
+        severity=Severity.CRITICAL,
+        rung=Rung.CONFIG,
+        says="processes of one account run different code: messages of the other release are refused, and the governor "
+        "denies everything",
+        do="stop those that differ, and start them with the release of the others; docs/hosts.md",
+        explains=_BLOCKED | {LevelCode.CONFIG_DRIFT, LevelCode.DECISIONS_FAIL},
     ),
     LevelCode.CONFIG_DRIFT: Meaning(
         severity=Severity.CRITICAL,

@@ -51,6 +51,7 @@ class EndReason(StrEnum):
     PUBLISH_FAILED = "PUBLISH_FAILED"
     UNAVAILABLE = "UNAVAILABLE"
     NOT_PLACED = "NOT_PLACED"
+    OTHER_RELEASE = "OTHER_RELEASE"
 
 
 Reason = EndReason | CheckCode
@@ -89,6 +90,7 @@ OUTCOMES: dict[EndReason, Outcome] = {
     EndReason.PUBLISH_FAILED: Outcome.FAILED,
     EndReason.UNAVAILABLE: Outcome.FAILED,
     EndReason.NOT_PLACED: Outcome.FAILED,
+    EndReason.OTHER_RELEASE: Outcome.FAILED,
 }
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, inspect
 
 from pipeline.domain.errors import ConfigError
 from pipeline.ledger.engines import begin, is_memory
-from pipeline.ledger.failures import LOCKED, LedgerDown, place
+from pipeline.ledger.failures import LOCKED, LedgerDown, Trouble, place
 from pipeline.ledger.kinds import Kind
 
 REVISIONS = (
@@ -65,6 +65,17 @@ def check_version(engine: Engine) -> None:
             where=place(engine.url),
             remedy="Stop whatever uses it, then run `throughline migrate`, or start with `throughline up`.",
         )
+
+
+def refuse_another_revision(connection: Connection) -> None:
+    """Somebody may migrate the ledger while we run: then it is not ours to touch any more. Raises: LedgerDown."""
+    revision = _revision(connection)
+    if revision not in (HEAD, None):  # without any table the next statement says so
+        other = Trouble(
+            f"it has revision {revision} now, and this program works with {HEAD}",
+            "Stop this process, and start the release that the ledger was migrated to.",
+        )
+        raise LedgerDown(place(connection.engine.url), other)
 
 
 def _check_file(engine: Engine) -> None:

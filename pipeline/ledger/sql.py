@@ -20,6 +20,8 @@ from pipeline.ledger.kinds import Kind
 from pipeline.ledger.unit import SqlUnit
 from pipeline.trace.events import LoggedEvents
 
+REVISION_LOOKED_AT_EVERY_S = 5.0
+
 _of_parents: list[Pool] = []
 
 
@@ -35,6 +37,7 @@ class SqlLedger:
         self._engine = make_engine(self.url, busy_timeout_s)
         self._pid = os.getpid()
         self._thread = threading.local()
+        self._looked_at = float("-inf")
         # In memory there is one connection: units of several threads take turns.
         self._turn = threading.Lock() if is_memory(self.url) else None
 
@@ -87,11 +90,19 @@ class SqlLedger:
         try:
             began = time.perf_counter()
             with timed("ledger"), self._my_turn(), self._begun(engine, kind) as connection:
+                self._look_at_revision(connection)
                 yield SqlUnit(connection)
                 commit(connection)
             _debug(kind, began)
         finally:
             self._thread.busy = False
+
+    def _look_at_revision(self, connection: Connection) -> None:
+        """Now and then: an upgrade of the ledger while this process runs must not find it writing."""
+        now = time.monotonic()
+        if now - self._looked_at >= REVISION_LOOKED_AT_EVERY_S:
+            schema.refuse_another_revision(connection)
+            self._looked_at = now
 
     @staticmethod
     def _begun(engine: Engine, kind: Kind) -> Connection:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from config.release import release
 from pipeline.domain.liveness import Component, ProcessState, Pulse
 from pipeline.domain.timeframes import Clock
 
@@ -28,6 +29,7 @@ class Identity:
     config_hash: str
     parent: int = 0
     queues: tuple[str, ...] = ()
+    release: str = field(default_factory=release)
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
 
@@ -91,6 +93,7 @@ class Vitals:
             config_hash=who.config_hash,
             parent=who.parent,
             queues=who.queues,
+            release=who.release,
             children=tuple(self._children()),
             started_at=self._started_at,
             beat_at=now,

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, create_engine, inspect
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.errors import ConfigError, InvariantBroken, LedgerUnavailable
 from pipeline.domain.standing import Horizon, Standing
+from pipeline.ledger import sql
 from pipeline.ledger.sql import SqlLedger
 from pipeline.ledger.tables import metadata
 from pipeline.ledger.unit import SqlUnit
@@ -106,6 +107,23 @@ def test_a_ledger_of_a_newer_program_is_left_alone(ledger: SqlLedger) -> None:
             use()
     with ledger.read() as unit:
         assert unit.decisions.get(decision.decision_id) == decision
+
+
+def test_a_ledger_that_is_upgraded_under_a_running_program_is_left_alone_from_then_on(
+    ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker of the old release that somebody forgot to stop writes nothing into tables that it does not know."""
+    monkeypatch.setattr(sql, "REVISION_LOOKED_AT_EVERY_S", 0.0)
+    open_one(ledger)
+    with ledger.engine.connect() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    for begun in (ledger.begin, ledger.read):
+        with (
+            pytest.raises(LedgerUnavailable, match="it has revision 9999 now, and this program works with"),
+            begun(),
+        ):
+            pytest.fail("nothing may be asked of it")
 
 
 def test_a_server_that_is_not_there_is_named_without_the_password() -> None:

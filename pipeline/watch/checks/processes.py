@@ -14,6 +14,7 @@ from pipeline.watch.checks.answers import (
     found,
     found_or,
     lasting,
+    listed,
     skipped,
     unknown,
 )
@@ -48,6 +49,36 @@ def running(look: Look, limits: Limits) -> Answer:
     return found(
         Finding(code=LevelCode.NOTHING_RUNS, detail=f"no beat and no worker lives on {look.account}{since}")
     )
+
+
+def hosts(look: Look, limits: Limits) -> Answer:
+    """A host on which everything fell silent at once has one trouble, not one for each of its processes."""
+    if isinstance(look.pulses, Away):
+        return unknown(NO_REDIS)
+    live = sorted({pulse.host for pulse in living(look, limits)})
+    lost = _lost_by_host(look.pulses, look, limits)
+    gone = [
+        _host_gone(host, pulses, live, look)
+        for host, pulses in sorted(lost.items())
+        if live and host not in live and len(pulses) > 1
+    ]
+    return found_or(gone, f"{len(live)} hosts live: {listed(live)}" if live else "no host lives")
+
+
+def _lost_by_host(pulses: Sequence[Pulse], look: Look, limits: Limits) -> Mapping[str, list[Pulse]]:
+    """Processes that fell silent without an end, pool children left out, by their host."""
+    lost: dict[str, list[Pulse]] = {}
+    for pulse in pulses:
+        if not pulse.parent and pulse.state is not ProcessState.STOPPED and not _lives(pulse, look, limits):
+            lost.setdefault(pulse.host, []).append(pulse)
+    return lost
+
+
+def _host_gone(host: str, pulses: Sequence[Pulse], live: Sequence[str], look: Look) -> Finding:
+    last = max(pulse.beat_at for pulse in pulses)
+    roles = listed(sorted({pulse.role for pulse in pulses}))
+    detail = f"everything on {host} ({roles}) fell silent {ago(last, look.at)}; {listed(live)} live"
+    return Finding(code=LevelCode.HOST_GONE, subject=host, detail=detail)
 
 
 def beat(look: Look, limits: Limits) -> Answer:

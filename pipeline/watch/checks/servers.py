@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pipeline.domain.levels import Finding, LevelCode
-from pipeline.watch.checks.answers import NO_REDIS, Answer, fine, found, skipped, unknown
-from pipeline.watch.look import Away, Limits, Look
+from pipeline.watch.checks.answers import NO_REDIS, Answer, fine, found, lasting, skipped, unknown
+from pipeline.watch.look import Away, ExchangeView, Limits, Look
 
 
 def broker(look: Look, _limits: Limits) -> Answer:
@@ -43,12 +45,42 @@ def exchange(look: Look, _limits: Limits) -> Answer:
     return fine("the exchange answers")
 
 
-def clock(look: Look, limits: Limits) -> Answer:
+def clocks(look: Look, limits: Limits) -> Answer:
+    """Ours beside the exchange's, and every host's beside Redis'."""
+    off = [*_against_the_exchange(look, limits), *_against_redis(look, limits)]
+    if off:
+        return found(*off)
     seen = look.exchange
     if seen is None or isinstance(seen, Away) or seen.skew_s is None:
         return unknown("the exchange does not tell its time")
+    return fine(f"the exchange's clock is {seen.skew_s:+.2f} s from ours, and no host's is off")
+
+
+def _against_the_exchange(look: Look, limits: Limits) -> Iterator[Finding]:
+    seen, limit = look.exchange, limits.skew
+    if (
+        isinstance(seen, ExchangeView)
+        and seen.skew_s is not None
+        and abs(seen.skew_s) > limit.total_seconds()
+    ):
+        said = f"the exchange's clock is {seen.skew_s:+.2f} s from ours; the limit is {lasting(limit)}"
+        yield Finding(code=LevelCode.CLOCK_OFF, detail=said)
+
+
+def _against_redis(look: Look, limits: Limits) -> Iterator[Finding]:
+    """Where all hosts find Redis' clock wrong, it is that one."""
+    if isinstance(look.pulses, Away):
+        return
     limit_s = limits.skew.total_seconds()
-    said = f"the exchange's clock is {seen.skew_s:+.2f} s from ours"
-    if abs(seen.skew_s) > limit_s:
-        return found(Finding(code=LevelCode.CLOCK_OFF, detail=f"{said}; the limit is {limit_s:g} s"))
-    return fine(said)
+    living = [each for each in look.pulses if each.lives(look.at, limits.silent_after)]
+    worst_last = sorted(living, key=lambda each: abs(each.clock_ahead_s))
+    ahead = {each.host: each.clock_ahead_s for each in worst_last}
+    off = {host: by_s for host, by_s in ahead.items() if abs(by_s) > limit_s}
+    if len(off) == len(ahead) > 1:
+        by_s = min(off.values(), key=abs)
+        said = f"Redis' clock is {-by_s:+.1f} s from that of every host"
+        yield Finding(code=LevelCode.CLOCK_OFF, subject="redis", detail=said)
+        return
+    for host, by_s in sorted(off.items()):
+        said = f"the clock of {host} is {by_s:+.1f} s from Redis'; the limit is {limit_s:g} s"
+        yield Finding(code=LevelCode.CLOCK_OFF, subject=host, detail=said)

@@ -26,6 +26,21 @@ MISSED = 3
 """After so many missed intervals upkeep counts as not done."""
 
 
+def release(look: Look, limits: Limits) -> Answer:
+    """Which code the processes run. One that does not say is of a release that did not know how to."""
+    if isinstance(look.pulses, Away):
+        return unknown(NO_REDIS)
+    said: dict[str, set[str]] = {}
+    for pulse in look.pulses:
+        if pulse.lives(look.at, limits.silent_after):
+            said.setdefault(pulse.release or "one that does not say", set()).add(pulse.place)
+    if len(said) < 2:
+        return fine(f"every process runs {next(iter(said), 'the same release')}")
+    listing = "; ".join(f"{value}: {listed(sorted(places))}" for value, places in sorted(said.items()))
+    detail = f"{len(said)} releases are at work: {listing}"
+    return found(Finding(code=LevelCode.VERSION_DRIFT, detail=detail))
+
+
 def config(look: Look, limits: Limits) -> Answer:
     """From what the processes say of themselves; the ledger's heartbeats have those that worked lately."""
     said = _by_hash(look, limits)

@@ -151,3 +151,26 @@ def test_an_ordinary_failure_is_not_a_killed_child(given_up: GivenUp, error: Exc
     """The stage itself names those, with their trace."""
     given_up.kill("tasks.fetch", error)
     assert given_up.now.is_open
+
+
+def test_a_message_of_another_release_ends_its_decision_by_name(given_up: GivenUp) -> None:
+    """What another release means by the same words, nobody knows here."""
+    told = {"task": "tasks.evaluate", **given_up.decision.headers()}
+    giving_up.name_other_release(told, "0.9.0+abc")
+    assert given_up.now.reason is EndReason.OTHER_RELEASE
+    assert "release 0.9.0+abc" in given_up.now.detail
+
+
+def test_upkeep_of_another_release_ends_nothing(given_up: GivenUp) -> None:
+    giving_up.name_other_release({"task": "tasks.sweep"}, "0.9.0+abc")
+    assert given_up.now.is_open
+
+
+def test_a_message_of_another_release_never_ends_a_decision_whose_order_is_out(given_up: GivenUp) -> None:
+    """It ends as its order does."""
+    with given_up.world.ledger.begin() as unit:
+        permit = a_permit(given_up.decision)
+        unit.permits.add(permit)
+        unit.orders.add(an_order(permit, state=OrderState.SENDING, sent_at=NOON))
+    giving_up.name_other_release({"task": "tasks.execute", **given_up.decision.headers()}, "0.9.0+abc")
+    assert given_up.now.is_open

@@ -23,10 +23,18 @@ class Stage:
     now: float = 100.0
     asked: int = 0
     dropped: int = 0
+    off_s: float = 0.0
     events: RecordedEvents = field(default_factory=RecordedEvents)
 
     def __post_init__(self) -> None:
-        self.leadership = Leadership(self, LASTS_S, self.events, lambda: self.now)  # type: ignore[arg-type]  # answers for it
+        self.leadership = Leadership(
+            self,  # type: ignore[arg-type]  # answers for it
+            LASTS_S,
+            self.events,
+            lambda: self.now,
+            clock_ahead_s=self.ahead,
+            clock_limit_s=2.0,
+        )
 
     def hold(self) -> Held:
         self.asked += 1
@@ -36,6 +44,9 @@ class Stage:
 
     def drop(self) -> None:
         self.dropped += 1
+
+    def ahead(self) -> float:
+        return self.off_s
 
     def after(self, seconds: float, answer: Held | None) -> bool:
         self.now += seconds
@@ -84,3 +95,15 @@ def test_it_gives_way_at_its_orderly_end(stage: Stage) -> None:
     stage.leadership.look()
     stage.leadership.end()
     assert (stage.dropped, stage.leadership.leads) == (1, False)
+
+
+@pytest.mark.parametrize("off_s", [-61.0, 61.0])
+def test_a_beat_whose_clock_is_off_does_not_lead_until_it_is_right(stage: Stage, off_s: float) -> None:
+    """It would open slots that are long over, or that have not come yet."""
+    stage.leadership.look()
+    stage.off_s = off_s
+    assert not stage.after(2, OURS)
+    assert stage.dropped == 1
+    assert f"{off_s:+.0f} s from Redis'" in str(stage.events.of(EventName.BEAT_STEPS_BACK)[0]["problem"])
+    stage.off_s = 0.0
+    assert stage.after(2, OURS)

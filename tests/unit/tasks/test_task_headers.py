@@ -12,6 +12,7 @@ from celery.app.task import Context
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from config.release import release
 from pipeline.domain.decisions import Decision
 from pipeline.trace.sentry import trace_headers
 from tasks import headers
@@ -79,10 +80,15 @@ def test_a_retry_keeps_the_number_of_its_delivery(nested: bool) -> None:
     assert message["attempt"] == message["headers"]["attempt"] == 3
 
 
-def test_a_message_outside_a_decision_names_none_but_its_time() -> None:
+def test_a_message_outside_a_decision_names_none_but_its_time_and_its_release() -> None:
     message = published(headers={"mine": 1})
-    assert set(message) == {"headers", "published_at"}
-    assert set(message["headers"]) == {"mine", "published_at"}
+    assert set(message) == {"headers", "published_at", "release"}
+    assert set(message["headers"]) == {"mine", "published_at", "release"}
+
+
+def test_a_message_that_is_sent_on_carries_the_release_of_who_sends_it() -> None:
+    """Whoever receives it must know whose words it speaks."""
+    assert published(release="0.0.1+old")["release"] == release()
 
 
 def test_a_decision_has_a_trace_of_its_own_whoever_publishes(decision: Decision) -> None:

@@ -12,7 +12,7 @@ from pipeline.domain.decisions import Stage
 from pipeline.domain.guards import Breaker, Latch, Reconciliation
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.levels import LevelCode
-from pipeline.domain.liveness import ProcessState
+from pipeline.domain.liveness import ProcessState, Pulse
 from pipeline.domain.meanings import MEANINGS, by_cause
 from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason
@@ -60,6 +60,12 @@ def test_where_all_is_well_every_check_says_so() -> None:
     assert {each.answer.status for each in checked} == {Status.OK}
 
 
+def beta(silent_for_s: float) -> tuple[Pulse, ...]:
+    """A second host's processes."""
+    here = {"host": "beta", "beat_at": ago(silent_for_s)}
+    return (a_pulse("worker-market", 8, **here), a_pulse("beat", 9, **here), a_pulse("watch", 10, **here))
+
+
 CASES: dict[str, tuple[dict[str, Any], LevelCode]] = {
     "Redis away": ({"broker": Away("no answer"), "pulses": Away("no answer")}, C.BROKER_DOWN),
     "Redis full": ({"broker": a_broker(refuses="OOM command not allowed")}, C.BROKER_REFUSES),
@@ -68,6 +74,9 @@ CASES: dict[str, tuple[dict[str, Any], LevelCode]] = {
     "exchange away": ({"exchange": ExchangeView(asked_at=NOW, problem="403")}, C.EXCHANGE_DOWN),
     "exchange hangs": ({"exchange": Away("no answer within 6 s")}, C.EXCHANGE_DOWN),
     "clock": ({"exchange": ExchangeView(asked_at=NOW, skew_s=-3.5)}, C.CLOCK_OFF),
+    "clock of a host": ({"pulses": changed(2, clock_ahead_s=61.0)}, C.CLOCK_OFF),
+    "dead host": ({"pulses": (*pulses(), *beta(silent_for_s=21))}, C.HOST_GONE),
+    "two releases": ({"pulses": changed(2, release="0.2.0+abc")}, C.VERSION_DRIFT),
     "dead beat": ({"pulses": changed(1, beat_at=ago(21))}, C.BEAT_GONE),
     "stopped beat": ({"pulses": changed(1, state=ProcessState.STOPPED)}, C.BEAT_GONE),
     "no beat ever": ({"pulses": without("beat")}, C.BEAT_GONE),
@@ -294,3 +303,38 @@ def test_a_check_that_raises_blinds_no_other() -> None:
     (broken,) = [each for each in checked if each.check.name == "refused orders"]
     assert broken.answer.status is Status.UNKNOWN
     assert "the check itself failed" in broken.answer.detail
+
+
+def test_a_dead_host_is_named_and_its_workers_are_consequences() -> None:
+    """One call, one host to look at; not one alert for each process that was on it."""
+    checked = ladder(pulses=(*pulses(), *beta(silent_for_s=30)))
+    first, *others = by_cause([finding for each in checked for finding in each.answer.findings])
+    assert (first.code, first.subject) == (C.HOST_GONE, "beta")
+    assert "beat, watch, worker-market" in first.detail
+    assert "alpha live" in first.detail
+    assert {each.code for each in others} == {C.WORKER_GONE}
+    assert C.WORKER_GONE in MEANINGS[C.HOST_GONE].explains
+
+
+def test_a_host_that_was_stopped_in_an_orderly_way_is_not_missed() -> None:
+    gone = tuple(replace(pulse, state=ProcessState.STOPPED) for pulse in beta(silent_for_s=30))
+    assert codes(ladder(pulses=(*pulses(), *gone))) == []
+
+
+def test_where_every_host_finds_redis_clock_wrong_it_is_that_one() -> None:
+    """Nobody shall go from host to host and set clocks that are right."""
+    off = tuple(replace(pulse, clock_ahead_s=40.0) for pulse in (*pulses(), *beta(silent_for_s=1)))
+    assert "Redis' clock is -40.0 s from that of every host" in detail_of(C.CLOCK_OFF, ladder(pulses=off))
+
+
+def test_the_host_whose_clock_is_off_is_named() -> None:
+    off = tuple(replace(pulse, clock_ahead_s=-61.5) for pulse in beta(silent_for_s=1))
+    assert "the clock of beta is -61.5 s" in detail_of(C.CLOCK_OFF, ladder(pulses=(*pulses(), *off)))
+
+
+def test_releases_are_named_with_their_places() -> None:
+    """A pulse of a release that did not know how to say it counts as another one."""
+    mixed = tuple(replace(pulse, release="0.2.0+a") for pulse in pulses())
+    said = detail_of(C.VERSION_DRIFT, ladder(pulses=(*mixed, *beta(silent_for_s=1))))
+    assert "0.2.0+a: beat@alpha" in said
+    assert "one that does not say: beat@beta" in said
