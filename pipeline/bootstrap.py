@@ -338,6 +338,7 @@ class Pipeline:
             limits=self.limits,
             breaker_rules=options.breaker_rules(self.settings),
             breaker_window=timedelta(seconds=self.settings.governor.breaker_window_s),
+            tolerance=options.balance_tolerance(self.settings),
         )
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 from config.settings import Settings
 from pipeline.domain.decisions import Mode, Stage
@@ -177,6 +178,11 @@ def breaker_rules(settings: Settings) -> BreakerRules:
     """When the circuit breaker opens."""
     governor = settings.governor
     return BreakerRules(share=governor.breaker_share, min_decisions=governor.breaker_min_decisions)
+
+
+def balance_tolerance(settings: Settings) -> Decimal:
+    """What of the wallet may stay unexplained. A paper exchange tells everything: nothing may."""
+    return Decimal(0) if settings.mode is Mode.PAPER else settings.governor.max_unexplained_usdt
 
 
 def thresholds(settings: Settings) -> Thresholds:

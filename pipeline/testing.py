@@ -29,7 +29,7 @@ from pipeline.domain.orders import (
     Unknown,
 )
 from pipeline.domain.permits import Permit
-from pipeline.domain.positions import Equity, Holding
+from pipeline.domain.positions import Equity, Holding, Income
 from pipeline.domain.timeframes import Clock
 
 
@@ -174,7 +174,9 @@ class FakeVenue:
     accepted: list[Order] = field(default_factory=list)
     _book: list[_Placed] = field(default_factory=list)
     dead_men: list[tuple[str, float]] = field(default_factory=list)
+    paid: list[Income] = field(default_factory=list)
     _countdowns: dict[str, datetime] = field(default_factory=dict)
+    _entries: dict[str, tuple[Decimal, Decimal]] = field(default_factory=dict)
     _late: list[tuple[datetime, Order]] = field(default_factory=list)
     _next_id: int = 1
 
@@ -247,9 +249,7 @@ class FakeVenue:
     def equity(self) -> Equity:
         self._answer()
         now = self.clock.now()
-        money = self.balance - sum(
-            (trade.fee for placed in self._book for trade in placed.trades), Decimal(0)
-        )
+        money = self.balance + sum((each.amount for each in self.paid), self._earned())
         return Equity(
             account=self.account,
             mode=self.mode,
@@ -259,6 +259,15 @@ class FakeVenue:
             occurred_at=now,
             recorded_at=now,
         )
+
+    def incomes(self, since: datetime) -> Sequence[Income]:
+        self._answer()
+        return [each for each in self.paid if each.occurred_at >= since]
+
+    def _earned(self) -> Decimal:
+        """Realised profit less fees, over all trades."""
+        trades = (trade for placed in self._book for trade in placed.trades)
+        return sum(((trade.realised or Decimal(0)) - trade.fee for trade in trades), Decimal(0))
 
     def holdings(self) -> Sequence[Holding]:
         self._answer()
@@ -274,7 +283,7 @@ class FakeVenue:
         state = OrderState.FILLED if filled == placed.order.qty else OrderState.PARTIALLY_FILLED
         price = placed.order.limit_price
         place = len(placed.trades)
-        placed.trades.append(replace(self._trade(placed, Decimal(qty), self.clock.now(), place), price=price))
+        placed.trades.append(self._trade(placed, Decimal(qty), self.clock.now(), place, price))
         placed.report = replace(placed.report, state=state, filled_qty=filled, avg_price=price)
 
     @property
@@ -407,19 +416,32 @@ class FakeVenue:
     def _trades_of(self, placed: _Placed, filled: Decimal, now: datetime) -> list[Trade]:
         first = (filled / 2).quantize(Decimal("0.001"))
         parts = [part for part in (first, filled - first) if part > 0]
-        return [self._trade(placed, part, now, place) for place, part in enumerate(parts)]
+        return [self._trade(placed, part, now, place, self.best) for place, part in enumerate(parts)]
 
-    def _trade(self, placed: _Placed, qty: Decimal, now: datetime, place: int) -> Trade:
+    def _trade(self, placed: _Placed, qty: Decimal, now: datetime, place: int, price: Decimal) -> Trade:
         return Trade(
             trade_id=f"{placed.report.exchange_order_id}{place}",
             exchange_order_id=placed.report.exchange_order_id,
             side=placed.order.side,
             qty=qty,
-            price=self.best,
-            fee=qty * self.best * self.fee_rate,
+            price=price,
+            fee=qty * price * self.fee_rate,
             fee_asset="USDT",
             occurred_at=now,
+            realised=self._realised(placed.order, qty, price),
         )
+
+    def _realised(self, order: Order, qty: Decimal, price: Decimal) -> Decimal:
+        """What this trade earns before its fee; the position follows it."""
+        held, entry = self._entries.get(order.symbol, (self.held_before, self.best))
+        moved, after = qty * order.side.sign, held + qty * order.side.sign
+        closed = min(abs(held), qty) if held * moved < 0 else Decimal(0)
+        if held * moved >= 0:
+            entry = (abs(held) * entry + qty * price) / abs(after)
+        elif held * after < 0:
+            entry = price
+        self._entries[order.symbol] = after, entry
+        return ((price - entry) * closed * (1 if held > 0 else -1)).quantize(Decimal("0.00000001"))
 
     def _is_listed(self, trade: Trade) -> bool:
         return self.clock.now() >= trade.occurred_at + self.trades_late_by

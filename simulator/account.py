@@ -53,13 +53,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Income:
-    """One change of the wallet."""
+    """One change of the wallet. `tran_id` is unique for its kind; `trade_id` is 0 where no trade is behind it."""
 
     kind: str
     symbol: str
     amount: Decimal
     at_ms: int
-    trade_id: int
+    tran_id: int
+    trade_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,14 @@ class Account:
         self._book("COMMISSION", -trade.fee, trade)
 
     def _book(self, kind: str, amount: Decimal, trade: Trade) -> None:
-        self.incomes.append(Income(kind, trade.symbol, amount, trade.at_ms, trade.trade_id))
+        self.incomes.append(
+            Income(kind, trade.symbol, amount, trade.at_ms, trade.trade_id, trade_id=trade.trade_id)
+        )
+
+    def receive(self, income: Income) -> None:
+        """Book what changes the wallet without a trade: funding, a transfer."""
+        self.wallet += income.amount
+        self.incomes.append(income)
 
     def value(self, marks: dict[str, Decimal]) -> Margin:
         """Requires: a mark price for each symbol with a position."""

@@ -20,6 +20,8 @@ from simulator.world import World
 Body = dict[str, object]
 CLOCK_FIELDS = ("speed", "now", "advance_s")
 ACCOUNT_FIELDS = ("api_key", "api_secret", "balance")
+TRANSFER_FIELDS = ("api_key", "amount")
+MOST_MONEY = Decimal(10) ** 15
 
 
 class BadControl(Exception):
@@ -150,10 +152,23 @@ def add_account(world: World, _params: Params, body: Body) -> object:
     key, secret = body.get("api_key"), body.get("api_secret")
     if not (isinstance(key, str) and key and isinstance(secret, str) and secret):
         raise BadControl("api_key and api_secret must be texts that are not empty")
-    balance = as_money(body.get("balance", "10000"))
+    balance = as_amount(body.get("balance", "10000"), "balance")
     world.engine.open_account(key, secret, balance, world.clock.now_ms())
     world.journal.event("account_opened", {"account": key, "balance": plain(balance)})
     return show_account(world, key)
+
+
+def transfer(world: World, _params: Params, body: Body) -> object:
+    """Move USDT into an account, or with a negative amount out of it."""
+    refuse_unknown(body, TRANSFER_FIELDS)
+    account = world.engine.accounts.get(str(body.get("api_key", world.options.api_key)))
+    if account is None:
+        raise BadControl("there is no account with this api_key")
+    amount = as_amount(body.get("amount"), "amount", least=-MOST_MONEY)
+    now_ms = world.clock.now_ms()
+    world.sweeper.advance(now_ms)
+    world.engine.transfer(account, amount, now_ms)
+    return show_account(world, account.api_key)
 
 
 def show_account(world: World, api_key: str) -> object | None:
@@ -174,6 +189,9 @@ def show_account(world: World, api_key: str) -> object | None:
         "available_balance": plain(margin.available),
         "fees": plain(sum((trade.fee for trade in orders.trades), Decimal(0))),
         "realised_pnl": plain(sum((trade.realised for trade in orders.trades), Decimal(0))),
+        "funding": plain(
+            sum((each.amount for each in account.incomes if each.kind == "FUNDING_FEE"), Decimal(0))
+        ),
         "positions": held(world, account, now_ms),
         "orders": len(orders.by_id),
         "open_orders": [str(order_id) for order_id in orders.open],
@@ -223,13 +241,13 @@ def as_number(body: Body, name: str) -> float:
     return float(value)
 
 
-def as_money(value: object) -> Decimal:
+def as_amount(value: object, name: str, least: Decimal = Decimal(0)) -> Decimal:
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or not 0 <= amount <= Decimal(10) ** 15:
-        raise BadControl(f"balance must be an amount of USDT from 0, got {value!r}")
+    if not amount.is_finite() or not least <= amount <= MOST_MONEY:
+        raise BadControl(f"{name} must be an amount of USDT from {least:f}, got {value!r}")
     return amount
 
 
@@ -243,6 +261,7 @@ ACTIONS: dict[tuple[str, str], Callable[[World, Params, Body], object]] = {
     ("DELETE", "faults"): clear_faults,
     ("GET", "accounts"): list_accounts,
     ("POST", "accounts"): add_account,
+    ("POST", "transfers"): transfer,
     ("DELETE", "limits"): forget_limits,
     ("POST", "dice"): reseed,
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from simulator import errors, filters
-from simulator.account import MAKER_FEE, TAKER_FEE, Account, Margin
+from simulator import errors, filters, funding
+from simulator.account import MAKER_FEE, TAKER_FEE, Account, Income, Margin
 from simulator.book import Book, Level, take
 from simulator.errors import ApiError
 from simulator.ids import Ids
@@ -141,6 +141,24 @@ class Engine:
         algo.order_id = order.order_id
         algo.order_avg_price = order.avg_price
         algo.status = AlgoStatus.FINISHED
+
+    def fund(self, at_ms: int) -> None:
+        """It is a funding time: charge or pay every position."""
+        for account in self.accounts.values():
+            for symbol, position in account.positions.items():
+                if position.qty:
+                    rate, mark = funding.rate(symbol, at_ms), self.market.last(symbol, at_ms)
+                    amount = funding.payment(position.qty, mark, rate).quantize(CENT)
+                    self._receive(account, Income("FUNDING_FEE", symbol, amount, at_ms, self._ids.trade()))
+
+    def transfer(self, account: Account, amount: Decimal, now_ms: int) -> Income:
+        """Somebody moves money into the wallet, or out of it."""
+        return self._receive(account, Income("TRANSFER", "", amount, now_ms, self._ids.trade()))
+
+    def _receive(self, account: Account, income: Income) -> Income:
+        account.receive(income)
+        self._journal.income(account, income)
+        return income
 
     def _allowed_qty(self, account: Account, request: OrderRequest) -> Decimal:
         """Reducing orders are cut to the position. Raises: ApiError -2022 when there is nothing to reduce."""

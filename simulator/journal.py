@@ -13,7 +13,7 @@ from typing import TextIO
 
 import orjson
 
-from simulator.account import Account
+from simulator.account import Account, Income
 from simulator.clock import SimClock, iso, wall_ms
 from simulator.errors import OptionsError
 from simulator.orders import AlgoOrder, Order, OrderRequest, Trade
@@ -152,6 +152,17 @@ class Journal:
             "state": algo.status.value,
         }
         self._add(kind, self.call, 200 if self.call is not NO_CALL else None, fields)
+
+    def income(self, account: Account, income: Income) -> None:
+        """The wallet changed without a trade."""
+        fields: Fields = {
+            "account": account.api_key,
+            "symbol": income.symbol,
+            "income": income.kind,
+            "amount": plain(income.amount),
+            "tran_id": str(income.tran_id),
+        }
+        self._add("income", self.call, None, fields)
 
     def fill(self, account: Account, order: Order, trade: Trade) -> None:
         fields: Fields = {

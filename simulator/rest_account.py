@@ -155,10 +155,10 @@ def income_json(row: Income) -> Json:
         "incomeType": row.kind,
         "income": money(row.amount),
         "asset": "USDT",
-        "info": str(row.trade_id),
+        "info": row.kind,
         "time": row.at_ms,
-        "tranId": row.trade_id,
-        "tradeId": str(row.trade_id),
+        "tranId": row.tran_id,
+        "tradeId": str(row.trade_id) if row.trade_id else "",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simulator import funding
 from simulator.candle_json import CandleWriter
 from simulator.clock import HOUR_MS
 from simulator.filters import max_price
@@ -148,14 +149,15 @@ def premium_index(ask: Ask) -> object:
 
 def premium_json(ask: Ask, instrument: Instrument) -> Json:
     price = f"{ask.world.market.last(instrument.symbol, ask.now_ms):.8f}"
+    next_ms = funding.next_time(ask.now_ms)
     return {
         "symbol": instrument.symbol,
         "markPrice": price,
         "indexPrice": price,
         "estimatedSettlePrice": price,
-        "lastFundingRate": "0.00010000",
+        "lastFundingRate": f"{funding.rate(instrument.symbol, next_ms):.8f}",
         "interestRate": "0.00010000",
-        "nextFundingTime": (ask.now_ms // (8 * HOUR_MS) + 1) * 8 * HOUR_MS,
+        "nextFundingTime": next_ms,
         "time": ask.now_ms,
     }
 

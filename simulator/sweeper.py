@@ -1,4 +1,5 @@
-"""Moves time forward: fills resting orders, fires triggers, cancels what a countdown ends, liquidates."""
+"""Moves time forward: fills resting orders, fires triggers, charges funding, cancels what a countdown ends,
+liquidates."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from simulator import funding
 from simulator.account import Account
 from simulator.engine import Engine
 from simulator.orders import AlgoOrder, Order, OrderRequest, OrderType, Side, TimeInForce
@@ -48,11 +50,17 @@ class Sweeper:
         """Bring everything from the last seen time to now."""
         due = [(deadline, key) for key, deadline in self._countdowns.items() if deadline <= now_ms]
         for deadline, key in sorted(due):
-            self._walk_all(deadline)
+            self._walk_funded(deadline)
             del self._countdowns[key]
             account = self._engine.accounts.get(key[0])
             if account is not None:
                 self._engine.cancel_all(account, key[1], deadline)
+        self._walk_funded(now_ms)
+
+    def _walk_funded(self, now_ms: int) -> None:
+        for at_ms in funding.times(self._seen_ms, now_ms):
+            self._walk_all(at_ms)
+            self._engine.fund(at_ms)
         self._walk_all(now_ms)
 
     def _walk_all(self, now_ms: int) -> None:

@@ -105,6 +105,7 @@ class GovernorSettings(Section):
     max_kill_score: Annotated[int, Field(ge=0)] = 30
     latch_window_s: Positive = 600.0
     reconciled_max_age_s: Positive = 60.0
+    max_unexplained_usdt: Annotated[Decimal, Field(ge=0, allow_inf_nan=False)] = Decimal("1")
     max_clock_skew_s: Positive = 2.0
     config_seen_within_s: Positive = 60.0
     breaker_share: Fraction = Decimal("0.9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -10,14 +11,29 @@ from rich.markup import escape
 from console.commands.options import AsJson
 from console.output import console, print_json, print_table, table
 from console.records import writing
-from pipeline.domain.reconciliation import Finding
+from pipeline.domain.reconciliation import Finding, Subject
 
 
-def reconcile(as_json: AsJson = False) -> None:
-    """Compare ledger and exchange now: orders, fills, positions, balance. Exit code 1: something needs a person."""
+def reconcile(
+    *,
+    accept_balance: Annotated[
+        str | None,
+        typer.Option(help="Why what nothing explains of the wallet is all right: it is booked as accepted."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare ledger and exchange now: orders, fills, positions, wallet; and add up the books. Exit code 1: something
+    needs a person.
+    """
     pipeline = writing()
     pipeline.resolver.resolve(pipeline.account)
     findings = pipeline.safeguarding.reconcile()
+    if accept_balance is not None and any(
+        each.subject is Subject.BALANCE and each.blocks for each in findings
+    ):
+        pipeline.safeguarding.accept_balance(accept_balance)
+        findings = pipeline.safeguarding.reconcile()
+    findings = [*findings, *pipeline.safeguarding.audit()]
     if as_json:
         print_json([_record(each) for each in findings])
     else:

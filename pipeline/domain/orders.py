@@ -147,7 +147,9 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """A fill as the exchange tells it, before we know whose it is."""
+    """A fill as the exchange tells it, before we know whose it is. `realised` is its figure of the profit, before fees,
+    if it tells one.
+    """
 
     trade_id: str
     exchange_order_id: str
@@ -157,6 +159,7 @@ class Trade:
     fee: Decimal
     fee_asset: str
     occurred_at: datetime
+    realised: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,7 +90,8 @@ def _reduced(position: Position, fill: Fill, qty: Decimal, fee: Decimal) -> Posi
 class Equity:
     """The account as the exchange told it at `occurred_at`; all in the settlement asset.
 
-    `equity` is wallet balance plus unrealised profit, `available` what new orders may use.
+    `equity` is wallet balance plus unrealised profit (at the exchange's mark price), `available` what new orders may
+    use.
     """
 
     account: str
@@ -100,6 +101,31 @@ class Equity:
     unrealised_pnl: Decimal
     occurred_at: datetime
     recorded_at: datetime
+
+    @property
+    def wallet(self) -> Decimal:
+        """Without the profit of open positions."""
+        return self.equity - self.unrealised_pnl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Income:
+    """One change of the wallet as the exchange tells it. `kind` is its word for it; `trade_id` is empty where no trade
+    is behind it; `income_id` is unique for its kind.
+    """
+
+    kind: str
+    income_id: str
+    symbol: str
+    trade_id: str
+    amount: Decimal
+    asset: str
+    occurred_at: datetime
+
+
+def settled_in(symbol: str) -> str:
+    """The asset in which profit of a symbol is paid: USDT of `BTC/USDT:USDT` and of `BTC/USDT`."""
+    return symbol.rpartition(":" if ":" in symbol else "/")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

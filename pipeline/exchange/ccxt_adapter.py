@@ -23,7 +23,7 @@ from pipeline.domain.intents import OrderType
 from pipeline.domain.orders import Answer, ListedOrder, Order, OrderReport, Rejected, Trade
 from pipeline.domain.permits import Permit, normal
 from pipeline.domain.ports import Quote
-from pipeline.domain.positions import Equity, Holding
+from pipeline.domain.positions import Equity, Holding, Income
 from pipeline.domain.timeframes import Clock, SystemClock
 from pipeline.exchange import conditional, reading
 from pipeline.exchange.answers import NOT_SENT, classify, is_not_found, reading_error
@@ -38,6 +38,7 @@ Read = TypeVar("Read")
 PAGE = 1000
 WAITS_AT_MOST = timedelta(days=1)
 """How long before a trade the conditional order behind it is looked for: it may have waited."""
+MOST_PAGES = 10
 MANY_SYMBOLS = 40
 """From here on asking for all symbols at once costs less of the exchange's budget than asking for each."""
 _TYPES: Mapping[OrderType, str] = {
@@ -272,6 +273,20 @@ class CcxtExchange:
             recorded_at=recorded_at,
         )
 
+    def incomes(self, since: datetime) -> Sequence[Income]:
+        self.instruments()
+        found: dict[tuple[str, str, str], Income] = {}
+        start = reading.to_milliseconds(since)
+        for _ in range(MOST_PAGES):
+            page = self._read(
+                "fapiPrivateGetIncome", {"startTime": start, "limit": PAGE}, self._incomes, "incomes"
+            )
+            found |= {(each.kind, each.income_id, each.symbol): each for each in page}
+            if len(page) < PAGE:
+                return sorted(found.values(), key=lambda each: each.occurred_at)
+            start = reading.to_milliseconds(page[-1].occurred_at)
+        raise ExchangeUnavailable(f"incomes: more than {MOST_PAGES * PAGE} since {since:%Y-%m-%d %H:%M}")
+
     def holdings(self) -> Sequence[Holding]:
         self.instruments()
         positions = self._read("fapiPrivateV3GetPositionRisk", {}, self._holdings, "positions")
@@ -303,6 +318,9 @@ class CcxtExchange:
 
     def _listed_orders(self, data: object) -> Sequence[ListedOrder]:
         return [reading.listed_order(item, self._symbols) for item in reading.rows(data)]
+
+    def _incomes(self, data: object) -> Sequence[Income]:
+        return [reading.income(item, self._symbols) for item in reading.rows(data)]
 
     def _holdings(self, data: object) -> Sequence[Holding]:
         return [reading.holding(item, self._symbols) for item in reading.rows(data)]

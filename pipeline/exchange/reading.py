@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.orders import ListedOrder, OrderReport, OrderState, Trade
-from pipeline.domain.positions import Holding
+from pipeline.domain.positions import Holding, Income
 from pipeline.domain.signals import Side
 
 UNREADABLE = (KeyError, TypeError, ValueError, ArithmeticError)
@@ -130,6 +130,23 @@ def trade(data: Row) -> Trade:
         fee=exact(data["commission"]),
         fee_asset=text(data["commissionAsset"]),
         occurred_at=instant(data["time"]),
+        realised=exact(data["realizedPnl"]) if "realizedPnl" in data else None,
+    )
+
+
+def income(data: Row, symbols: Mapping[str, str]) -> Income:
+    """A change of the wallet; `symbols` maps the exchange's ids to our names. A transfer has no symbol, funding no
+    trade.
+    """
+    market_id = str(data["symbol"])
+    return Income(
+        kind=text(data["incomeType"]),
+        income_id=text(data["tranId"]),
+        symbol=symbols.get(market_id, market_id),
+        trade_id=str(data["tradeId"]),
+        amount=exact(data["income"]),
+        asset=text(data["asset"]),
+        occurred_at=instant(data["time"]),
     )
 
 
@@ -143,8 +160,9 @@ def balance(data: object, asset: str) -> Balance:
     """The account's money in `asset`; an asset that is not listed is an empty one."""
     for item in rows(row(data)["assets"]):
         if item["asset"] == asset:
-            open_profit = exact(item["unrealizedProfit"])
-            return Balance(exact(item["marginBalance"]), exact(item["availableBalance"]), open_profit)
+            equity = exact(item["marginBalance"])
+            # From the wallet, not from the unrealised profit: each is rounded for itself, and the wallet is compared.
+            return Balance(equity, exact(item["availableBalance"]), equity - exact(item["walletBalance"]))
     return Balance(Decimal(0), Decimal(0), Decimal(0))
 
 

@@ -1,4 +1,4 @@
-"""Fills, positions and the end of an order, written down together.
+"""Fills, positions, the money and the end of an order, written down together.
 
 An order becomes final only in the transaction that holds all of its fills. Until the exchange's list of
 trades covers the quantity that it calls filled, the order stays ACKED: its worst case goes on counting,
@@ -20,6 +20,7 @@ from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.domain.positions import Position, book
 from pipeline.domain.signals import Side
 from pipeline.execution.crashpoints import CrashPoint, reached
+from pipeline.execution.postings import of_fill
 
 Then = Callable[[Unit, Order], None]
 """Something that is written in the same transaction as an order's end."""
@@ -123,15 +124,17 @@ def book_trades(
             )
         fill = as_fill(order, trade, exchange, now)
         if unit.fills.add(fill):
-            booked.append(_book_position(unit, order, fill))
+            booked.append(_book(unit, order, fill, trade.realised))
     return booked
 
 
-def _book_position(unit: Unit, order: Order, fill: Fill) -> Booked:
+def _book(unit: Unit, order: Order, fill: Fill, realised: Decimal | None) -> Booked:
+    """Let the position follow, and the money."""
     before = unit.positions.open_of(order.account, order.symbol)
     after = book(before, fill, order.mode)
     for position in after:
         unit.positions.save(position)
+    unit.journal.post(of_fill(fill, order.mode, before, after, realised))
     return Booked(fill, before, after)
 
 

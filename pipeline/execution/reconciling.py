@@ -8,6 +8,8 @@
 - A position differs otherwise: escalated, and nothing is opened until somebody has put it right.
 - The exchange calls an order done and never lists its trades: booked from the order, once the position proves it.
 - The exchange does not know any more an order that it had acknowledged: escalated.
+- The wallet differs from the books: funding and transfers are booked as the exchange's statement tells them, what is
+  left is escalated.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pipeline.domain.ports import Clock, Ledger, Venue
 from pipeline.domain.reconciliation import Finding, Remedy, Subject
 from pipeline.execution.accounts import Difference, compare_positions
 from pipeline.execution.adopting import Adoption
+from pipeline.execution.balances import Wallets
 from pipeline.execution.booking import Bookkeeper, unlisted_trade
 
 WINDOWS = (timedelta(minutes=10), timedelta(hours=2), timedelta(hours=24))
@@ -33,7 +36,9 @@ PATIENCE = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """One account's comparison. Two at once do no harm: every change is a compare-and-set."""
+    """One account's comparison. Two at once do no harm: every change is a compare-and-set. `tolerance` is what of the
+    wallet may stay unexplained, in the settlement asset.
+    """
 
     ledger: Ledger
     venue: Venue
@@ -41,6 +46,11 @@ class Reconciler:
     events: Events
     account: str
     patience: timedelta = PATIENCE
+    tolerance: Decimal = Decimal(0)
+
+    @property
+    def wallets(self) -> Wallets:
+        return Wallets(self.ledger, self.venue, self.account, tolerance=self.tolerance)
 
     def run(self, *, thorough: bool = True) -> Sequence[Finding]:
         """Compare, repair what a rule repairs, and compare again. What blocks is at the end still different.
@@ -53,10 +63,9 @@ class Reconciler:
         for difference in compare_positions(self.ledger, self.venue, self.account):
             found += self._explain(difference)
         left = compare_positions(self.ledger, self.venue, self.account)
-        return [
-            *found,
-            *(Finding(Subject.POSITION, each.symbol, each.told, Remedy.ESCALATED) for each in left),
-        ]
+        found += [Finding(Subject.POSITION, each.symbol, each.told, Remedy.ESCALATED) for each in left]
+        # With positions that differ the wallet must differ too, and says nothing new.
+        return [*found, *(() if left else self.wallets.compare())]
 
     # ------------------------------------------------------------------------------------------------- orders
 

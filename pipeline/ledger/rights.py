@@ -23,6 +23,7 @@ CHANGED = frozenset(
         "budgets",  # never, but locking a row asks for the right
         "orders",
         "positions",
+        "balances",
         "kill_switches",
         "trading_states",
         "latches",

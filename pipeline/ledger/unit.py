@@ -12,6 +12,7 @@ from pipeline.ledger.decisions import SqlDecisions
 from pipeline.ledger.fills import SqlFills
 from pipeline.ledger.finding import find_decision
 from pipeline.ledger.guards import SqlGuards
+from pipeline.ledger.journal import SqlJournal
 from pipeline.ledger.levels import SqlLevels
 from pipeline.ledger.orders import SqlOrders
 from pipeline.ledger.permits import SqlPermits
@@ -64,6 +65,10 @@ class SqlUnit:
     @property
     def equity(self) -> SqlEquityCurve:
         return SqlEquityCurve(self._connection)
+
+    @property
+    def journal(self) -> SqlJournal:
+        return SqlJournal(self._connection)
 
     @property
     def switches(self) -> SqlSwitches:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.guards import Breaker, Heartbeat, Reconciliation
@@ -27,7 +28,9 @@ NEWEST_PART = 5
 
 @dataclass(frozen=True, slots=True)
 class Safeguarding:
-    """One account's upkeep. `breaker_window` is how far back the breaker counts decisions."""
+    """One account's upkeep. `breaker_window` is how far back the breaker counts decisions; `tolerance` is what of the
+    wallet may stay unexplained, in the settlement asset.
+    """
 
     ledger: Ledger
     venue: Venue
@@ -37,6 +40,7 @@ class Safeguarding:
     limits: Limits
     breaker_rules: BreakerRules
     breaker_window: timedelta
+    tolerance: Decimal = Decimal(0)
 
     def refresh_equity(self) -> Equity:
         """Ask the exchange, record the answer, and trip the latches of losses if it is time.
@@ -54,8 +58,7 @@ class Safeguarding:
 
         Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
         """
-        reconciler = Reconciler(self.ledger, self.venue, self.clock, self.events, self.account)
-        findings = reconciler.run(thorough=thorough)
+        findings = self._reconciler().run(thorough=thorough)
         differences = tuple(str(each) for each in findings if each.blocks)
         found = Reconciliation(account=self.account, compared_at=self.clock.now(), differences=differences)
         with self.ledger.begin() as unit:
@@ -69,6 +72,22 @@ class Safeguarding:
         if differences and (before is None or before.differences != differences):
             alert(self.events, "ledger and exchange disagree", "; ".join(differences), account=self.account)
         return findings
+
+    def audit(self) -> Sequence[Finding]:
+        """Add up every entry in the books. Raises: LedgerUnavailable."""
+        return self._reconciler().wallets.audit()
+
+    def accept_balance(self, why: str) -> Decimal:
+        """Book what of the wallet nothing explains, on somebody's responsibility; how much it was.
+
+        Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
+        """
+        return self._reconciler().wallets.accept(why)
+
+    def _reconciler(self) -> Reconciler:
+        return Reconciler(
+            self.ledger, self.venue, self.clock, self.events, self.account, tolerance=self.tolerance
+        )
 
     def cancel_covered(self) -> Sequence[Order]:
         """Cancel the open entry orders that a kill switch covers. Raises: LedgerUnavailable."""

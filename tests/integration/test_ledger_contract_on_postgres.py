@@ -22,6 +22,12 @@ from tests.unit.ledger.test_ledger_decisions import *  # noqa: F403 - the point 
 from tests.unit.ledger.test_ledger_fills_and_positions import *  # noqa: F403
 from tests.unit.ledger.test_ledger_finding import *  # noqa: F403
 from tests.unit.ledger.test_ledger_guards import *  # noqa: F403
+from tests.unit.ledger.test_ledger_journal import (
+    test_a_position_from_before_the_books_is_unbooked,
+    test_a_transaction_is_booked_once_and_read_back_as_it_was,
+    test_assets_and_accounts_have_balances_of_their_own,
+    test_the_latest_transactions_come_whole,
+)
 from tests.unit.ledger.test_ledger_judgements import *  # noqa: F403
 from tests.unit.ledger.test_ledger_orders import *  # noqa: F403
 from tests.unit.ledger.test_ledger_permits import *  # noqa: F403
@@ -39,10 +45,14 @@ from tests.unit.ledger.test_ledger_units import (
 from tests.unit.ledger.test_ledger_verdicts import *  # noqa: F403
 
 __all__ = [
+    "test_a_position_from_before_the_books_is_unbooked",
     "test_a_reading_unit_cannot_write",
     "test_a_refused_record_undoes_what_went_before_it",
+    "test_a_transaction_is_booked_once_and_read_back_as_it_was",
     "test_a_unit_inside_a_unit_is_refused",
     "test_an_error_inside_a_unit_undoes_all_of_it",
+    "test_assets_and_accounts_have_balances_of_their_own",
+    "test_the_latest_transactions_come_whole",
     "test_the_ledger_goes_on_after_an_error",
     "test_threads_take_turns",
 ]

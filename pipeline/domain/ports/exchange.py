@@ -11,7 +11,7 @@ from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instruments
 from pipeline.domain.orders import Answer, ListedOrder, Order, OrderReport, Trade
 from pipeline.domain.permits import Permit
-from pipeline.domain.positions import Equity, Holding
+from pipeline.domain.positions import Equity, Holding, Income
 
 
 class Quote(Protocol):
@@ -92,6 +92,11 @@ class Venue(Protocol):
         """
 
     def equity(self) -> Equity: ...
+
+    def incomes(self, since: datetime) -> Sequence[Income]:
+        """Every change of the account's wallet since then, oldest first, as far as the exchange tells: funding, fees,
+        realised profit, transfers.
+        """
 
     def holdings(self) -> Sequence[Holding]:
         """Positions that are not zero."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.ports.chain import Decisions, Sessions, Stages, Verdicts
 from pipeline.domain.ports.safety import Guards, Switches
-from pipeline.domain.ports.trade import EquityCurve, Fills, Orders, Permits, Positions
+from pipeline.domain.ports.trade import EquityCurve, Fills, Journal, Orders, Permits, Positions
 from pipeline.domain.ports.watching import Levels, Rounds
 from pipeline.domain.standing import Horizon, Standing
 
@@ -33,6 +33,8 @@ class Unit(Protocol):
     def positions(self) -> Positions: ...
     @property
     def equity(self) -> EquityCurve: ...
+    @property
+    def journal(self) -> Journal: ...
     @property
     def switches(self) -> Switches: ...
     @property

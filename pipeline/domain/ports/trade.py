@@ -1,4 +1,4 @@
-"""What the ledger keeps of permits, orders, fills, positions and equity."""
+"""What the ledger keeps of permits, orders, fills, positions, entries and equity."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from pipeline.domain.entries import Balance, Transaction
 from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Fill, Order, OrderReport, OrderState
@@ -119,3 +120,27 @@ class EquityCurve(Protocol):
     def add(self, equity: Equity) -> None: ...
 
     def latest(self, account: str) -> Equity | None: ...
+
+
+class Journal(Protocol):
+    """The books. Entries only grow; a balance is always their sum."""
+
+    def post(self, transaction: Transaction) -> bool:
+        """Book it once. False when it is in the books, or has no entries."""
+
+    def balance(self, account: str, asset: str) -> Balance:
+        """What an account's entries in an asset add up to; nothing at all when there are none."""
+
+    def balances(self, account: str) -> Sequence[Balance]:
+        """One for each asset."""
+
+    def get(self, transaction_id: str) -> Transaction | None: ...
+
+    def unbooked(self, account: str) -> Sequence[Position]:
+        """Open positions that no entry names: they are older than the books."""
+
+    def latest(self, account: str, limit: int) -> Sequence[Transaction]:
+        """Newest first; `limit` counts entries."""
+
+    def problems(self, account: str) -> Sequence[str]:
+        """What does not add up, by name. Reads every entry of the account."""

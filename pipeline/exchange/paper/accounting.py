@@ -8,15 +8,19 @@ from pipeline.exchange.paper.matching import BPS, Piece
 from pipeline.exchange.paper.store import Turn
 from pipeline.exchange.paper.terms import PaperOrder, PaperTerms
 
+CENT = Decimal("0.00000001")
+"""Wallets are kept to eight places, as on Binance."""
+
 
 def fill(turn: Turn, order: PaperOrder, piece: Piece, terms: PaperTerms, now_ms: int) -> PaperOrder:
     """Book one piece of an order. Returns the order as it stands then."""
-    fee = piece.qty * piece.price * piece.fee_bps / BPS
-    turn.add_trade(order, piece, fee, now_ms)
+    fee = (piece.qty * piece.price * piece.fee_bps / BPS).quantize(CENT)
     held, entry = turn.position(order.symbol)
     signed = piece.qty * order.side.sign
+    realised = _realised(held, entry, signed, piece.price).quantize(CENT)
+    turn.add_trade(order, piece, fee, realised, now_ms)
     turn.set_position(order.symbol, held + signed, _entry_price(held, entry, signed, piece.price))
-    turn.set_balance(turn.balance(terms.balance) + _realised(held, entry, signed, piece.price) - fee)
+    turn.set_balance(turn.balance(terms.balance) + realised - fee)
     after = order.filled_by(piece.qty, piece.price)
     turn.save(after)
     return after

@@ -31,9 +31,9 @@ from pipeline.domain.orders import (
 )
 from pipeline.domain.permits import Permit
 from pipeline.domain.ports import Clock, MarketData, Quote
-from pipeline.domain.positions import Equity, Holding
+from pipeline.domain.positions import Equity, Holding, Income
 from pipeline.exchange.answers import NOT_SENT
-from pipeline.exchange.paper.accounting import fill, reducible
+from pipeline.exchange.paper.accounting import CENT, fill, reducible
 from pipeline.exchange.paper.matching import Book, Piece, Seen, is_touched, is_triggered, triggered, walk
 from pipeline.exchange.paper.store import PaperStore, Turn
 from pipeline.exchange.paper.terms import PaperOrder, PaperTerms, sent_ms
@@ -181,6 +181,10 @@ class PaperBroker:
             held = turn.positions()
         return [Holding(symbol=symbol, qty=qty, entry_price=price) for symbol, (qty, price) in held.items()]
 
+    def incomes(self, since: datetime) -> Sequence[Income]:
+        """There is no funding, and nobody pays in or out: trades tell all."""
+        return ()
+
     def equity(self) -> Equity:
         self._look_everywhere()
         with self._store.turn() as turn:
@@ -266,4 +270,4 @@ def _unrealised(held: Mapping[str, tuple[Decimal, Decimal]], quotes: Mapping[str
     profits = (
         ((quotes[symbol].bid + quotes[symbol].ask) / 2 - entry) * qty for symbol, (qty, entry) in held.items()
     )
-    return sum(profits, Decimal(0))
+    return sum(profits, Decimal(0)).quantize(CENT)

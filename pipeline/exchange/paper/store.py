@@ -9,10 +9,11 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.intents import OrderType, TimeInForce
@@ -32,7 +33,7 @@ CREATE INDEX IF NOT EXISTS orders_by_client_id ON orders (client_order_id);
 CREATE INDEX IF NOT EXISTS orders_open ON orders (symbol) WHERE is_open = 1;
 CREATE TABLE IF NOT EXISTS trades (
     number INTEGER PRIMARY KEY, order_number INTEGER, symbol TEXT, side TEXT, qty TEXT, price TEXT, fee TEXT,
-    fee_asset TEXT, at_ms INTEGER
+    fee_asset TEXT, at_ms INTEGER, realised TEXT
 );
 CREATE INDEX IF NOT EXISTS trades_by_order ON trades (order_number);
 CREATE INDEX IF NOT EXISTS trades_by_symbol ON trades (symbol, at_ms);
@@ -81,6 +82,7 @@ class PaperStore:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self._path, timeout=5, isolation_level=None)
             connection.executescript(f"PRAGMA journal_mode=WAL; {SCHEMA}")
+            _widen(connection)
             self._mine.pid, self._mine.connection = os.getpid(), connection
         found: sqlite3.Connection = self._mine.connection
         return found
@@ -90,6 +92,14 @@ class PaperStore:
         if getattr(self._mine, "pid", None) == os.getpid():
             self._mine.connection.close()
             self._mine.pid = None
+
+
+def _widen(connection: sqlite3.Connection) -> None:
+    """Books of before trades knew what they realised."""
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(trades)")}
+    if "realised" not in columns:
+        with suppress(sqlite3.OperationalError):  # another process was quicker
+            connection.execute("ALTER TABLE trades ADD COLUMN realised TEXT")
 
 
 class Turn:
@@ -129,12 +139,12 @@ class Turn:
         rows = self._run(f"SELECT {', '.join(_COLUMNS)} FROM orders WHERE {where}", values)  # noqa: S608 -- our own names
         return [_order(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
-    def add_trade(self, order: PaperOrder, piece: Piece, fee: Decimal, at_ms: int) -> None:
+    def add_trade(self, order: PaperOrder, piece: Piece, fee: Decimal, realised: Decimal, at_ms: int) -> None:
         what = (str(piece.qty), str(piece.price), str(fee), "USDT")
-        values = (order.number, order.symbol, order.side.value, *what, at_ms)
+        values = (order.number, order.symbol, order.side.value, *what, at_ms, str(realised))
         self._run(
-            "INSERT INTO trades (order_number, symbol, side, qty, price, fee, fee_asset, at_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO trades (order_number, symbol, side, qty, price, fee, fee_asset, at_ms, realised)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             values,
         )
 
@@ -146,7 +156,7 @@ class Turn:
 
     def _trades(self, where: str, *values: object) -> Sequence[Trade]:
         rows = self._run(
-            "SELECT number, order_number, side, qty, price, fee, fee_asset, at_ms FROM trades"  # noqa: S608 -- our own names
+            "SELECT number, order_number, side, qty, price, fee, fee_asset, at_ms, realised FROM trades"  # noqa: S608 -- our own names
             f" WHERE {where} ORDER BY number",
             values,
         )
@@ -192,8 +202,8 @@ def _order(row: dict[str, object]) -> PaperOrder:
     return PaperOrder(**read)  # type: ignore[arg-type]  # the columns are its fields
 
 
-def _trade(row: Sequence[str]) -> Trade:
-    number, order_number, side, qty, price, fee, fee_asset, at_ms = row
+def _trade(row: Sequence[Any]) -> Trade:
+    number, order_number, side, qty, price, fee, fee_asset, at_ms, realised = row
     return Trade(
         trade_id=str(number),
         exchange_order_id=str(order_number),
@@ -203,4 +213,5 @@ def _trade(row: Sequence[str]) -> Trade:
         fee=Decimal(fee),
         fee_asset=fee_asset,
         occurred_at=instant(at_ms),
+        realised=Decimal(realised) if realised is not None else None,
     )

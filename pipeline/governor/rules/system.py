@@ -15,7 +15,7 @@ from pipeline.governor.view import Limits, WorldView, is_finite
 
 
 def not_reconciled(_: Intent, view: WorldView, limits: Limits) -> CheckVerdict:
-    """Denies when ledger and exchange disagree about a position, or were not compared within
+    """Denies when ledger and exchange disagree about a position or the wallet, or were not compared within
     `reconciled_max_age_s`.
     """
     limit = limits.reconciled_max_age_s

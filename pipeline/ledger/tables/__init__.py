@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.ledger.tables.books import balances, entries
 from pipeline.ledger.tables.building import metadata
 from pipeline.ledger.tables.chain import (
     IS_OPEN,
@@ -42,10 +43,12 @@ __all__ = [
     "UNSETTLED",
     "alerts",
     "assessments",
+    "balances",
     "breakers",
     "budgets",
     "decisions",
     "deliveries",
+    "entries",
     "equity",
     "equity_marks",
     "fills",

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TypeVar, cast
 
 from pipeline.domain.decisions import Decision
+from pipeline.domain.entries import Transaction
 from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
 from pipeline.domain.intents import Leg
@@ -219,6 +220,18 @@ class DictPositions:
         self._undo.put(self.all, position.position_id, position)
 
 
+class DictJournal:
+    def __init__(self, undo: Undo) -> None:
+        self._undo = undo
+        self.all: dict[str, Transaction] = {}
+
+    def post(self, transaction: Transaction) -> bool:
+        if transaction.transaction_id in self.all:
+            return False
+        self._undo.put(self.all, transaction.transaction_id, transaction)
+        return True
+
+
 class DictSwitches:
     """Nothing is switched off."""
 
@@ -248,6 +261,7 @@ class DictLedger:
         self.orders = DictOrders(self._undo)
         self.fills = DictFills(self._undo, self.orders)
         self.positions = DictPositions(self._undo)
+        self.journal = DictJournal(self._undo)
         self.switches = DictSwitches()
 
     def as_ledger(self) -> Ledger:
