@@ -83,7 +83,7 @@ class Settings(Section):
 
     @property
     def redis_url(self) -> str:
-        return self.redis.url or f"redis://127.0.0.1:{self.redis.port}/0"
+        return self.redis.full_url or f"redis://127.0.0.1:{self.redis.port}/0"
 
     @property
     def ledger_url(self) -> str:

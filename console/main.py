@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "exporter": "roles:exporter",
     "flower": "roles:flower",
     "migrate": "migrating:migrate",
+    "redis-acl": "redis_acl:redis_acl",
     "enqueue": "enqueue:enqueue",
     "kill": "switches:kill",
     "trading": "switches:trading",

@@ -24,6 +24,7 @@ from pipeline.domain.timeframes import SystemClock
 from pipeline.trace import runs
 from tasks.policies import ORDER_QUEUES
 from tasks.services import component, configure_logging, services
+from tasks.settings import holding
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,14 @@ def close_remote_control(conf: Any = None, options: dict[str, Any] | None = None
     queues = _names((options or {}).get("queues"))
     if not queues or queues & ORDER_QUEUES:
         conf.worker_enable_remote_control = False
+
+
+@celeryd_init.connect
+def hold_messages_apart(conf: Any = None, options: dict[str, Any] | None = None, **_: object) -> None:
+    """What a dead worker held is put back by one of its kind: a market worker needs no right to do it for others."""
+    queues = _names((options or {}).get("queues"))
+    group = "orders" if not queues or queues & ORDER_QUEUES else "market"
+    conf.broker_transport_options = {**conf.broker_transport_options, **holding(group)}
 
 
 def _names(queues: object) -> set[str]:

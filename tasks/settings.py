@@ -7,14 +7,27 @@ from typing import Any
 from kombu.entity import Queue
 
 from config.settings import Settings
+from pipeline.watch.broker import held_key
 from tasks.policies import POLICIES, QUEUES, UPKEEP_QUEUE
 from tasks.signing import message_key
+
+
+def holding(holder: str) -> dict[str, str]:
+    """Where kombu keeps what this group of processes has taken and not finished."""
+    key = held_key(holder)
+    return {
+        "unacked_key": key,
+        "unacked_index_key": f"{key}:index",
+        "unacked_mutex_key": f"{key}:mutex",
+    }
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """What Celery is told, made from our own settings."""
     return {
         "broker_url": settings.redis_url,
+        # The address says it all to kombu; Flower asks for it here.
+        **({"broker_use_ssl": settings.redis.tls} if settings.redis.has_tls else {}),
         # Rubbish in a queue is dropped: Celery's own consumer dies of some of it, and the next worker does too.
         "worker_consumer": "tasks.consuming:CarefulConsumer",
         "broker_connection_retry_on_startup": True,
@@ -24,6 +37,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             # come back a minute and a half late.
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
+            **holding("clients"),  # workers have groups of their own: see tasks.lifecycle
             # Celery shows its settings to Flower and to whoever asks a worker: what is called a key it masks.
             "message_key": message_key(settings),
         },

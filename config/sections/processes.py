@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Literal
+from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -51,8 +52,37 @@ class RedisSettings(Section):
     """Broker and cache. With no `url` an own server runs on loopback at `port`, its data under the home."""
 
     url: str = ""
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
     port: Port = 6390
     message_key: SecretStr = SecretStr("")
+
+    @model_validator(mode="after")
+    def _tls_fits(self) -> RedisSettings:
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("tls_cert and tls_key together, or neither")
+        if (self.tls_ca or self.tls_cert) and not self.has_tls:
+            raise ValueError("an url that begins with rediss:// beside tls_ca or tls_cert")
+        return self
+
+    @property
+    def has_tls(self) -> bool:
+        return self.url.startswith("rediss://")
+
+    @property
+    def tls(self) -> dict[str, str]:
+        """What a client is told: whom to believe, and as whom to come. Empty without TLS."""
+        files = {"ssl_ca_certs": self.tls_ca, "ssl_certfile": self.tls_cert, "ssl_keyfile": self.tls_key}
+        told = {"ssl_cert_reqs": "required", **{name: path for name, path in files.items() if path}}
+        return told if self.has_tls else {}
+
+    @property
+    def full_url(self) -> str:
+        """The address with what TLS needs; what the address says itself stays."""
+        url, said = self.url, self.url.partition("?")[2]
+        more = urlencode({name: value for name, value in self.tls.items() if f"{name}=" not in said})
+        return f"{url}{'&' if said else '?'}{more}" if more else url
 
 
 class LedgerSettings(Section):

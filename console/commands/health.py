@@ -79,7 +79,9 @@ def _of_pulses(role: str, host: str, settings: Settings) -> list[str]:
         pulses = PulseStore(client, settings.account).read()
     except StoreUnavailable as error:
         return [str(error)]
-    broker = look_at_broker(client, QUEUES)
+    # Only its own queues: a role's user of Redis need not see those of others.
+    own = {name for each in pulses if each.host == host for name in each.queues if each.is_of(role)}
+    broker = look_at_broker(client, [name for name in QUEUES if name in own], holders=())
     if isinstance(broker, Away):
         return [broker.why]
     patience = Patience(

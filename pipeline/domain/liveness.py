@@ -99,6 +99,10 @@ class Pulse:
             ),
         )
 
+    def is_of(self, role: str) -> bool:
+        """Whether it plays this role: `beat`, or a worker's name, `market` for `worker-market`."""
+        return self.role == role or self.role.endswith(f"-{role}")
+
     def hanging(self) -> Sequence[Component]:
         """Components that had been silent for too long when the process beat."""
         return [each for each in self.components if each.hangs(self.beat_at)]

@@ -1,7 +1,8 @@
 """The queue monitor: what waits in Redis and since when, and what workers hold.
 
 Kombu keeps a queue as a list (new messages on its left) for each of four priorities, and what it has handed out, until
-it is acknowledged, in the hash `unacked`.
+it is acknowledged, in a hash. Each group of workers has one of its own, so that no market worker needs the right to put
+back what an orders worker held.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pipeline.domain.timeframes import from_iso
 from pipeline.watch.look import Away, BrokerView, QueueView
 
 PRIORITIES = ("", "\x06\x163", "\x06\x166", "\x06\x169")
+HOLDERS = ("market", "orders")
 SAMPLE = 200
 """So many of a queue's oldest messages are looked at."""
 PROBE = "tl:watch:probe"
@@ -37,26 +39,40 @@ def impatient_redis(url: str) -> redis.Redis:
     )
 
 
-def look_at_broker(client: redis.Redis, queues: Sequence[str]) -> BrokerView | Away:
+def held_key(holder: str) -> str:
+    """Where the messages stand that workers of this group hold."""
+    return f"unacked:{holder}"
+
+
+def look_at_broker(
+    client: redis.Redis, queues: Sequence[str], holders: Sequence[str] = HOLDERS
+) -> BrokerView | Away:
     """What waits, and after it what is held: there a message is seen that a worker takes meanwhile. Raises nothing."""
     keys = [f"{queue}{priority}" for queue in queues for priority in PRIORITIES]
     pipe = client.pipeline(transaction=False)  # a full Redis refuses transactions, also to read
     for key in keys:
         pipe.llen(key)
         pipe.lrange(key, -SAMPLE, -1)
-    pipe.hvals("unacked")
+    for holder in holders:
+        pipe.hvals(held_key(holder))
     try:
-        *lists, unacked = pipe.execute()
+        told = pipe.execute()
         persistent = _persistent(client)
         refuses = _refuses(client)
     except (redis.RedisError, OSError) as error:
         return Away(f"Redis does not answer: {error}")
+    lists, held = told[: 2 * len(keys)], told[2 * len(keys) :]
     parts = [_of_list(depth, sample) for depth, sample in zip(lists[::2], lists[1::2], strict=True)]
     views = {
         queue: _together(parts[at * len(PRIORITIES) : (at + 1) * len(PRIORITIES)])
         for at, queue in enumerate(queues)
     }
-    return BrokerView(queues=views, held=_held(unacked), persistent=persistent, refuses=refuses)
+    return BrokerView(
+        queues=views,
+        held=_held([raw for each in held for raw in each]),
+        persistent=persistent,
+        refuses=refuses,
+    )
 
 
 def _persistent(client: redis.Redis) -> bool | None:

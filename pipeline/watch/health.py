@@ -27,7 +27,7 @@ def problems_of(
 ) -> list[str]:
     """What is wrong with the role on the host, for people; nothing when it does its work."""
     here = [each for each in pulses if each.host == host]
-    own = [each for each in here if not each.parent and (each.role == role or each.role.endswith(f"-{role}"))]
+    own = [each for each in here if not each.parent and each.is_of(role)]
     alive = [each for each in own if each.lives(at, patience.silent_after)]
     if not alive:
         return [_silence(role, host, own, at)]

@@ -130,7 +130,7 @@ def runs_the_next_message(worker: WaysWorker) -> int:
 
 def is_gone(worker: WaysWorker) -> bool:
     """Neither in the queue nor among those that will be delivered again."""
-    return worker.client.llen(QUEUE) == worker.client.hlen("unacked") == 0
+    return worker.client.llen(QUEUE) == worker.client.hlen("unacked:orders") == 0
 
 
 @pytest.mark.parametrize("what", FOREIGN)

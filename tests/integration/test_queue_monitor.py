@@ -87,7 +87,7 @@ def test_rubbish_in_a_queue_counts_and_blinds_nobody(client: redis.Redis, app: C
     client.lpush(
         "fetch", b"\xff\x00", "{}", '{"headers": 3}', '{"headers": {"headers": 1, "published_at": "x"}}'
     )
-    client.hset("unacked", "tag", "[]")
+    client.hset("unacked:market", "tag", "[]")
     publish(app, "fine")
     view = seen(client).queues["fetch"]
     assert view.depth == 5

@@ -8,13 +8,14 @@ from celery import Celery
 
 from config.home import local_key
 from tasks import transport
+from tasks.settings import holding
 
 
 def trusted_client(name: str, broker: str, home: Path) -> Celery:
     """A program that knows nothing of ours but the broker's address, and the key of its messages."""
     transport.install()
     client = Celery(name, broker=broker, set_as_current=False)
-    client.conf.broker_transport_options = {"message_key": message_key_of(home)}
+    client.conf.broker_transport_options = {"message_key": message_key_of(home), **holding("market")}
     return client
 
 

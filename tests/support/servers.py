@@ -99,10 +99,12 @@ class PostgresServer:
 
     USER = "throughline"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: tuple[str, str] | None = None) -> None:
+        """`tls`: certificate and key that it shows to whoever asks for TLS."""
         self.binaries = postgres_binaries()
         self.account = unprivileged_account()
         self.folder = temporary_folder("postgres")
+        self.tls = tuple(map(self._own, tls)) if tls else ()
         self._databases = 0
         self._hand_over(self.folder)
         self._create_cluster()
@@ -147,9 +149,17 @@ class PostgresServer:
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def _hand_over(self, folder: Path) -> None:
+    def _own(self, file: str) -> str:
+        """A copy that only the server can read, as it demands."""
+        copy = self.folder / Path(file).name
+        shutil.copyfile(file, copy)
+        copy.chmod(0o600)
+        self._hand_over(copy)
+        return str(copy)
+
+    def _hand_over(self, path: Path) -> None:
         if self.account is not None:
-            shutil.chown(folder, self.account)
+            shutil.chown(path, self.account)
 
     def _create_cluster(self) -> None:
         options = ("--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={self.USER}")
@@ -176,6 +186,8 @@ class PostgresServer:
             "full_page_writes": "off",
             "synchronous_commit": "off",
         }
+        if self.tls:
+            settings |= {"ssl": "on", "ssl_cert_file": self.tls[0], "ssl_key_file": self.tls[1]}
         arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         command: list[str | Path] = [self.binaries / "postgres", "-D", str(self.folder / "data"), *arguments]
         return Started("postgres", command, self.folder / "postgres.log", user=self.account, cwd=self.folder)

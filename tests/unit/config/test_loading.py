@@ -120,6 +120,9 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
     env = {key.variable: said.get(key.name, "59" if key.is_number else "other")}
     if key.name == "exchange.receive_window_ms":
         env[key.variable] = "5900"
+    if key.name.startswith("redis.tls_"):
+        beside = {"URL": "rediss://host", "TLS_CERT": "other", "TLS_KEY": "other"}
+        env = {**{f"THROUGHLINE_REDIS_{name}": value for name, value in beside.items()}, **env}
 
     loaded = read(env, tmp_path)
 
@@ -264,6 +267,14 @@ def test_an_address_with_a_password_comes_from_a_file(tmp_path: Path) -> None:
     both = complaint(env | {"THROUGHLINE_REDIS_URL": "redis://:another-one@redis"}, tmp_path)
     assert "differ" in both
     assert not any(secret in both for secret in ("hush-hush", "another-one"))
+
+
+@pytest.mark.parametrize(
+    "said", [{"TLS_CA": "ca.pem"}, {"URL": "rediss://host", "TLS_CERT": "cert.pem"}], ids=["no TLS", "no key"]
+)
+def test_tls_by_halves_stops_the_start(said: dict[str, str], tmp_path: Path) -> None:
+    """Somebody believes that it is on."""
+    assert "tls_" in complaint({f"THROUGHLINE_REDIS_{name}": value for name, value in said.items()}, tmp_path)
 
 
 def test_only_secrets_come_from_files(tmp_path: Path) -> None:
