@@ -103,7 +103,7 @@ CANDLES = SCRIPTS | Access(keys=("tl:candles:*", "tl:asking:*"), commands=_words
 LEADING = SCRIPTS | Access(keys=("tl:beat:*", "tl:feed:*"), commands=_words("get set del hget hset hincrby"))
 WATCHING = PULSE | Access(
     keys=(*queues(*MARKET_QUEUES, *ORDERS_QUEUES).keys, held_key("*"), "tl:feed:*"),
-    commands=_words("llen lrange hvals hgetall"),
+    commands=_words("llen lrange hvals hgetall hincrby del"),
 )
 
 ACCESS: Mapping[str, Access] = {

@@ -12,7 +12,7 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from console.main import app
+from console.main import application
 from pipeline.watch.broker import held_key
 from tasks.access import ACCESS, ORDERS_QUEUES, rules
 from tests.support.chain import ChainProcesses, chain_processes
@@ -205,7 +205,7 @@ def _allowed(client: redis.Redis, *command: str) -> bool:
 def test_the_file_that_the_command_writes_is_what_redis_wants(tmp_path: Any) -> None:
     """Passwords are made, read from files, and stand in it as hashes; nobody comes in without one."""
     made = CliRunner().invoke(
-        app,
+        application(["migrate", "redis-acl"]),
         ["redis-acl", "--passwords", str(tmp_path / "p"), "--make", "--output", str(tmp_path / "users.acl")],
     )
     assert made.exit_code == 0, made.output
@@ -239,6 +239,8 @@ def _answers(client: redis.Redis) -> bool:
 def test_a_password_that_could_be_guessed_makes_no_user(tmp_path: Any) -> None:
     """Redis answers a million guesses a second."""
     (tmp_path / "market").write_text("market\n")
-    told = CliRunner().invoke(app, ["redis-acl", "--passwords", str(tmp_path)])
+    told = CliRunner().invoke(
+        application(["migrate", "redis-acl"]), ["redis-acl", "--passwords", str(tmp_path)]
+    )
     assert told.exit_code != 0
     assert "no password" in str(told.exception)
