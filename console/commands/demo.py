@@ -202,7 +202,8 @@ def _tell_the_end(out: Console, everything: Running, flow: Flow) -> None:
         show(part)
     if not flow.executed:
         return
-    shown = flow.executed[-1].decision_id
+    entries = [decision for decision in flow.executed if not decision.origin.is_exit]
+    shown = (entries or flow.executed)[-1].decision_id
     out.rule("the whole story of an executed decision", style="dim")
     show(render_trace(story(pipeline_of(everything.settings).ledger, shown)))
     out.rule(style="dim")

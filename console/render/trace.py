@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -14,6 +14,7 @@ from console.render.story import verdict_line
 from console.render.trade import exits, fills, orders, permit, position
 from console.render.values import Record
 from console.render.waterfall import waterfall
+from pipeline.domain.checks import NOT_APPLICABLE
 
 
 def render_trace(trace: Record) -> Group:
@@ -112,14 +113,21 @@ def strategies(trace: Record) -> RenderableType | None:
 
 def checks_title(trace: Record) -> str:
     found = v.records(trace.get("checks"))
+    idle = sum(1 for check in found if check.get("limit") == NOT_APPLICABLE)
     denied = sum(1 for check in found if not check.get("ok"))
-    return f"Checks   [green]{len(found) - denied} allow[/]" + (f"   [red]{denied} deny[/]" if denied else "")
+    return (
+        f"Checks   [green]{len(found) - denied - idle} allow[/]"
+        + (f"   [red]{denied} deny[/]" if denied else "")
+        + (f"   [dim]{idle} do not apply[/]" if idle else "")
+    )
 
 
 def checks(trace: Record) -> RenderableType | None:
     """Every check, the denying ones first in red: what it saw against what is allowed."""
-    found = v.records(trace.get("checks"))
-    if not found:
+    everything = v.records(trace.get("checks"))
+    found = [check for check in everything if check.get("limit") != NOT_APPLICABLE]
+    idle = [check for check in everything if check.get("limit") == NOT_APPLICABLE]
+    if not everything:
         return None
     table = _plain_table("check", "value", "limit", "")
     for check in sorted(found, key=lambda each: bool(each.get("ok"))):
@@ -129,7 +137,12 @@ def checks(trace: Record) -> RenderableType | None:
             v.text(check.get("limit")),
             f"[dim]{v.text(check.get('detail'))}[/]",
         )
-    return table
+    return Group(table, _without_a_say(idle)) if idle else table
+
+
+def _without_a_say(checks: Sequence[Record]) -> Text:
+    names = ", ".join(v.text(check.get("code")) for check in checks)
+    return Text(f"not for an order that {v.text(checks[0].get('value'))}: {names}", style="dim")
 
 
 def _ok(good: bool, name: str) -> str:

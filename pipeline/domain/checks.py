@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
+NOT_APPLICABLE = "does not apply"
+"""The limit in the verdict of a rule that has nothing to say of such an order; its value says what the order does."""
+
 
 @unique
 class CheckCode(StrEnum):

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pipeline.domain.checks import CheckCode, CheckVerdict
+from pipeline.domain.checks import NOT_APPLICABLE, CheckCode, CheckVerdict
 from pipeline.domain.intents import Intent
 from pipeline.governor.exposure import Effect, effect_of
 from pipeline.governor.rules import account, control, history, market, order, system
@@ -77,7 +77,7 @@ def run(
     raised: list[str] = []
     for check in registry:
         if effect not in check.applies_to:
-            verdicts.append(verdict(check.code, ok=True, value=effect, limit="does not apply"))
+            verdicts.append(verdict(check.code, ok=True, value=effect, limit=NOT_APPLICABLE))
             continue
         try:
             verdicts.append(check.rule(intent, view, limits))

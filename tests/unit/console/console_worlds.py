@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from pipeline.domain import ids
-from pipeline.domain.checks import CheckCode, CheckVerdict
+from pipeline.domain.checks import NOT_APPLICABLE, CheckCode, CheckVerdict
 from pipeline.domain.decisions import Decision, Mode, Origin, Stage, StageRecord, StageResult
 from pipeline.domain.intents import Leg, OrderType, TimeInForce
 from pipeline.domain.orders import Fill, Order, OrderReport, OrderState
@@ -132,6 +132,7 @@ def verdicts() -> list[StrategyVerdict]:
 def checks() -> list[CheckVerdict]:
     return [
         CheckVerdict(CheckCode.EQUITY_STALE, True, "age 1.2 s", "60 s"),  # noqa: FBT003  the verdict's own field
+        CheckVerdict(CheckCode.RATE, True, "reduces", NOT_APPLICABLE),  # noqa: FBT003  the same
         CheckVerdict(CheckCode.MAX_VALUE, False, "2100 USDT", "2000 USDT"),  # noqa: FBT003  the same
     ]
 
