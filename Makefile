@@ -4,7 +4,7 @@
 # commands, so `THROUGHLINE_SECONDS=30 make demo` and `make demo THROUGHLINE_SECONDS=30` are the same.
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-runtime demo up test check static format bench faults lock clean
+.PHONY: help install install-runtime demo up test check static audit format bench faults lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
 
@@ -47,6 +47,9 @@ static: install ## the same without the tests
 	@echo "== lint" && $(BIN)/ruff check .
 	@echo "== types" && $(BIN)/mypy
 	@echo "== import contracts" && $(BIN)/lint-imports
+
+audit: install ## security: a static scan of our code, known vulnerabilities of what it is made with
+	@$(BIN)/python -m scripts.audit
 
 format: install ## put every file into the house format, mend what the linter can mend
 	@$(BIN)/ruff format .
