@@ -73,9 +73,9 @@ def flower_itself(settings: FlowerSettings) -> tuple[str, ...]:
     return celery("flower", f"--address={settings.host}", f"--port={settings.port}")
 
 
-def simulator(journal: Path | None = None) -> tuple[str, ...]:
+def simulator(state: Path, journal: Path | None = None) -> tuple[str, ...]:
     """The simulated exchange; it reads the settings for port and keys, so that `ps` shows no key."""
-    command = (sys.executable, "-m", "console", "sim")
+    command = (sys.executable, "-m", "console", "sim", f"--state={state}")
     return (*command, f"--journal={journal}") if journal else command
 
 

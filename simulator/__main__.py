@@ -26,6 +26,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--journal", type=Path, help="also write the journal to this file, one JSON object a line"
     )
+    made.add_argument(
+        "--state", type=Path, help="keep accounts in this file, and go on from it when it is there"
+    )
     made.add_argument("--balance", type=usdt, default=default.balance, help="USDT of the default account")
     made.add_argument(
         "--weight-limit", type=int, default=default.weight_limit, help="request weight a minute"

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -20,6 +21,7 @@ from simulator.journal import Journal
 from simulator.limits import Limits
 from simulator.market import Market
 from simulator.options import Options
+from simulator.state import State, load
 from simulator.streams import PATH, Streams
 from simulator.sweeper import Sweeper
 from simulator.world import World
@@ -36,14 +38,22 @@ def build(options: Options) -> World:
         checked_speed(options.speed)
     except ValueError as error:
         raise OptionsError(f"--speed: {error}") from None
-    chosen = sources.choose(options)
-    clock = SimClock(chosen.start_ms, options.speed)
-    journal = Journal(clock, options.journal)
-    market = Market(chosen.instruments, chosen.source)
-    engine = Engine(market, journal)
-    engine.open_account(options.api_key, options.api_secret, options.balance, clock.now_ms())
-    sweeper = Sweeper(engine, clock.now_ms())
-    return World(options, clock, market, engine, sweeper, journal, Limits(options), FaultBoard(options.seed))
+    prices = f"seed {options.seed}" if options.data is None else f"recorded in {options.data}"
+    kept = load(options.state, prices)
+    chosen = sources.choose(replace(options, start=iso(kept.start_ms)) if kept else options)
+    clock = SimClock(kept.now_ms() if kept else chosen.start_ms, options.speed)
+    journal, state = Journal(clock, options.journal), State(clock, options.state)
+    engine = Engine(Market(chosen.instruments, chosen.source), journal, state)
+    if kept is None:
+        state.begin(chosen.start_ms, prices)
+    else:
+        engine.accounts |= kept.accounts
+    if options.api_key not in engine.accounts:
+        engine.open_account(options.api_key, options.api_secret, options.balance, clock.now_ms())
+    # What happened to open orders meanwhile happens now.
+    sweeper = Sweeper(engine, kept.at_ms if kept else clock.now_ms())
+    limits, faults = Limits(options), FaultBoard(options.seed)
+    return World(options, clock, engine.market, engine, sweeper, journal, limits, faults)
 
 
 class Simulator:
@@ -78,6 +88,7 @@ class Simulator:
         if self._runner is not None:
             await self._runner.cleanup()
         self._world.journal.close()
+        self._world.engine.state.close()
 
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         path = raw.raw_path.partition("?")[0]

@@ -99,6 +99,7 @@ def set_clock(world: World, params: Params, body: Body) -> object:
     world.sweeper.advance(world.clock.now_ms())
     world.sweeper.liquidate(world.clock.now_ms())
     world.journal.event("clock", dict(body))
+    world.engine.state.clock()
     return show_clock(world, params, body)
 
 

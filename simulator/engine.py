@@ -23,6 +23,7 @@ from simulator.orders import (
     TimeInForce,
     Trade,
 )
+from simulator.state import State
 
 ALL = Decimal(1)
 CENT = Decimal("0.00000001")  # USDT are kept to eight places, as on Binance
@@ -34,9 +35,10 @@ class Engine:
     Methods take the time; `Sweeper.advance` has brought resting orders up to it before.
     """
 
-    def __init__(self, market: Market, journal: Journal) -> None:
+    def __init__(self, market: Market, journal: Journal, state: State | None = None) -> None:
         self.market = market
         self.accounts: dict[str, Account] = {}
+        self.state = state or State(journal.clock)
         self._journal = journal
         self._ids = Ids()
 
@@ -44,6 +46,7 @@ class Engine:
         """A new account, or the same key again with a fresh balance and no history."""
         account = Account(api_key, api_secret.encode(), balance, balance, now_ms)
         self.accounts[api_key] = account
+        self.state.account(account)
         return account
 
     def book(self, symbol: str, now_ms: int) -> Book:
@@ -76,7 +79,7 @@ class Engine:
         pieces = self._matches(request, qty, fraction, book)
         order = Order(self._ids.order(), request, qty, now_ms, now_ms, orig_type=request.type)
         account.orders.add(order)
-        self._journal.order("order_accepted", account, order)
+        self._tell("order_accepted", account, order)
         for piece in pieces:
             self._fill(account, order, piece, TAKER_FEE, now_ms)
         if order.status.is_open and not self._may_rest(request):
@@ -116,7 +119,7 @@ class Engine:
             raise ApiError(errors.REDUCE_ONLY)
         algo = AlgoOrder(self._ids.algo(), request, now_ms, now_ms)
         account.orders.add_algo(algo)
-        self._journal.algo("order_accepted", account, algo)
+        self._tell_algo("order_accepted", account, algo)
         return algo
 
     def cancel_algo(self, account: Account, algo: AlgoOrder, now_ms: int) -> AlgoOrder:
@@ -141,6 +144,7 @@ class Engine:
         algo.order_id = order.order_id
         algo.order_avg_price = order.avg_price
         algo.status = AlgoStatus.FINISHED
+        self.state.algo(account, algo)
 
     def fund(self, at_ms: int) -> None:
         """It is a funding time: charge or pay every position."""
@@ -158,6 +162,7 @@ class Engine:
     def _receive(self, account: Account, income: Income) -> Income:
         account.receive(income)
         self._journal.income(account, income)
+        self.state.income(account, income)
         return income
 
     def _allowed_qty(self, account: Account, request: OrderRequest) -> Decimal:
@@ -215,18 +220,27 @@ class Engine:
         account.take(trade)
         account.orders.settle(order)
         self._journal.fill(account, order, trade)
+        self.state.fill(account, order, trade)
 
     def _end(self, account: Account, order: Order, status: Status, kind: str, now_ms: int) -> None:
         order.end(status, now_ms)
         account.orders.settle(order)
-        self._journal.order(kind, account, order)
+        self._tell(kind, account, order)
 
     def _end_algo(
         self, account: Account, algo: AlgoOrder, status: AlgoStatus, kind: str, now_ms: int
     ) -> None:
         algo.end(status, now_ms)
         account.orders.open_algos.pop(algo.algo_id, None)
+        self._tell_algo(kind, account, algo)
+
+    def _tell(self, kind: str, account: Account, order: Order) -> None:
+        self._journal.order(kind, account, order)
+        self.state.order(account, order)
+
+    def _tell_algo(self, kind: str, account: Account, algo: AlgoOrder) -> None:
         self._journal.algo(kind, account, algo)
+        self.state.algo(account, algo)
 
 
 def triggered(algo: AlgoOrder) -> OrderRequest:

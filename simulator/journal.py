@@ -75,7 +75,7 @@ class Journal:
 
     def __init__(self, clock: SimClock, file: Path | None = None) -> None:
         """Raises: OptionsError when the file cannot be written."""
-        self._clock = clock
+        self.clock = clock
         self._seq = 0
         self._kept: list[Entry] = []
         self._reads: deque[Entry] = deque(maxlen=READS_KEPT)
@@ -191,7 +191,7 @@ class Journal:
         self, kind: str, call: Call, status: int | None, fields: dict[str, object], read: bool = False
     ) -> None:
         self._seq += 1
-        entry = Entry(self._seq, self._clock.now_ms(), wall_ms(), kind, call, status, fields)
+        entry = Entry(self._seq, self.clock.now_ms(), wall_ms(), kind, call, status, fields)
         (self._reads if read else self._kept).append(entry)
         if self._file is not None:
             self._file.write(orjson.dumps(entry.as_dict()).decode() + "\n")

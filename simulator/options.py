@@ -26,6 +26,7 @@ class Options:
     speed: float = 1.0
     start: str | None = None
     journal: Path | None = None
+    state: Path | None = None
     api_key: str = "sim-key"
     api_secret: str = "sim-secret"  # noqa: S105 - the well-known key of an exchange that does not exist
     balance: Decimal = Decimal(10_000)

@@ -55,6 +55,7 @@ def set_leverage(ask: Ask) -> object:
     if leverage is None or not 1 <= leverage <= MAX_LEVERAGE:
         raise ApiError(errors.BAD_LEVERAGE, leverage)
     ask.account.leverages[symbol] = leverage
+    ask.world.engine.state.account(ask.account)
     return {"symbol": symbol, "leverage": leverage, "maxNotionalValue": "5000000"}
 
 
@@ -67,6 +68,7 @@ def set_margin_type(ask: Ask) -> object:
     if isolated == (wanted == "ISOLATED"):
         raise ApiError(errors.SAME_MARGIN_TYPE)
     (ask.account.isolated.discard if isolated else ask.account.isolated.add)(symbol)
+    ask.world.engine.state.account(ask.account)
     return {"code": 200, "msg": "success"}
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from simulator import Options
 
 
-def sim(
+def sim(  # noqa: PLR0913 -- one for each option
     *,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -38,6 +38,9 @@ def sim(
     data: Annotated[Path | None, typer.Option(help="Folder of recorded candles (CSV) to serve.")] = None,
     speed: Annotated[float | None, typer.Option(help="Simulated seconds a second.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Also write the journal to this file.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Keep accounts in this file, and go on from it when it is there.")
+    ] = None,
 ) -> None:
     """Run the simulated exchange; what is not said here comes from the settings."""
     from simulator import OptionsError, serve  # noqa: PLC0415  only this command needs a web server
@@ -52,6 +55,7 @@ def sim(
         data=own.data if data is None else data,
         speed=own.speed if speed is None else speed,
         journal=journal,
+        state=state,
     )
     try:
         serve(options)

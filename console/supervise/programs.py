@@ -123,7 +123,9 @@ def _carried_redis_server() -> str | None:
 def _simulator(settings: Settings, journal: Path | None) -> Sequence[Program]:
     if not embeds_simulator(settings):
         return ()
-    return (Program(role=Role.SIMULATOR, command=roles.simulator(journal)),)
+    # Its accounts outlive it, as a real exchange's do: the ledger of this home goes on with them.
+    state = settings.home.absolute() / "simulator.jsonl"
+    return (Program(role=Role.SIMULATOR, command=roles.simulator(state, journal)),)
 
 
 def _workers(settings: Settings) -> Sequence[Program]:

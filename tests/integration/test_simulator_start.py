@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.integration.simulator_clients import diverted
 from tests.support.processes import ROOT, child_environment
 from tests.support.servers import Simulator
 
@@ -52,6 +53,7 @@ def test_a_busy_port_is_one_sentence_and_exit_code_2() -> None:
         (("--speed", "0"), "--speed"),
         (("--start", "yesterday"), "--start"),
         (("--journal", "/nowhere/journal"), "--journal /nowhere/journal"),
+        (("--state", "/dev/null/state"), "--state /dev/null/state"),
         (("--port", "70000"), "--port"),
         (("--balance", "much"), "--balance"),
     ],
@@ -80,3 +82,21 @@ def test_a_signal_ends_it_gracefully(
     assert kinds
     assert set(kinds) == {"request"}
     assert len(server.process.output().splitlines()) == 1
+
+
+def test_a_killed_exchange_that_is_started_again_still_has_the_position(
+    start_simulator: Callable[..., Simulator], tmp_path: Path
+) -> None:
+    """`up` starts it again by itself; the ledger must find there what it holds."""
+    options = ("--symbols", "2", "--seed", "5", "--state", str(tmp_path / "simulator.jsonl"))
+    first = start_simulator(*options)
+    exchange = diverted(first.url, apiKey="sim-key", secret="sim-secret")
+    exchange.create_order("ETH/USDT:USDT", "market", "buy", 0.5)
+    exchange.session.close()
+    before = requests.get(f"{first.url}/_sim/accounts/sim-key", timeout=5).json()
+    first.process.send(signal.SIGKILL)
+    first.process.wait()
+    second = start_simulator(*options)
+    after = requests.get(f"{second.url}/_sim/accounts/sim-key", timeout=5).json()
+    assert before["positions"][0]["qty"] == after["positions"][0]["qty"] == "0.5"
+    assert before["wallet_balance"] == after["wallet_balance"] != "10000"

@@ -61,6 +61,12 @@ def test_what_is_given_elsewhere_is_not_started_here() -> None:
     }
 
 
+def test_the_simulated_exchange_keeps_its_accounts_in_the_home() -> None:
+    """The ledger beside it holds positions that it must not forget."""
+    (simulator,) = [each for each in programs_of(quiet(Path("var"))) if each.role is Role.SIMULATOR]
+    assert f"--state={Path('var').absolute() / 'simulator.jsonl'}" in simulator.command
+
+
 def test_programs_stop_in_the_opposite_order_of_their_start() -> None:
     """Nothing new after beat, no worker without its Redis."""
     stopped = [role for roles in STOP_ORDER for role in roles]
