@@ -39,6 +39,8 @@ def prepare(loaded: Loaded) -> str:
     if embeds_simulator(settings):
         forget_candles(settings.redis_url)
     logs.configure(COMPONENT, settings)
+    from pipeline.holding_keys import refuse_withdrawal  # noqa: PLC0415  with it comes the exchange's library
+
     pipeline = pipeline_of(settings)
     if not pipeline.strategies:
         raise ConfigError(
@@ -46,6 +48,7 @@ def prepare(loaded: Loaded) -> str:
             where="strategies.enabled",
             remedy="`throughline strategies list` says why",
         )
+    refuse_withdrawal(pipeline)
     pipeline.ledger.migrate()
     report = pipeline.universe_report()
     if report.is_empty:

@@ -95,6 +95,7 @@ class Account:
     wallet: Decimal
     deposited: Decimal
     created_ms: int
+    can_withdraw: bool = False
     positions: dict[str, Position] = field(default_factory=dict)
     leverages: dict[str, int] = field(default_factory=dict)
     isolated: set[str] = field(default_factory=set)

@@ -19,7 +19,7 @@ from simulator.world import World
 
 Body = dict[str, object]
 CLOCK_FIELDS = ("speed", "now", "advance_s")
-ACCOUNT_FIELDS = ("api_key", "api_secret", "balance")
+ACCOUNT_FIELDS = ("api_key", "api_secret", "balance", "can_withdraw")
 TRANSFER_FIELDS = ("api_key", "amount")
 MOST_MONEY = Decimal(10) ** 15
 
@@ -154,7 +154,8 @@ def add_account(world: World, _params: Params, body: Body) -> object:
     if not (isinstance(key, str) and key and isinstance(secret, str) and secret):
         raise BadControl("api_key and api_secret must be texts that are not empty")
     balance = as_amount(body.get("balance", "10000"), "balance")
-    world.engine.open_account(key, secret, balance, world.clock.now_ms())
+    can_withdraw = body.get("can_withdraw") is True
+    world.engine.open_account(key, secret, balance, world.clock.now_ms(), can_withdraw=can_withdraw)
     world.journal.event("account_opened", {"account": key, "balance": plain(balance)})
     return show_account(world, key)
 

@@ -42,9 +42,11 @@ class Engine:
         self._journal = journal
         self._ids = Ids()
 
-    def open_account(self, api_key: str, api_secret: str, balance: Decimal, now_ms: int) -> Account:
+    def open_account(
+        self, api_key: str, api_secret: str, balance: Decimal, now_ms: int, *, can_withdraw: bool = False
+    ) -> Account:
         """A new account, or the same key again with a fresh balance and no history."""
-        account = Account(api_key, api_secret.encode(), balance, balance, now_ms)
+        account = Account(api_key, api_secret.encode(), balance, balance, now_ms, can_withdraw)
         self.accounts[api_key] = account
         self.state.account(account)
         return account

@@ -122,6 +122,25 @@ def account_config(ask: Ask) -> object:
     }
 
 
+def api_restrictions(ask: Ask) -> object:
+    """What the key may do, as the spot side tells it; `can_withdraw` when the account was opened with it."""
+    return {
+        "ipRestrict": False,
+        "createTime": ask.account.created_ms,
+        "enableReading": True,
+        "enableWithdrawals": ask.account.can_withdraw,
+        "enableInternalTransfer": False,
+        "enableMargin": False,
+        "enableFutures": True,
+        "permitsUniversalTransfer": False,
+        "enableVanillaOptions": False,
+        "enableFixApiTrade": False,
+        "enableFixReadOnly": False,
+        "enableSpotAndMarginTrading": False,
+        "enablePortfolioMarginTrading": False,
+    }
+
+
 def symbol_config(ask: Ask) -> object:
     instruments = asked(ask) or list(ask.world.market.instruments.values())
     return [
@@ -179,6 +198,7 @@ ROUTES = {
     ("GET", "/fapi/v1/leverageBracket"): Route(brackets, by_symbol(1, 1), signed=True),
     ("GET", "/fapi/v1/commissionRate"): Route(commission_rate, flat(20), signed=True),
     ("GET", "/fapi/v1/accountConfig"): Route(account_config, flat(5), signed=True),
+    ("GET", "/sapi/v1/account/apiRestrictions"): Route(api_restrictions, flat(1), signed=True),
     ("GET", "/fapi/v1/symbolConfig"): Route(symbol_config, flat(5), signed=True),
     ("GET", "/fapi/v1/income"): Route(income, flat(30), signed=True),
 }

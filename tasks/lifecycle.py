@@ -21,6 +21,7 @@ from config.snapshot import overrides
 from pipeline.domain.errors import ConfigError, LedgerUnavailable, ThroughlineError
 from pipeline.domain.events import EventName
 from pipeline.domain.timeframes import SystemClock
+from pipeline.holding_keys import refuse_withdrawal
 from pipeline.trace import runs
 from tasks.policies import ORDER_QUEUES
 from tasks.services import component, configure_logging, services
@@ -65,6 +66,19 @@ def refuse_a_wrong_ledger(**_: object) -> None:
         raise SystemExit(2) from error
     except LedgerUnavailable as error:
         log.warning("the ledger does not answer yet: %s", error)
+
+
+@celeryd_init.connect
+def refuse_a_key_that_withdraws(options: dict[str, Any] | None = None, **_: object) -> None:
+    """Where orders are sent in mode live: the process ends with the reason, before it takes a message."""
+    queues = _names((options or {}).get("queues"))
+    if queues and not queues & ORDER_QUEUES:
+        return
+    try:
+        refuse_withdrawal(services())
+    except ConfigError as error:
+        sys.stderr.write(f"throughline cannot start: {error}\n")
+        raise SystemExit(2) from error
 
 
 @worker_ready.connect

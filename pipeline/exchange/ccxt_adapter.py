@@ -25,10 +25,11 @@ from pipeline.domain.permits import Permit, normal
 from pipeline.domain.ports import Quote
 from pipeline.domain.positions import Equity, Holding, Income
 from pipeline.domain.timeframes import Clock, SystemClock
-from pipeline.exchange import conditional, reading
+from pipeline.exchange import conditional, key_rights, reading
 from pipeline.exchange.answers import NOT_SENT, classify, is_not_found, reading_error
 from pipeline.exchange.budget.ports import Budget
 from pipeline.exchange.clock import ExchangeClock
+from pipeline.exchange.key_rights import KeyRights
 from pipeline.exchange.replies import Reply, Return
 from pipeline.exchange.tables import TABLES
 from pipeline.exchange.wire import Wire, WireOptions
@@ -126,6 +127,10 @@ class CcxtExchange:
         return self._read("fapiPublicGetTicker24hr", {}, self._volumes, "volumes of 24 h")
 
     # ---------------------------------------------------------------------------------- the private side
+
+    def key_rights(self) -> KeyRights:
+        """What our key may do besides trading. Raises nothing."""
+        return key_rights.ask(self._options.wire.exchange_id, self._ask)
 
     def submit(self, order: Order, permit: Permit) -> Answer:
         if order.permit_id != permit.permit_id or order.sent_at is None:
@@ -332,7 +337,7 @@ class CcxtExchange:
 
     def _ask(self, method: str, question: Mapping[str, object]) -> Return:
         """What is signed needs the exchange's time. If that cannot be had, the answer will say what is wrong."""
-        if method.startswith("fapiPrivate") and not self._clock.is_measured:
+        if not method.startswith("fapiPublic") and not self._clock.is_measured:
             with suppress(ThroughlineError):
                 self._clock.measure()
         return self._wire.request(method, question)

@@ -99,6 +99,7 @@ _READS: Mapping[str, tuple[Kind, Weight]] = {
     "income": (Kind.ACCOUNT, _flat(30)),
     "positionSide/dual": (Kind.ACCOUNT, _flat(30)),
     "multiAssetsMargin": (Kind.ACCOUNT, _flat(30)),
+    "account/apiRestrictions": (Kind.ACCOUNT, _flat(1)),
     "capital/config/getall": (Kind.ACCOUNT, _flat(10)),
     "margin/allPairs": (Kind.ACCOUNT, _flat(1)),
     "margin/isolated/allPairs": (Kind.ACCOUNT, _flat(10)),
