@@ -213,7 +213,9 @@ CATALOGUE: Mapping[EventName, EventType] = dict(
             "position_id opened_by",
         ),
         _event(
-            EventName.DUST, "what is left of a position is too small to be ordered", "position_id symbol qty least"
+            EventName.DUST,
+            "what is left of a position is too small to keep: it is closed, or cannot be ordered",
+            "position_id symbol qty least why",
         ),
         _event(
             EventName.EQUITY,

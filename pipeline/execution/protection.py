@@ -26,7 +26,12 @@ ANSWERS_WITHIN = timedelta(seconds=2)
 """How long the sender of an exit is waited for. Then the exchange is asked; without its word another one is placed."""
 
 GUARDS = {Leg.STOP: OrderType.STOP_MARKET, Leg.TARGET: OrderType.TAKE_PROFIT_MARKET}
-ORIGINS = {Leg.STOP: Origin.STOP, Leg.TARGET: Origin.TARGET, Leg.CLOSE: Origin.TIME}
+ORIGINS = {
+    Leg.STOP: (Origin.STOP,),
+    Leg.TARGET: (Origin.TARGET,),
+    Leg.CLOSE: (Origin.TIME, Origin.DUST),
+}
+"""Whose exits a leg has; the first, unless a step says otherwise."""
 
 
 def exit_id(position: Position, number: int, at: datetime) -> DecisionId:
@@ -71,7 +76,7 @@ class Exit:
 class Held:
     """A position, its levels, and every exit that was ever made for it, oldest first. `qty` is what of it can be
     ordered; `strays` are guards that rest on its symbol and belong to no exit of it; `overdue` says why it is to be
-    closed now, at `close_at` or better.
+    closed now, at `close_at` or better, and `closed_by` on whose account.
     """
 
     position: Position
@@ -81,9 +86,10 @@ class Held:
     strays: Sequence[Order] = ()
     overdue: str = ""
     close_at: Decimal | None = None
+    closed_by: Origin = Origin.TIME
 
     def of(self, leg: Leg) -> list[Exit]:
-        return [each for each in self.exits if each.decision.origin is ORIGINS[leg]]
+        return [each for each in self.exits if each.decision.origin in ORIGINS[leg]]
 
     def resting(self, leg: Leg) -> list[Order]:
         return [each.order for each in self.of(leg) if each.order is not None and each.order.waits]
@@ -98,6 +104,11 @@ class Place:
     qty: Decimal
     price: Decimal
     why: str
+    by: Origin | None = None
+
+    @property
+    def origin(self) -> Origin:
+        return self.by or ORIGINS[self.leg][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +162,7 @@ def _in_time(held: Held) -> Iterator[Step]:
     if any(each.is_pending for each in held.of(Leg.CLOSE)):
         yield from _carried_on(held.of(Leg.CLOSE))
     else:
-        yield Place(Leg.CLOSE, OrderType.LIMIT, held.qty, held.close_at, held.overdue)
+        yield Place(Leg.CLOSE, OrderType.LIMIT, held.qty, held.close_at, held.overdue, by=held.closed_by)
 
 
 def _without(held: Held, unknown: Sequence[Order]) -> Held:

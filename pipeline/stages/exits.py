@@ -25,7 +25,7 @@ from pipeline.domain.permits import Denied, Permit
 from pipeline.domain.ports import Clock, Ledger, Unit
 from pipeline.domain.positions import Position
 from pipeline.execution.outcome import Ending, conclude
-from pipeline.execution.protection import GUARDS, ORIGINS, Place, exit_id
+from pipeline.execution.protection import GUARDS, Place, exit_id
 from pipeline.execution.router import OrderRouter
 from pipeline.stages.ending import ended
 from pipeline.stages.opening import OpeningTerms, emit_end, emit_start
@@ -131,7 +131,7 @@ class Exits:
             decision_id=exit_id(position, number, now),
             symbol=position.symbol,
             slot=now.replace(microsecond=0),
-            origin=ORIGINS[step.leg],
+            origin=step.origin,
             account=terms.account,
             mode=terms.mode,
             config_hash=terms.config_hash,

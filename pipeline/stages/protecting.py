@@ -11,6 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TypeVar
 
+from pipeline.domain.decisions import Origin
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import ClientOrderId
@@ -21,6 +22,7 @@ from pipeline.domain.ports import Clock, Ledger, MarketData, Quote, Unit, Venue
 from pipeline.domain.positions import Position
 from pipeline.domain.signals import Side
 from pipeline.execution.booking import order_fields
+from pipeline.execution.dust import remainder, unorderable, was_refused
 from pipeline.execution.protection import (
     ANSWERS_WITHIN,
     Ask,
@@ -169,14 +171,33 @@ class Protector:
             return [TakeBack(each) for each in resting]
         instrument = self._instrument(symbol)
         qty = instrument.round_qty_down(min(position.qty, instrument.max_qty))
-        if qty < instrument.min_qty or qty <= 0:
-            return self._dust(position, instrument)
-        held = self._held(unit, position, resting, qty, quote)
+        nothing = unorderable(position, instrument)
+        if nothing:
+            self._name_dust(position, instrument, nothing)
+            return ()
+        held = self._swept(unit, self._held(unit, position, resting, qty, quote), instrument)
         return steps(held, self.clock.now(), self.rules.patience)
 
-    def _dust(self, position: Position, instrument: Instrument) -> Sequence[Step]:
-        """Nothing can be ordered for it: it stays in the ledger, and is left once the exchange takes its quantity."""
-        named = (position.position_id, position.qty)
+    def _swept(self, unit: Unit, held: Held, instrument: Instrument) -> Held:
+        """With its close, if it is only a remainder. The price is found when it is placed."""
+        position = held.position
+        working = unit.orders.unsettled(self.account, position.symbol)
+        why = remainder(position, opening_intent(unit, position.opened_by), instrument, working)
+        if not why:
+            return held
+        kept = was_refused(held.exits)
+        self._name_dust(
+            position, instrument, f"{why}: {'the exchange refuses to close it' if kept else 'closed'}"
+        )
+        if kept:
+            return held
+        return replace(
+            held, overdue=why, close_at=held.close_at or position.entry_price, closed_by=Origin.DUST
+        )
+
+    def _name_dust(self, position: Position, instrument: Instrument, why: str) -> None:
+        """Once for each quantity, in each process."""
+        named = (position.position_id, position.qty, why)
         if named not in self.named:
             self.named.add(named)
             self.events.emit(
@@ -185,8 +206,8 @@ class Protector:
                 symbol=position.symbol,
                 qty=position.qty,
                 least=instrument.min_qty,
+                why=why,
             )
-        return ()
 
     def _held(
         self, unit: Unit, position: Position, resting: Sequence[Order], qty: Decimal, quote: Quote | None
@@ -205,7 +226,7 @@ class Protector:
     def _followed(self, held: Held, quote: Quote) -> Held:
         """With its stop behind the market, and its close if it was held long enough."""
         position, instrument = held.position, self._instrument(held.position.symbol)
-        price = quote.bid if position.side is Side.BUY else quote.ask
+        price = self._best(position, quote)
         if self.rules.trail:
             level = trailed(held, price, self.rules.trail, self.rules.trail_step)
             stop = instrument.round_price_nearest(level)
@@ -213,9 +234,8 @@ class Protector:
                 held = replace(held, levels=replace(held.levels, stop=stop, why="the stop trails the market"))
         age = quote.occurred_at - position.opened_at
         if self.rules.max_hold and age >= self.rules.max_hold:
-            worst = price * (1 - position.side.sign * self.rules.slippage)
             why = f"held for {age.total_seconds():.0f} s"
-            held = replace(held, overdue=why, close_at=instrument.round_price_nearest(worst))
+            held = replace(held, overdue=why, close_at=self._worst(position, price))
         return held
 
     def _levels(self, unit: Unit, position: Position) -> Levels:
@@ -259,10 +279,30 @@ class Protector:
 
     def _place(self, symbol: str, step: Place) -> None:
         outside = self._outside(symbol, step)
+        if step.origin is Origin.DUST:
+            if outside.quote is None:
+                return
+            step = self._priced(symbol, step, outside.quote)
         quote = self._quote(symbol)
         self.exits.make(
             symbol, step, outside, lambda unit: _still_in(step, self._planned(unit, symbol, quote))
         )
+
+    def _priced(self, symbol: str, step: Place, quote: Quote) -> Place:
+        """At most the slippage beyond the side that it is sold to, or bought from."""
+        with self.ledger.read() as unit:
+            position = unit.positions.open_of(self.account, symbol)
+        if position is None:
+            return step
+        return replace(step, price=self._worst(position, self._best(position, quote)))
+
+    def _best(self, position: Position, quote: Quote) -> Decimal:
+        """What a close of the position would get now."""
+        return quote.bid if position.side is Side.BUY else quote.ask
+
+    def _worst(self, position: Position, price: Decimal) -> Decimal:
+        worst = price * (1 - position.side.sign * self.rules.slippage)
+        return self._instrument(position.symbol).round_price_nearest(worst)
 
     def _outside(self, symbol: str, step: Place) -> Outside:
         """A guard needs no quote: it must not wait for one, least of all when the exchange is slow."""

@@ -19,6 +19,7 @@ from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.signals import Side
 from pipeline.domain.switches import TradingState
+from pipeline.execution.dust import remainder
 from pipeline.testing import Accident, FakeVenue, btc
 from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, intent
 from tests.unit.stages.protected_worlds import PRICE, QTY, RULES, STOP, TARGET, WHOLE, ProtectedWorld, another
@@ -377,3 +378,57 @@ def test_what_is_too_small_to_be_ordered_is_named_once_and_kept() -> None:
     world.market.known = fine
     world.cycle()
     assert world.resting == WHOLE
+
+
+def remainder_of(world: ProtectedWorld) -> None:
+    """The entry found a tenth of what it wanted: 0.001 BTC, worth 60 of at least 100."""
+    world.venue.fill_fraction = Decimal("0.1")
+    world.buy()
+    world.venue.fill_fraction = Decimal(1)
+    assert world.position.qty == Decimal("0.001")
+
+
+def test_a_remainder_below_the_minimum_is_named_and_closed_by_an_exit_of_its_own() -> None:
+    """E7: dust is swept. It would take a place among the positions, and no order of its own could have opened it."""
+    world = ProtectedWorld()
+    remainder_of(world)
+    world.protect()
+    (sweep,) = [each for each in world.exits if each.origin is Origin.DUST]
+    assert (world.position.closed_by, world.position.is_open) == (sweep.decision_id, False)
+    (told,) = world.events.of(EventName.DUST)
+    assert told["why"] == "worth 60, below the exchange's minimum of 100: closed"
+    world.cycle()
+    assert (world.resting, world.on_exchange()) == ({}, Decimal(0))
+
+
+def test_a_remainder_that_the_exchange_refuses_to_close_is_tried_once_and_stays_protected() -> None:
+    """Nothing else can be done, and trying every two seconds would use up the orders of a day."""
+    world = ProtectedWorld()
+    remainder_of(world)
+    world.venue.accidents = [Accident.NONE, Accident.NONE, Accident.REFUSED]
+    world.protect()
+    world.cycle()
+    world.cycle()
+    assert [each.origin for each in world.exits].count(Origin.DUST) == 1
+    assert world.position.is_open
+    assert world.resting[Leg.STOP] == [(Decimal("0.001"), Decimal("59000.0"))]
+    assert "the exchange refuses to close it" in str(world.events.of(EventName.DUST)[-1]["why"])
+
+
+def test_a_small_position_that_was_ordered_whole_is_no_remainder() -> None:
+    """Somebody wanted exactly that, and may hold it."""
+    world = ProtectedWorld()
+    world.market.known = Instruments.of([btc(min_notional=Decimal("601"))])
+    world.buy()
+    world.protect()
+    assert world.resting == WHOLE
+
+
+def test_nothing_is_swept_while_an_order_works_on_it() -> None:
+    """A resting entry may still fill."""
+    world = ProtectedWorld()
+    remainder_of(world)
+    instrument = world.market.known.find(BTC)
+    working = [replace(world.order, state=OrderState.PARTIALLY_FILLED)]
+    assert remainder(world.position, world.intent, instrument, [])
+    assert not remainder(world.position, world.intent, instrument, working)
