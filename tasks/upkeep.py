@@ -8,10 +8,14 @@ from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import ExchangeRefused, Transient
 from pipeline.domain.events import EventName
+from pipeline.domain.reconciliation import Remedy
 from pipeline.execution.crashpoints import CrashPoint, reached
 from tasks.app import app
 from tasks.publishing import publish
 from tasks.services import services
+
+BOOKING = frozenset({Remedy.BOOKED, Remedy.ADOPTED, Remedy.SETTLED})
+"""What may have brought a position that nobody has protected yet."""
 
 
 @app.task(name="tasks.sweep")
@@ -60,7 +64,10 @@ def reconcile() -> str:
 def _reconcile(here: Pipeline) -> str:
     """Open orders once a minute only: their list costs the exchange's budget eight times as much as the positions."""
     thorough = here.clock.now().second < max(here.settings.chain.reconcile_every_s, 1.0)
-    return "; ".join(map(str, here.safeguarding.reconcile(thorough=thorough))) or "equal"
+    findings = here.safeguarding.reconcile(thorough=thorough)
+    for symbol in sorted({each.symbol for each in findings if each.remedy in BOOKING}):
+        here.protect(symbol)  # who holds the fill may be frozen, or long dead
+    return "; ".join(map(str, findings)) or "equal"
 
 
 @app.task(name="tasks.guard")

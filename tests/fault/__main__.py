@@ -6,26 +6,39 @@ python -m tests.fault [--part kills --part redis …] [--seed N] [--scale 0.1]
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain, zip_longest
 
 from tests.fault.campaigns import PARTS, Plan, Tally
+from tests.fault.pieces import Progress, run, work_in_memory
 
-SHOWN = 20
+AT_ONCE = 2
+"""Pieces side by side: most of what they do is waiting, for a dead process to be missed or a frozen one to thaw."""
 
 
 def main() -> int:
     """0 when nothing was violated, 1 otherwise."""
     arguments = parser().parse_args()
     seed = arguments.seed if arguments.seed is not None else int(time.time())
+    say = Progress(time.monotonic())
     say(f'seed {seed}; the same accidents again: ARGS="--seed {seed}" (their moments depend on the machine)')
+    pieces = interleaved([PARTS[name] for name in arguments.part or PARTS])
     plan = Plan(seed, arguments.scale, say)
-    tallies = [run(name, plan) for name in arguments.part or PARTS]
-    for line in table(tallies):
-        sys.stdout.write(line + "\n")
+    with ProcessPoolExecutor(AT_ONCE, multiprocessing.get_context("spawn"), work_in_memory) as pool:
+        tallies = list(pool.map(run, pieces, [plan] * len(pieces)))
+    sys.stdout.write("\n".join(table(tallies)) + "\n")
+    say("over")
     return 1 if any(tally.found or tally.broke for tally in tallies) else 0
+
+
+def interleaved(parts: Sequence[Sequence[Callable[[Plan], Tally]]]) -> list[Callable[[Plan], Tally]]:
+    """The first piece of each part, then the second of each: what computes beside what waits."""
+    return [piece for piece in chain.from_iterable(zip_longest(*parts)) if piece is not None]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,50 +49,41 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def run(name: str, plan: Plan) -> Tally:
-    """One part. What breaks in it is a finding, and does not keep the others from running."""
-    began = time.monotonic()
-    say(f"{name}: begins")
-    try:
-        tally = PARTS[name](plan)
-    except Exception as error:  # noqa: BLE001 - a pipeline that does not come to rest is what this looks for
-        tally = Tally(name, plan.seed, broke=f"{type(error).__name__}: {error}")
-    say(f"{name}: {tally.verdict} after {time.monotonic() - began:.0f} s")
-    for violation in tally.found[:SHOWN]:
-        say(f"  {violation}")
-    return tally
-
-
 def table(tallies: Sequence[Tally]) -> list[str]:
     """What was done, what was injected, what was found."""
-    lines = [
-        "",
-        "| part | ledger | decisions | sent | accepted | fills | accidents | violations |",
-        "|---" * 8 + "|",
-    ]
+    head = ("part", "ledger", "decisions", "through the chain", "under faults", "sent", "accepted", "fills")
+    lines = ["", f"| {' | '.join(head)} | accidents | violations |", "|---" * (len(head) + 2) + "|"]
     lines += [
-        f"| {each.part} | {each.ledger} | {sum(each.outcomes.values())} | {each.sent} | {each.accepted} "
-        f"| {each.fills} | {sum(each.injected.values())} | {each.verdict} |"
+        f"| {each.part} | {each.ledger} | {sum(each.outcomes.values())} | {each.passes} | {each.under_faults} "
+        f"| {each.sent} | {each.accepted} | {each.fills} | {sum(each.injected.values())} | {each.verdict} |"
         for each in tallies
     ]
     injected = sum((each.injected for each in tallies), Counter())
     outcomes = sum((each.outcomes for each in tallies), Counter())
     lines += ["", "| injected | times |", "|---|---|"]
     lines += [f"| {name} | {count} |" for name, count in sorted(injected.items())]
-    lines += [
-        "",
-        "decisions ended as " + ", ".join(f"{name} {count}" for name, count in outcomes.most_common()),
+    return [*lines, "", *sums(tallies, injected, outcomes)]
+
+
+def sums(tallies: Sequence[Tally], injected: Counter[str], outcomes: Counter[str]) -> list[str]:
+    """The figures that the suite promises."""
+
+    def at_points(word: str) -> int:
+        return sum(count for name, count in injected.items() if name.startswith(f"{word} at "))
+
+    under, passes = sum(each.under_faults for each in tallies), sum(each.passes for each in tallies)
+    sent, accepted = sum(each.sent for each in tallies), sum(each.accepted for each in tallies)
+    found, broke = sum(len(each.found) for each in tallies), sum(bool(each.broke) for each in tallies)
+    killed, flushed = injected["Redis killed"], injected["Redis flushed"]
+    ended = ", ".join(f"{name} {count}" for name, count in outcomes.most_common())
+    return [
+        f"{at_points('KILL')} kills and {at_points('STOP')} freezes at named points",
+        f"Redis killed {killed} times and emptied {flushed} times",
+        f"{under} decisions opened while the exchange had faults, {injected['seeds']} bad days among them",
+        f"{sum(outcomes.values())} decisions in all, {passes} through the chain, the others exits; ended as {ended}",
+        f"{sent} orders sent, {accepted} accepted by the exchange",
+        f"{found} violations; {broke} pieces could not be finished",
     ]
-    return lines
-
-
-STARTED = time.monotonic()
-
-
-def say(line: str) -> None:
-    """Progress, as it happens."""
-    sys.stdout.write(f"[{time.monotonic() - STARTED:6.0f} s] {line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

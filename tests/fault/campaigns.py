@@ -6,6 +6,8 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 
 from pipeline.execution.crashpoints import CrashPoint
 from tests.fault.accidents import ROUGH, Storm, Traffic, set_faults, until
@@ -15,15 +17,19 @@ from tests.fault.rehearsal import Rehearsal, rehearsal
 from tests.fault.weather import bad_day
 from tests.support.servers import PostgresServer, Unavailable
 
-SYMBOLS = 200
-UNDER_WAY = 24
+SYMBOLS, UNDER_WAY = 60, 24
+ON_BAD_DAYS, UNDER_WAY_THEN = 130, 60
+"""More of them, for what an exchange left in doubt blocks its symbol for seconds."""
+DAYS, SEEDS_IN_A_CELL, DECISIONS_A_DAY = 50, 10, 400
 FASTER = {"EXCHANGE_TIMEOUT_S": "1", "EXCHANGE_PUBLIC_TIMEOUT_S": "1"}
+RESTING = {"EXECUTION_ORDER": "limit", "EXECUTION_REST_S": "0.5", "EXECUTION_MAX_ATTEMPTS": "3"}
 Say = Callable[[str], None]
 
 
 @dataclass
 class Tally:
-    """What one part did, and what its audit found. `skipped` says why it did nothing, `broke` why it
+    """What one part did, and what its audit found. `passes` of its decisions went through the chain, the others are
+    exits; `under_faults` were opened while the exchange had faults. `skipped` says why it did nothing, `broke` why it
     could not be finished.
     """
 
@@ -32,6 +38,8 @@ class Tally:
     ledger: str = "SQLite"
     skipped: str = ""
     outcomes: Counter[str] = field(default_factory=Counter)
+    passes: int = 0
+    under_faults: int = 0
     sent: int = 0
     accepted: int = 0
     fills: int = 0
@@ -49,6 +57,7 @@ class Tally:
     def close(self, evidence: Evidence) -> None:
         """Count what is there, and apply every rule to it."""
         self.outcomes.update(row["outcome"] or "open" for row in evidence.decisions)
+        self.passes += sum(row["opener"] is None for row in evidence.decisions)
         self.sent, self.accepted = sum(evidence.sent.values()), len(evidence.accepted)
         self.fills = len(evidence.traded)
         faults = (f"exchange {each['fault']}" for each in evidence.journal if each["kind"] == "fault")
@@ -76,6 +85,11 @@ def kills(plan: Plan) -> Tally:
     return _kills(plan, "kills", "", each=10, parents={"KILL": 10, "TERM": 10})
 
 
+def kills_while_resting(plan: Plan) -> Tally:
+    """The same with orders that rest, are priced anew and follow each other."""
+    return _kills(plan, "kills, resting", "", each=2, parents={"KILL": 1, "TERM": 1}, settings=RESTING)
+
+
 def kills_on_postgres(plan: Plan) -> Tally:
     """The same with the ledger on PostgreSQL."""
     try:
@@ -89,14 +103,23 @@ def kills_on_postgres(plan: Plan) -> Tally:
         server.stop()
 
 
-def _kills(plan: Plan, name: str, ledger_url: str, *, each: int, parents: Mapping[str, int]) -> Tally:
+def _kills(
+    plan: Plan,
+    name: str,
+    ledger_url: str,
+    *,
+    each: int,
+    parents: Mapping[str, int],
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Tally:
     tally = Tally(name, plan.seed, "PostgreSQL" if ledger_url else "SQLite")
-    with rehearsal(seed=plan.seed, symbols=SYMBOLS, ledger_url=ledger_url, **FASTER) as on:
-        on.start()
+    told = {**FASTER, **settings}
+    with rehearsal(seed=plan.seed, symbols=SYMBOLS, ledger_url=ledger_url, **told) as on:
+        on.start(upkeep=2)
         wanted = Counter(dict.fromkeys(CrashPoint, plan.share(each)))
         ended = Counter({word: plan.share(count) for word, count in parents.items()})
         storm = Storm(on, "KILL", wanted, plan.dice(), injected=tally.injected)
-        ends = Parents(on, ended, plan.dice(), injected=tally.injected)
+        ends = Parents(on, ended, plan.dice(), spare=True, injected=tally.injected)
         set_faults(on, *ROUGH)
         _rage(on, plan, (storm.step, ends.step), lambda: storm.is_over and ends.is_over, tally)
         storm.call_off()
@@ -109,7 +132,7 @@ def freezes(plan: Plan) -> Tally:
     """Processes frozen at every named point and thawed up to six seconds later, between last check and send too."""
     tally = Tally("freezes", plan.seed)
     with rehearsal(seed=plan.seed, symbols=SYMBOLS, **FASTER) as on:
-        on.start()
+        on.start(orders=4, upkeep=3)
         wanted = Counter(dict.fromkeys(CrashPoint, plan.share(5)))
         storm = Storm(on, "STOP", wanted, plan.dice(), longest_freeze_s=6.0, injected=tally.injected)
         set_faults(on, *ROUGH)
@@ -123,7 +146,7 @@ def outages(plan: Plan) -> Tally:
     """Redis killed and started again, and emptied, with messages under way."""
     tally = Tally("Redis", plan.seed)
     with rehearsal(seed=plan.seed, symbols=SYMBOLS, **FASTER) as on:
-        on.start()
+        on.start(upkeep=1)
         wanted = Counter(killed=plan.share(50), flushed=plan.share(10))
         storm = Outages(on, wanted, plan.dice(), injected=tally.injected)
         set_faults(on, *ROUGH)
@@ -132,23 +155,33 @@ def outages(plan: Plan) -> Tally:
     return tally
 
 
-def bad_days(plan: Plan) -> Tally:
-    """Decisions under every fault of the exchange: a new bad day for each of fifty seeds."""
-    tally = Tally("exchange", plan.seed)
-    days, decisions = plan.share(50), 400
-    with rehearsal(seed=plan.seed, symbols=SYMBOLS, **FASTER) as on:
-        on.start()
+def bad_days(cell: int, plan: Plan) -> Tally:
+    """Decisions under every fault of the exchange, a new bad day for each seed: one of the cells that share them."""
+    first, days = cell * SEEDS_IN_A_CELL, plan.share(SEEDS_IN_A_CELL)
+    return _bad_days(plan, f"exchange {cell + 1}", range(first, first + days), {})
+
+
+def bad_days_while_resting(plan: Plan) -> Tally:
+    """Some of the bad days with orders that rest."""
+    return _bad_days(plan, "exchange, resting", range(DAYS, DAYS + plan.share(4)), RESTING)
+
+
+def _bad_days(plan: Plan, name: str, days: range, settings: Mapping[str, str]) -> Tally:
+    tally = Tally(name, plan.seed)
+    with rehearsal(seed=plan.seed + days.start, symbols=ON_BAD_DAYS, **FASTER, **settings) as on:
+        on.start(market=2, orders=5, upkeep=2)
         traffic = Traffic(on)
-        for day in range(plan.seed, plan.seed + days):
+        for day in (plan.seed + number for number in days):
             on.chain.heal()
             on.control("dice", {"seed": day})
             set_faults(on, *bad_day(day))
-            until_enqueued = traffic.enqueued + decisions
-            flow = (lambda: traffic.keep(UNDER_WAY), on.upkeep)
-            if not until(lambda goal=until_enqueued: traffic.enqueued >= goal, flow, 600, 0.1):  # type: ignore[misc]
+            goal = on.decisions() + DECISIONS_A_DAY
+            flow = (lambda: traffic.keep(UNDER_WAY_THEN), on.upkeep)
+            if not until(lambda goal=goal: on.decisions() >= goal, flow, 300, 0.1):  # type: ignore[misc]
                 raise TimeoutError(f"the pipeline does not move on the day of seed {day}")
             tally.injected["seeds"] += 1
-            plan.say(f"exchange: seed {day}, {traffic.enqueued} decisions")
+            plan.say(f"{name}: seed {day}, {on.decisions()} decisions")
+        tally.under_faults = on.decisions()
         _finish(on, tally)
     return tally
 
@@ -166,8 +199,9 @@ def _rage(
             plan.say(f"{tally.part}: {done} accidents, {traffic.enqueued} decisions")
 
     flow = (*steps, lambda: traffic.keep(UNDER_WAY), on.upkeep, progress)
-    if not until(over, flow, 1500):
+    if not until(over, flow, 1200):
         raise TimeoutError(f"{tally.part}: not all accidents could happen: {dict(tally.injected)}")
+    tally.under_faults = on.decisions()
 
 
 def _finish(on: Rehearsal, tally: Tally) -> None:
@@ -177,10 +211,12 @@ def _finish(on: Rehearsal, tally: Tally) -> None:
         on.keep(f"{tally.part}-{tally.seed}")
 
 
-PARTS: Mapping[str, Callable[[Plan], Tally]] = {
-    "kills": kills,
-    "postgres": kills_on_postgres,
-    "freezes": freezes,
-    "redis": outages,
-    "exchange": bad_days,
+PARTS: Mapping[str, Sequence[Callable[[Plan], Tally]]] = {
+    "exchange": [partial(bad_days, cell) for cell in range(DAYS // SEEDS_IN_A_CELL)],
+    "kills": [kills],
+    "freezes": [freezes],
+    "postgres": [kills_on_postgres],
+    "redis": [outages],
+    "resting": [kills_while_resting, bad_days_while_resting],
 }
+"""Each in as many pieces as can be done side by side."""

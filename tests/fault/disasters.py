@@ -18,13 +18,15 @@ from tests.fault.rehearsal import Rehearsal
 class Parents:
     """Ends the parent process of the workers that execute, in the middle of whatever they do; another takes over.
 
-    `KILL` leaves its children running, without anybody who knows them; `TERM` lets it finish.
+    `KILL` leaves its children running, without anybody who knows them; `TERM` lets it finish. With `spare` the other
+    one is there before, so that somebody executes all the while.
     """
 
     on: Rehearsal
     wanted: Counter[str]
     dice: random.Random
     children: int = 2
+    spare: bool = False
     every_s: tuple[float, float] = (2.0, 6.0)
     injected: Counter[str] = field(default_factory=Counter)
     _next_at: float = field(default_factory=time.monotonic)
@@ -40,14 +42,18 @@ class Parents:
         self._next_at = time.monotonic() + self.dice.uniform(*self.every_s)
 
     def _replace(self, number: signal.Signals) -> None:
-        old = self.on.chain.processes.pop(f"orders{self.on.generation}")
+        old = f"orders{self.on.generation}"
+        if self.spare:
+            self.on.start_orders(self.children)
+        ended = self.on.chain.processes.pop(old)
         with suppress(psutil.Error):
-            self._orphans += psutil.Process(old.pid).children()
+            self._orphans += psutil.Process(ended.pid).children()
         if number is signal.SIGKILL:
-            old.kill()
+            ended.kill()
         else:
-            old.stop()
-        self.on.start_orders(self.children)
+            ended.stop()
+        if not self.spare:
+            self.on.start_orders(self.children)
 
     @property
     def is_over(self) -> bool:

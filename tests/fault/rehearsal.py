@@ -29,6 +29,8 @@ from tests.support.processes import ROOT, temporary_folder
 from tests.support.waiting import eventually
 
 UPKEEP = ("tasks.sweep", "tasks.resolve", "tasks.protect")
+UPKEEP_EVERY_S = 0.4
+RECONCILED_EVERY_S = 4.0
 WIDE = {
     "STRATEGIES_ENABLED": "takes_sides",
     "MARKET_TIMEFRAMES": "1m",
@@ -69,6 +71,8 @@ class Rehearsal:
     def __init__(self, *, seed: int, symbols: int, ledger_url: str = "", **settings: str) -> None:
         self.seed = seed
         self.generation = 0
+        self._kept_up_at = self._reconciled_at = 0.0
+        self._order_queues = "validate,execute,upkeep"
         self.folder = temporary_folder("rehearsal")
         self.plan = self.folder / "plan"
         self.plan.mkdir()
@@ -83,16 +87,19 @@ class Rehearsal:
         self._celery = trusted_client("rehearsal", self.chain.redis.url, self.chain.home)
         self._celery.conf.broker_transport_options |= {"socket_timeout": 2, "socket_connect_timeout": 2}
 
-    def start(self, *, market: int = 1, orders: int = 3) -> None:
-        """Both workers, with so many children each."""
-        self.chain.start_worker("market", concurrency=market)
+    def start(self, *, market: int = 1, orders: int = 3, upkeep: int = 0) -> None:
+        """The workers, with so many children each; without one for the upkeep those that execute do that as well."""
+        self.chain.launch_worker("market", concurrency=market)
+        if upkeep:
+            self._order_queues = "validate,execute"
+            self.chain.launch_worker("upkeep", "upkeep", concurrency=upkeep)
         self.start_orders(orders)
+        self.chain.await_workers("market", *(("upkeep",) if upkeep else ()))
 
     def start_orders(self, children: int) -> None:
         """The worker that executes; when one was before, another one with a name of its own."""
         self.generation += 1
-        name = f"orders{self.generation}"
-        self.chain.start_worker(name, "validate,execute,upkeep", concurrency=children)
+        self.chain.start_worker(f"orders{self.generation}", self._order_queues, concurrency=children)
 
     def stop(self) -> None:
         self.thaw()
@@ -133,7 +140,13 @@ class Rehearsal:
         )
 
     def upkeep(self, *more: str) -> None:
-        """What beat would ask for."""
+        """What beat would ask for, as often as it would."""
+        now = time.monotonic()
+        if now - self._kept_up_at < UPKEEP_EVERY_S:
+            return
+        self._kept_up_at = now
+        if now - self._reconciled_at >= RECONCILED_EVERY_S:
+            self._reconciled_at, more = now, (*more, "tasks.reconcile")
         with suppress(OperationalError, redis.RedisError):
             for task in (*UPKEEP, *more):
                 self._send(task, "upkeep", expires=5)
@@ -195,6 +208,10 @@ class Rehearsal:
     def quiet_faults(self) -> list[str]:
         """The faults of the exchange that have not struck yet."""
         return [each["kind"] for each in self.control("faults", None, "GET")["faults"] if not each["struck"]]
+
+    def decisions(self) -> int:
+        """How many were opened so far, exits among them."""
+        return sum(self.chain.counts().values())
 
     # -- the end ----------------------------------------------------------------------------------------------
 

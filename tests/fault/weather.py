@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 ORDER, TRADES, KLINES = "/fapi/v1/order", "/fapi/v1/userTrades", "/fapi/v1/klines"
+GUARD, GUARDS = "/fapi/v1/algoOrder", "/fapi/v1/openAlgoOrders"
 FLAVOURS = ("nan", "negative", "high_below_low", "off_grid", "shuffled", "missing", "duplicate")
 
 Fault = Mapping[str, Any]
@@ -50,7 +51,9 @@ STOPPED: Sequence[Fault] = (
 
 
 def bad_day(seed: int) -> list[Fault]:
-    """The faults of one seed: of sending orders, of asking about them, of their trades, of all the rest."""
+    """The faults of one seed: of sending orders, of asking about them, of their trades, of stops and targets, of all
+    the rest.
+    """
     dice = random.Random(seed)
     faults: list[Fault] = [
         {**draw(dice, UNKNOWN, 0.02, 0.2), "endpoint": ORDER, "method": "POST"},
@@ -62,6 +65,13 @@ def bad_day(seed: int) -> list[Fault]:
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.05, 0.4), "endpoint": ORDER, "method": "GET"},
         {"kind": "repeated_fills", "probability": round(dice.uniform(0, 1), 2)},
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.05, 0.4), "endpoint": TRADES, "method": "GET"},
+        {**draw(dice, UNKNOWN, 0.02, 0.15), "endpoint": GUARD, "method": "POST"},
+        {**draw(dice, SLOW, 0.002, 0.01), "endpoint": GUARD, "method": "POST"},
+        {**draw(dice, REFUSED, 0.02, 0.15), "endpoint": GUARD, "method": "POST"},
+        {"kind": "false_not_found", "probability": round(dice.uniform(0, 0.4), 2), "endpoint": GUARD},
+        {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.02, 0.2), "endpoint": GUARD, "method": "GET"},
+        {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.02, 0.2), "endpoint": GUARD, "method": "DELETE"},
+        {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.02, 0.2), "endpoint": GUARDS, "method": "GET"},
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.005, 0.05), "endpoint": "/fapi/", "method": "GET"},
         {**draw(dice, STOPPED, 0.0005, 0.002)},
         {"kind": "malformed_candles", "flavour": dice.choice(FLAVOURS), "probability": 0.3},

@@ -101,12 +101,26 @@ class ChainProcesses:
         self, name: str, queues: str = "", concurrency: int = 1, env: Mapping[str, str] | None = None
     ) -> Started:
         """A Celery worker in a process of its own; ready when this returns."""
-        flags = ["-n", f"{name}@%h", "-Q", queues or WORKERS[name], "-c", str(concurrency), "-E"]
-        return self.start(name, "ready.", "worker", *flags, "--without-gossip", "--without-mingle", env=env)
+        process = self.launch_worker(name, queues, concurrency, env)
+        self.await_workers(name)
+        return process
 
     def start_workers(self) -> None:
+        """Both at once; ready when this returns."""
         for name in WORKERS:
-            self.start_worker(name)
+            self.launch_worker(name)
+        self.await_workers(*WORKERS)
+
+    def launch_worker(
+        self, name: str, queues: str = "", concurrency: int = 1, env: Mapping[str, str] | None = None
+    ) -> Started:
+        """A worker that is on its way to be ready."""
+        flags = ["-n", f"{name}@%h", "-Q", queues or WORKERS[name], "-c", str(concurrency), "-E"]
+        return self.start(name, "", "worker", *flags, "--without-gossip", "--without-mingle", env=env)
+
+    def await_workers(self, *names: str) -> None:
+        for name in names:
+            self._await_ready(name)
 
     def start_beat(self, name: str = "beat") -> Started:
         return self.start(name, "", "beat", "--pidfile=")
@@ -117,10 +131,14 @@ class ChainProcesses:
         process = Started(name, command, self.home / f"{name}.out", env={**self.env, **(env or {})})
         self.processes[name] = process
         if ready:
-            eventually(
-                lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}"
-            )
+            self._await_ready(name)
         return process
+
+    def _await_ready(self, name: str) -> None:
+        process = self.processes[name]
+        eventually(
+            lambda: self._is_ready(name), 40, f"{name} to be ready; it said {process.output()[-1500:]}"
+        )
 
     def _is_ready(self, name: str) -> bool:
         process = self.processes[name]
