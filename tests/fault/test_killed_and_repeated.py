@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def _repeats(chain: ChainProcesses, decision: Decision) -> list[str]:
     return [line for line in chain.log_lines() if decision.decision_id in line and '"STAGE_REPEATED"' in line]
 
 
-@pytest.mark.parametrize("attempt", [1, 2, 3])
+@pytest.mark.parametrize("attempt", [1, 2, 3] if os.environ.get("TEST_LONG") else [2])
 def test_redis_emptied_in_mid_flight_costs_time_but_no_decision(attempt: int) -> None:
     """Rule 1: the ledger is the record, the broker is transport. Every decision ends, and none orders twice."""
     symbols = "BTCUSDT,ETHUSDT,SOLUSDT,XRPUSDT,ADAUSDT,DOGEUSDT,BNBUSDT,LINKUSDT,AVAXUSDT,DOTUSDT"

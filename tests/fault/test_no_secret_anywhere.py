@@ -98,8 +98,7 @@ def _go_wrong(chain: Keyed) -> None:
     chain.wait_with_upkeep(
         lambda: all(not chain.decision(each).is_open for each in decisions), 60, "the decisions to end"
     )
-    for each in decisions:
-        chain.run("trace", each)
+    chain.run("trace", killed)
     chain.run("config", "show", "--json")
     chain.run("report", "--json")
     for name in ("orders", "market"):

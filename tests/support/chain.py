@@ -12,6 +12,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import psutil
+from celery import Celery
 
 from config.loading import load
 from pipeline.bootstrap import Pipeline, build
@@ -167,25 +168,28 @@ class ChainProcesses:
         return process
 
     def enqueue(self, symbol: str = "BTCUSDT") -> DecisionId:
-        """One decision now, through the command line."""
-        told = json.loads(self.run("enqueue", symbol, "--json").output())
-        return DecisionId(told["decision_id"])
+        """One decision now."""
+        with trusted_client("somebody", self.redis.url, self.home) as client:
+            return self._enqueued(client, self.pipeline.canonical(symbol))
 
     def passes(self, symbols: Sequence[str], timeout: float = 60) -> list[Decision]:
         """One pass over each, all asked for at once as upkeep would; as they ended."""
-        here, ids = self.pipeline, []
         with trusted_client("somebody", self.redis.url, self.home) as client:
-            for symbol in symbols:
-                decision = here.open(PassRequest.manual(symbol, here.clock.now(), Origin.PYTHON)).decision
-                client.send_task(
-                    "tasks.fetch",
-                    args=(symbol,),
-                    queue="fetch",
-                    task_id=task_id(decision.decision_id, "fetch"),
-                    headers=dict(decision.headers()),
-                )
-                ids.append(decision.decision_id)
+            ids = [self._enqueued(client, symbol) for symbol in symbols]
         return [self.ended(each, timeout) for each in ids]
+
+    def _enqueued(self, client: Celery, symbol: str) -> DecisionId:
+        here = self.pipeline
+        decision = here.open(PassRequest.manual(symbol, here.clock.now(), Origin.PYTHON)).decision
+        if decision.is_open:
+            client.send_task(
+                "tasks.fetch",
+                args=(symbol,),
+                queue="fetch",
+                task_id=task_id(decision.decision_id, "fetch"),
+                headers=dict(decision.headers()),
+            )
+        return decision.decision_id
 
     # -- what is to be seen -----------------------------------------------------------------------------------
 

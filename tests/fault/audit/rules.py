@@ -89,16 +89,31 @@ def _permit_problem(permit: Row | None, order: Row) -> str:
 
 
 def parameters_are_the_permits(on: Evidence) -> Iterator[str]:
-    """What reached the exchange, hashed here anew, is what the governor signed."""
+    """What reached the exchange, hashed here anew, is what the governor signed. A resting order may ask for less, at a
+    better price.
+    """
     requests = {client_id_of(each): each for each in on.accepted if each["params"]}
     for name, entry in requests.items():
         order = on.order.get(name or "")
         if order is None or order["permit_id"] not in on.permit:
             continue  # named by another rule
         permit = on.permit[order["permit_id"]]
-        told = terms_hash(entry["params"], permit, market_of(order["symbol"]))
+        told = terms_hash(within(entry["params"], permit), permit, market_of(order["symbol"]))
         if told != permit["terms_hash"]:
             yield f"{name}: {entry['params']} are not the terms of {permit['permit_id']}"
+
+
+def within(params: Row, permit: Row) -> Row:
+    """The parameters, of an order that rests with the permit's price and quantity where its own are no worse for us:
+    it asks at the best price of its own side, and for what attempts before it have left.
+    """
+    if params.get("timeInForce") != "GTC" or params["type"] != "LIMIT":
+        return params
+    sign = 1 if params["side"] == "BUY" else -1
+    bound, qty = permit["limit_price"], permit["qty"]
+    better = (Decimal(params["price"]) - bound) * sign <= 0
+    less = 0 < Decimal(params["quantity"]) <= qty
+    return {**params, "price": str(bound), "quantity": str(qty)} if better and less else params
 
 
 def terms_hash(params: Row, permit: Row, market: str) -> str:

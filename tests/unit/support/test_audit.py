@@ -145,6 +145,31 @@ def test_each_rule_finds_what_it_is_for(rule: str) -> None:
     assert rule in {found.rule for found in violations(SPOILT[rule](evidence()))}
 
 
+@pytest.mark.parametrize(
+    ("asked", "right"),
+    [
+        ({"price": "99.90", "quantity": "0.3"}, True),
+        ({"price": "100.10"}, True),
+        ({"price": "100.11"}, False),
+        ({"quantity": "0.51"}, False),
+        ({"quantity": "0"}, False),
+        ({"side": "SELL", "price": "99.90"}, False),
+        ({"timeInForce": "IOC", "price": "99.90"}, False),
+        ({"reduceOnly": "true"}, False),
+    ],
+)
+def test_only_an_order_that_rests_may_ask_for_less_at_a_better_price(
+    asked: dict[str, str], right: bool
+) -> None:
+    """The permit's price is its bound; whatever else differs was never permitted."""
+    terms = tuple("GTC" if part == "IOC" else part for part in TERMS)
+    signed = hashlib.sha256("\x1f".join(map(str, terms)).encode()).hexdigest()
+    resting = changed("permits", tif="GTC", terms_hash=signed)(evidence())
+    sent = changed("journal", 1, params={**PARAMS, "timeInForce": "GTC", **asked})(resting)
+    found = {each.rule for each in violations(sent)}
+    assert ("parameters_are_the_permits" not in found) is right
+
+
 @pytest.mark.parametrize("table", ["orders", "permits", "fills", "positions", "order_steps"])
 def test_a_ledger_that_lost_a_table_is_found_out(table: str) -> None:
     """Absence is a difference too."""
