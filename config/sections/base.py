@@ -7,6 +7,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LOOPBACK = ("localhost", "127.", "::1", "[::1]")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens or answers there is reached from this host only."""
+    return host.startswith(LOOPBACK)
+
+
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 PositiveDecimal = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field, SecretStr, model_validator
 
-from config.sections.base import NotNegative, Port, Positive, PositiveDecimal, Section
+from config.sections.base import NotNegative, Port, Positive, PositiveDecimal, Section, is_loopback
 from pipeline.domain.decisions import Mode
 
 
@@ -130,6 +130,13 @@ class MetricsSettings(Section):
     enabled: bool = False
     host: str = "127.0.0.1"
     port: Port = 9391
+    password: SecretStr = SecretStr("")
+    anyone: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it would answer strangers from other hosts."""
+        return not (is_loopback(self.host) or self.password.get_secret_value())
 
 
 class WorkerSettings(Section):

@@ -17,6 +17,7 @@ from console.roles import QUEUES
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.timeframes import SystemClock
 from pipeline.watch.broker import impatient_redis, look_at_broker
+from pipeline.watch.door import login
 from pipeline.watch.health import Patience, problems_of, unmet
 from pipeline.watch.look import Away
 from pipeline.watch.pulses import PulseStore
@@ -39,7 +40,10 @@ def health(
     """Does this host's ROLE do its work? Exit code 1: it does not, or nobody knows."""
     settings = load()
     page = _page(role, settings)
-    problems = _of_page(role, *page) if page else _of_pulses(role, host or socket.gethostname(), settings)
+    opens = login(settings.metrics.password.get_secret_value()) if role == "exporter" else ""
+    problems = (
+        _of_page(role, *page, opens) if page else _of_pulses(role, host or socket.gethostname(), settings)
+    )
     if as_json:
         print_json({"role": role, "healthy": not problems, "problems": problems})
     else:
@@ -65,9 +69,10 @@ def _page(role: str, settings: Settings) -> tuple[str, tuple[str, ...]] | None:
     return f"http://{EVERYWHERE.get(listens, listens)}:{path}", lines
 
 
-def _of_page(role: str, url: str, lines: tuple[str, ...]) -> list[str]:
+def _of_page(role: str, url: str, lines: tuple[str, ...], opens: str) -> list[str]:
+    asked = urllib.request.Request(url, headers={"Authorization": opens} if opens else {})  # noqa: S310  made of our settings
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_WITHIN_S) as answer:  # noqa: S310  made of our settings
+        with urllib.request.urlopen(asked, timeout=ANSWER_WITHIN_S) as answer:  # noqa: S310  the same
             return unmet(role, answer.read().decode(), lines)
     except OSError as error:
         return [f"{role} does not answer at {url}: {error}"]

@@ -14,6 +14,7 @@ import typer
 
 from config.home import ensure_home, local_key
 from config.loading import load, require_keys
+from config.sections.base import is_loopback
 from config.settings import Settings
 from console import roles
 from console.allowance import allowance
@@ -57,6 +58,8 @@ def sim(  # noqa: PLR0913 -- one for each option
         journal=journal,
         state=state,
     )
+    if not is_loopback(host):
+        sys.stderr.write(f"whoever reaches {host} can change its prices and accounts: for paper money only\n")
     try:
         serve(options)
     except OptionsError as error:
@@ -126,6 +129,16 @@ def flower_password(settings: Settings) -> str:
     return settings.flower.password.get_secret_value() or local_key(settings.home, "flower_password").decode()
 
 
+def refuse_strangers(settings: Settings) -> None:
+    """Positions and profit are nobody else's business. Raises: ConfigError when whoever passes by could read them."""
+    if settings.metrics.is_open and not settings.metrics.anyone:
+        raise ConfigError(
+            f"it would tell the account's figures to whoever reaches {settings.metrics.host}.",
+            where="metrics.host",
+            remedy="Set metrics.password, keep 127.0.0.1, or say metrics.anyone where the network itself is closed.",
+        )
+
+
 def exporter() -> None:
     """Answer Prometheus at `metrics.host` and `metrics.port`, path /metrics, until SIGTERM or Ctrl-C."""
     from pipeline.oversight import pulse_store  # noqa: PLC0415  with it comes the exchange's library, which takes a while
@@ -134,6 +147,7 @@ def exporter() -> None:
 
     pipeline = pipeline_of(load())
     settings = pipeline.settings
+    refuse_strangers(settings)
     ensure_home(settings.home)
     logs.configure("exporter", settings)
     metrics = answering.LedgerMetrics(
@@ -147,7 +161,12 @@ def exporter() -> None:
         signal.signal(number, lambda *_: over.set())
     try:
         pulses = answering.PulseMetrics(pulse_store(pipeline).read, pipeline.clock)
-        stop, port = answering.serve([metrics, pulses], settings.metrics.host, settings.metrics.port)
+        stop, port = answering.serve(
+            [metrics, pulses],
+            settings.metrics.host,
+            settings.metrics.port,
+            settings.metrics.password.get_secret_value(),
+        )
     except OSError as error:
         raise ConfigError(
             f"nothing can listen at {settings.metrics.host}:{settings.metrics.port}: {error.strerror}.",

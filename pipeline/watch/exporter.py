@@ -25,6 +25,7 @@ from pipeline.domain.timeframes import Clock
 from pipeline.ledger.sql import SqlLedger
 from pipeline.ledger.statistics import By, Span, SqlStatistics
 from pipeline.ledger.unit import SqlUnit
+from pipeline.watch.door import guarded
 from pipeline.watch.latencies import Latencies
 from pipeline.watch.look import Away, BrokerView, QueueView
 from pipeline.watch.performance import trade_of
@@ -247,12 +248,19 @@ def _gauge(name: str, says: str, labels: Key, values: Mapping[Key, float]) -> Me
     return family
 
 
-def serve(collectors: Iterable[Collector], host: str, port: int) -> tuple[Callable[[], None], int]:
-    """Answer `GET /metrics` from a thread; how to stop it, and the port (0 takes any free one). Raises: OSError."""
+def serve(
+    collectors: Iterable[Collector], host: str, port: int, password: str = ""
+) -> tuple[Callable[[], None], int]:
+    """Answer `GET /metrics` from a thread; how to stop it, and the port (0 takes any free one). Raises: OSError.
+
+    With a `password`, only to who says it, as user `throughline`.
+    """
     registry = CollectorRegistry(auto_describe=False)
     for collector in collectors:
         registry.register(collector)
     server, thread = start_http_server(port, host, registry)
+    if password:
+        server.set_app(guarded(server.get_app(), password))  # type: ignore[arg-type]  # it has one by now
 
     def stop() -> None:
         server.shutdown()

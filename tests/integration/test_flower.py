@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from pipeline.domain.outcomes import Outcome
 from tasks.policies import QUEUES
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.clients import trusted_client
-from tests.support.processes import Started, free_port
+from tests.support.processes import Started, free_port, temporary_folder
 from tests.support.waiting import eventually
 
 USER, PASSWORD = "operator", "not-a-secret"
@@ -185,3 +186,13 @@ def test_nobody_answers_remote_control_that_is_not_signed(chain: ChainProcesses)
     """Whoever can write to Redis could stop every worker with one message."""
     with Celery("stranger", broker=chain.redis.url, set_as_current=False) as stranger:
         assert stranger.control.ping(timeout=1) == []
+
+
+def test_flower_started_by_hand_is_not_open_to_everybody() -> None:
+    """Celery's own command listens everywhere and asks nobody who they are."""
+    with_chain = temporary_folder("flower")
+    command = [sys.executable, "-m", "celery", "-A", "tasks", "flower", f"--port={free_port()}"]
+    told = {"THROUGHLINE_HOME": str(with_chain), "THROUGHLINE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    process = Started("flower", command, with_chain / "flower.out", env=told)
+    assert process.wait(60) == 2, process.output()
+    assert "throughline flower" in process.output()

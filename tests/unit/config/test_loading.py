@@ -111,6 +111,7 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
         "logging.testnet_level": "ERROR",
         "logging.live_level": "DEBUG",
         "metrics.enabled": "true",
+        "metrics.anyone": "true",
         "market.max_lag_bars": "4",
         "market.bars": "150",
         "feed.decide_at_close": "1h",

@@ -6,18 +6,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from config.settings import Settings
+from console.commands.roles import refuse_strangers
+from pipeline.domain.errors import ConfigError
 from pipeline.domain.levels import Level, LevelCode, Severity
 from pipeline.domain.outcomes import EndReason
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
 from pipeline.testing import FixedClock
 from pipeline.watch import exporter
+from pipeline.watch.door import login
 from pipeline.watch.exporter import LedgerMetrics, PulseMetrics
 from pipeline.watch.look import Away, BrokerView, QueueView
 from tests.unit.ledger.ledger_worlds import BTC, NOW, SECOND, a_decision
@@ -179,3 +184,30 @@ def test_it_is_served_as_prometheus_reads_it(ledger: SqlLedger) -> None:
 
     names = {family.name for family in text_string_to_metric_families(text)}
     assert {"throughline_ledger_up", "throughline_decisions", "throughline_stage_run_seconds"} <= names
+
+
+def test_a_page_with_a_password_is_closed_to_who_does_not_say_it(ledger: SqlLedger) -> None:
+    """Positions and profit are nobody else's business."""
+    stop, port = exporter.serve([Scraped(ledger, 0).metrics], "127.0.0.1", 0, "a-password")
+    url = f"http://127.0.0.1:{port}/metrics"
+    try:
+        for told in ({}, {"Authorization": login("another")}):
+            with pytest.raises(HTTPError, match="401"):
+                urlopen(Request(url, headers=told), timeout=30)
+        with urlopen(Request(url, headers={"Authorization": login("a-password")}), timeout=30) as answer:
+            assert b"throughline_ledger_up" in answer.read()
+    finally:
+        stop()
+
+
+def test_strangers_are_not_told_figures_by_mistake() -> None:
+    """An address for everybody wants a password, or a word that it is meant."""
+    for more in (
+        {"host": "127.0.0.1"},
+        {"host": "192.0.2.7", "password": "p"},
+        {"host": "::", "anyone": True},
+    ):
+        refuse_strangers(Settings.model_validate({"metrics": more}))
+    for host in ("::", "192.0.2.7", "exporter"):
+        with pytest.raises(ConfigError, match=r"metrics\.host"):
+            refuse_strangers(Settings.model_validate({"metrics": {"host": host}}))
