@@ -69,16 +69,20 @@ def report(
     group = Group(choice(by, list(Group), "group") or Group.ALL)
     with book.ledger.read() as unit:
         found = performances(unit.statistics, span, group)
+        kept = {name: unit.journal.balances(name) for name in dict.fromkeys(each.account for each in found)}
     if as_json:
-        print_json({**_span_record(span), "by": group.value, "groups": [each.as_record() for each in found]})
+        books = {name: [each.as_record() for each in balances] for name, balances in kept.items()}
+        groups = [each.as_record() for each in found]
+        print_json({**_span_record(span), "by": group.value, "groups": groups, "books": books})
         return
     _say_span(span, empty=not found)
     for title, rows in _by_account(found):
         console().print(f"[bold]{escape(title)}[/]")
         print_table(table(tuple(drawn.PERFORMANCE), [drawn.performance(each) for each in rows], drawn.RIGHT))
     for each in found:
-        if each.equity is not None:
-            console().print(drawn.account(each))
+        if each.whole is not None:
+            for line in (*drawn.account(each.whole, each.account), *map(drawn.books, kept[each.account])):
+                console().print(line, soft_wrap=True)
 
 
 def bottlenecks(

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from rich.markup import escape
 
+from pipeline.domain.entries import Balance, Heading
 from pipeline.trace.records import number
 from pipeline.watch.bottlenecks import ErrorGroup, Part
 from pipeline.watch.chain_figures import ChainFigures, Ends, StrategyFigures
+from pipeline.watch.figures import Point
 from pipeline.watch.latencies import Latencies
-from pipeline.watch.performance import Performance
+from pipeline.watch.performance import AccountFigures, Performance
 
 LATENCY = ("run p50", "p90", "p99", "max", "wait p50", "wait p99", "count")
 STRATEGY = ("asked", "signal", "no signal", "failed", "p50", "p99", "max")
 PERFORMANCE = (
     "group", "trades", "win rate", "net", "profit factor", "per trade", "best", "worst", "held",
-    "fills", "notional", "fees", "slippage",
+    "fills", "notional", "fees", "funding", "slippage", "executed in",
 )  # fmt: skip
 RIGHT = (*LATENCY, *STRATEGY, *PERFORMANCE[1:], "share")
 PART = ("share", "p50", "p99", "max", "count")
 NONE = "-"
+BARS = "▁▂▃▄▅▆▇█"
+SIGNS = {True: "+", False: "-"}
+STATEMENT = {
+    Heading.CAPITAL: "paid in",
+    Heading.PROFIT: "profit",
+    Heading.FEES: "fees",
+    Heading.FUNDING: "funding",
+    Heading.ACCEPTED: "accepted",
+}
 
 
 def ends(told: Ends) -> str:
@@ -79,21 +90,48 @@ def performance(told: Performance) -> tuple[str, ...]:
         str(fills.fills),
         money(fills.notional),
         " ".join(f"{money(fee)} {escape(asset)}" for asset, fee in fills.fees.items()) or NONE,
+        _funding(told),
         NONE if fills.slippage_bps is None else f"{fills.slippage_bps:.2f} bps",
+        ms(fills.mean_execution_ms),
     )
 
 
-def account(told: Performance) -> str:
-    """Drawdown and ratios of one account, in a sentence."""
-    if told.equity is None or told.drawdown is None or told.ratios is None:
-        return ""
-    first, last = told.equity
-    every = told.ratios.every.total_seconds()
-    return (
-        f"{escape(told.account)}: equity {money(first.equity)} to {money(last.equity)}, max drawdown "
-        f"{percent(told.drawdown.fraction)}, Sharpe {ratio(told.ratios.sharpe)}, Sortino "
-        f"{ratio(told.ratios.sortino)} (annualised, {told.ratios.returns} returns of {every:g} s)"
+def _funding(told: Performance) -> str:
+    paid = {asset: -amounts.get(Heading.FUNDING, Decimal(0)) for asset, amounts in told.money.items()}
+    return " ".join(f"{money(amount)} {escape(asset)}" for asset, amount in paid.items() if amount) or NONE
+
+
+def account(told: AccountFigures, name: str) -> Iterator[str]:
+    """Equity, drawdown and ratios of one account in a sentence, and its curve in a line."""
+    first, last, every = told.curve[0], told.curve[-1], told.ratios.every.total_seconds()
+    yield (
+        f"{escape(name)}: equity {money(first.equity)} to {money(last.equity)} (of it unrealised "
+        f"{money(told.unrealised)}, at the mark price), max drawdown {percent(told.drawdown.fraction)}, "
+        f"Sharpe {ratio(told.ratios.sharpe)}, Sortino {ratio(told.ratios.sortino)} (annualised, "
+        f"{told.ratios.returns} returns of {every:g} s)"
     )
+    if len(told.curve) > 1:
+        lowest, highest = min(each.equity for each in told.shown), max(each.equity for each in told.shown)
+        yield f"  {curve(told.shown)}  {money(lowest)} to {money(highest)}"
+
+
+def curve(points: Sequence[Point]) -> str:
+    """One sign for each point, the higher the more; flat ones in the middle."""
+    lowest, highest = min(each.equity for each in points), max(each.equity for each in points)
+    height = highest - lowest
+    steps = [int((each.equity - lowest) / height * (len(BARS) - 1)) if height else 3 for each in points]
+    return "".join(BARS[step] for step in steps)
+
+
+def books(balance: Balance) -> str:
+    """Where the money of one asset came from and went, since the books were opened."""
+    parts = [
+        f"{SIGNS[amount > 0]} {words} {money(abs(amount))}"
+        for heading, words in STATEMENT.items()
+        if (amount := -balance.of(heading))
+    ]
+    said = " ".join(parts).removeprefix("+ ") or "0"
+    return f"  books: wallet {money(balance.wallet)} {escape(balance.asset)} = {said}"
 
 
 def part(told: Part) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from enum import StrEnum, unique
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.ids import DecisionId, PositionId
+from pipeline.domain.permits import normal
 
 ZERO = Decimal(0)
 
@@ -117,6 +118,11 @@ class Balance:
         commission.
         """
         return sum(map(self.of, WALLET), ZERO)
+
+    def as_record(self) -> dict[str, str]:
+        """Plain JSON for people: what each heading did to the wallet, money as text."""
+        told = {heading.value: normal(-self.of(heading)) for heading in Heading if heading not in WALLET}
+        return {"asset": self.asset, "wallet": normal(self.wallet), **told}
 
     @property
     def total(self) -> Decimal:

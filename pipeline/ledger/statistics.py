@@ -18,10 +18,20 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
 from pipeline.domain.decisions import Mode
+from pipeline.domain.entries import WALLET, Heading
 from pipeline.domain.outcomes import Outcome
 from pipeline.domain.signals import Side, VerdictKind
 from pipeline.ledger.repository import Repository
-from pipeline.ledger.tables import decisions, equity, fills, orders, positions, stages, strategy_verdicts
+from pipeline.ledger.tables import (
+    decisions,
+    entries,
+    equity,
+    fills,
+    orders,
+    positions,
+    stages,
+    strategy_verdicts,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +132,19 @@ class EquityRow:
     account: str
     occurred_at: datetime
     equity: Decimal
+    unrealised_pnl: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyRow:
+    """One entry of what money was earned or spent with; negative where it came from."""
+
+    mode: Mode
+    account: str
+    symbol: str
+    heading: Heading
+    asset: str
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,13 +327,21 @@ class SqlStatistics(Repository):
 
     def equity(self, span: Span) -> Sequence[EquityRow]:
         """The equity as the exchange told it, oldest first; a symbol has none of its own."""
-        statement = select(equity.c.mode, equity.c.account, equity.c.occurred_at, equity.c.equity).order_by(
-            equity.c.account, equity.c.occurred_at
-        )
+        columns = [equity.c[name] for name in _EQUITY_COLUMNS]
+        statement = select(*columns).order_by(equity.c.account, equity.c.occurred_at)
         whole = Span(since=span.since, until=span.until, mode=span.mode, account=span.account)
         return [
             EquityRow(**row)
             for row in self._all(_created(statement, equity.c.occurred_at, equity, whole), {})
+        ]
+
+    def money(self, span: Span) -> Sequence[MoneyRow]:
+        """What the books have of the span, without what only moved between cash and positions."""
+        columns = [entries.c[name] for name in _MONEY_COLUMNS]
+        statement = select(*columns).where(entries.c.heading.not_in(WALLET))
+        return [
+            MoneyRow(**row)
+            for row in self._all(_created(statement, entries.c.occurred_at, entries, span), {})
         ]
 
 
@@ -328,6 +359,8 @@ def _mishap(row: dict[str, Any], kind: str, detail: str) -> Mishap:
 _FILL_COLUMNS = (
     "mode", "account", "symbol", "side", "qty", "price", "fee", "fee_asset", "slippage_bps", "occurred_at",
 )  # fmt: skip
+_EQUITY_COLUMNS = ("mode", "account", "occurred_at", "equity", "unrealised_pnl")
+_MONEY_COLUMNS = ("mode", "account", "symbol", "heading", "asset", "amount")
 _CLOSED_COLUMNS = ("mode", "account", "symbol", "side", "realised_pnl", "fees", "opened_at", "closed_at")
 
 

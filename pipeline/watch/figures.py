@@ -39,6 +39,15 @@ class Point:
     equity: Decimal
 
 
+def thinned(curve: Sequence[Point], most: int) -> list[Point]:
+    """At most so many points of a curve, oldest first: the first, and the last of each of equal stretches of time."""
+    if len(curve) <= most:
+        return list(curve)
+    start, length = curve[0].at, (curve[-1].at - curve[0].at) / (most - 1)
+    groups = itertools.groupby(curve[1:], key=lambda point: min(most - 2, (point.at - start) // length))
+    return [curve[0], *(list(points)[-1] for _, points in groups)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeFigures:
     """What closed trades add up to. Money in the settlement asset, after fees; fractions between 0 and 1."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, unique
 
 from pipeline.domain.decisions import Mode
+from pipeline.domain.entries import Heading
 from pipeline.domain.timeframes import iso
-from pipeline.ledger.statistics import ClosedRow, FillRow, Span, SqlStatistics
+from pipeline.ledger.statistics import ClosedRow, EquityRow, FillRow, Span, SqlStatistics
 from pipeline.trace.records import number
 from pipeline.watch.figures import (
     Drawdown,
@@ -21,8 +22,12 @@ from pipeline.watch.figures import (
     TradeFigures,
     max_drawdown,
     ratios,
+    thinned,
     trade_figures,
 )
+
+MOST_POINTS = 60
+"""Of an equity curve that is shown."""
 
 
 @unique
@@ -58,17 +63,67 @@ class FillFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFigures:
+    """What only a whole account has. `curve` is oldest first; `unrealised` is the profit of open positions at the
+    exchange's mark price, when the curve ends.
+    """
+
+    curve: Sequence[Point]
+    unrealised: Decimal
+    drawdown: Drawdown
+    ratios: Ratios
+
+    @classmethod
+    def of(cls, rows: Sequence[EquityRow]) -> AccountFigures:
+        curve = [Point(row.occurred_at, row.equity) for row in rows]
+        return cls(
+            curve=curve,
+            unrealised=rows[-1].unrealised_pnl,
+            drawdown=max_drawdown(curve),
+            ratios=ratios(curve),
+        )
+
+    @property
+    def shown(self) -> Sequence[Point]:
+        """The curve in as many points as a line or a page takes."""
+        return thinned(self.curve, MOST_POINTS)
+
+    def as_record(self) -> dict[str, object]:
+        first, last = self.curve[0], self.curve[-1]
+        return {
+            "equity_first": number(first.equity),
+            "equity_last": number(last.equity),
+            "unrealised_at_mark_price": number(self.unrealised),
+            "return": float(last.equity / first.equity) - 1 if first.equity > 0 else None,
+            "max_drawdown": self.drawdown.fraction,
+            "max_drawdown_amount": number(self.drawdown.amount),
+            "max_drawdown_from": iso(self.drawdown.peak_at),
+            "max_drawdown_to": iso(self.drawdown.trough_at),
+            "sharpe": self.ratios.sharpe,
+            "sortino": self.ratios.sortino,
+            "sampled_every_s": self.ratios.every.total_seconds(),
+            "returns": self.ratios.returns,
+            "curve": [{"at": iso(each.at), "equity": number(each.equity)} for each in self.shown],
+        }
+
+
+Money = Mapping[str, Mapping[Heading, Decimal]]
+"""By asset: what the books have under each heading; negative where money came from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """One group of one account's trades. Drawdown and ratios are the whole account's, and only there (`all`)."""
+    """One group of one account's trades. `whole` is only in the report over all of an account; `money` where an entry
+    can be told to belong to the group: over all, and by symbol.
+    """
 
     mode: Mode
     account: str
     group: str
     trades: TradeFigures
     fills: FillFigures
-    drawdown: Drawdown | None
-    ratios: Ratios | None
-    equity: tuple[Point, Point] | None
+    money: Money
+    whole: AccountFigures | None
 
     def as_record(self) -> dict[str, object]:
         record: dict[str, object] = {
@@ -77,10 +132,12 @@ class Performance:
             "group": self.group,
             **trades_record(self.trades),
             **self.fills.as_record(),
+            "money": {
+                asset: {heading.value: number(-amount) for heading, amount in sorted(amounts.items())}
+                for asset, amounts in sorted(self.money.items())
+            },
         }
-        if self.equity is not None and self.drawdown is not None and self.ratios is not None:
-            record |= _account_record(self.equity, self.drawdown, self.ratios)
-        return record
+        return record if self.whole is None else record | self.whole.as_record()
 
 
 def trades_record(told: TradeFigures) -> dict[str, object]:
@@ -102,23 +159,6 @@ def trades_record(told: TradeFigures) -> dict[str, object]:
     }
 
 
-def _account_record(equity: tuple[Point, Point], drawdown: Drawdown, told: Ratios) -> dict[str, object]:
-    first, last = equity
-    return {
-        "equity_first": number(first.equity),
-        "equity_last": number(last.equity),
-        "return": float(last.equity / first.equity) - 1 if first.equity > 0 else None,
-        "max_drawdown": drawdown.fraction,
-        "max_drawdown_amount": number(drawdown.amount),
-        "max_drawdown_from": iso(drawdown.peak_at),
-        "max_drawdown_to": iso(drawdown.trough_at),
-        "sharpe": told.sharpe,
-        "sortino": told.sortino,
-        "sampled_every_s": told.every.total_seconds(),
-        "returns": told.returns,
-    }
-
-
 def _rounded(value: Decimal | None, places: int) -> str | None:
     return None if value is None else number(round(value, places))
 
@@ -131,9 +171,13 @@ def performances(statistics: SqlStatistics, span: Span, group: Group = Group.ALL
     filled: dict[_Key, list[FillRow]] = defaultdict(list)
     for fill in statistics.fills(span):
         filled[_key(fill, group)].append(fill)
+    money = _money(statistics, span, group)
     curves = _curves(statistics, span) if group is Group.ALL and span.symbol is None else {}
     keys = {*closed, *filled, *((mode, account, Group.ALL.value) for mode, account in curves)}
-    return [_performance(key, closed[key], filled[key], curves.get(key[:2], [])) for key in sorted(keys)]
+    return [
+        _performance(key, closed[key], filled[key], money.get(key, {}), curves.get(key[:2], []))
+        for key in sorted(keys)
+    ]
 
 
 _Key = tuple[Mode, str, str]
@@ -149,15 +193,32 @@ def _key(row: ClosedRow | FillRow, group: Group) -> _Key:
     return row.mode, row.account, name
 
 
-def _curves(statistics: SqlStatistics, span: Span) -> dict[tuple[Mode, str], list[Point]]:
-    curves: dict[tuple[Mode, str], list[Point]] = defaultdict(list)
+def _curves(statistics: SqlStatistics, span: Span) -> dict[tuple[Mode, str], list[EquityRow]]:
+    curves: dict[tuple[Mode, str], list[EquityRow]] = defaultdict(list)
     for row in statistics.equity(span):
-        curves[row.mode, row.account].append(Point(row.occurred_at, row.equity))
+        curves[row.mode, row.account].append(row)
     return curves
 
 
+def _money(statistics: SqlStatistics, span: Span, group: Group) -> dict[_Key, Money]:
+    """Funding is paid for a symbol, not for a strategy."""
+    if group not in {Group.ALL, Group.SYMBOL}:
+        return {}
+    found: dict[_Key, dict[str, dict[Heading, Decimal]]] = {}
+    for row in statistics.money(span):
+        name = Group.ALL.value if group is Group.ALL else row.symbol
+        by_asset = found.setdefault((row.mode, row.account, name), {})
+        by_heading = by_asset.setdefault(row.asset, {})
+        by_heading[row.heading] = by_heading.get(row.heading, Decimal(0)) + row.amount
+    return dict(found)
+
+
 def _performance(
-    key: _Key, closed: Sequence[ClosedRow], filled: Sequence[FillRow], curve: Sequence[Point]
+    key: _Key,
+    closed: Sequence[ClosedRow],
+    filled: Sequence[FillRow],
+    money: Money,
+    curve: Sequence[EquityRow],
 ) -> Performance:
     mode, account, group = key
     return Performance(
@@ -166,9 +227,8 @@ def _performance(
         group=group,
         trades=trade_figures([trade_of(row) for row in closed]),
         fills=fill_figures(filled),
-        drawdown=max_drawdown(curve) if curve else None,
-        ratios=ratios(curve) if curve else None,
-        equity=(curve[0], curve[-1]) if curve else None,
+        money=money,
+        whole=AccountFigures.of(curve) if curve else None,
     )
 
 

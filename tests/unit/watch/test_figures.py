@@ -20,6 +20,7 @@ from pipeline.watch.figures import (
     sharpe,
     simple_returns,
     sortino,
+    thinned,
     trade_figures,
 )
 from pipeline.watch.latencies import Latencies
@@ -138,3 +139,14 @@ def test_histogram_counts_never_fall_and_end_at_all() -> None:
 
     assert counts == sorted(counts)
     assert counts[-1] == counted.count == 500
+
+
+def test_a_thinned_curve_keeps_its_ends_and_the_last_point_of_each_stretch() -> None:
+    """A month of points every ten seconds fits into a line, and still ends where it ends."""
+    whole = curve(*range(1000), every=timedelta(seconds=10))
+    shown = thinned(whole, 10)
+    assert (shown[0], shown[-1]) == (whole[0], whole[-1])
+    assert len(shown) == 10
+    assert shown == sorted(shown, key=lambda point: point.at)
+    assert thinned(whole[:3], 10) == whole[:3]
+    assert thinned([*whole[:2], *whole[-2:]], 3) == [whole[0], whole[1], whole[-1]]

@@ -9,11 +9,15 @@ from decimal import Decimal
 
 import pytest
 
+from console.render.figures import PERFORMANCE, account, books, curve, performance
 from pipeline.domain.decisions import Decision, Mode, Stage
+from pipeline.domain.entries import Balance, Cause, Heading
 from pipeline.domain.orders import Fill
 from pipeline.domain.outcomes import EndReason
-from pipeline.domain.positions import Equity, book
+from pipeline.domain.positions import Equity, Income, book
 from pipeline.domain.signals import Regime, Side, Signal, StrategyVerdict, VerdictKind
+from pipeline.domain.timeframes import iso
+from pipeline.execution.postings import of_income
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
 from pipeline.ledger.statistics import By, Span
@@ -208,7 +212,7 @@ def test_the_account_has_its_curve(ledger: SqlLedger) -> None:
                     mode=Mode.PAPER,
                     equity=Decimal(value),
                     available=Decimal(value),
-                    unrealised_pnl=Decimal(0),
+                    unrealised_pnl=Decimal(value - 1000) / 4,
                     occurred_at=at,
                     recorded_at=at,
                 )
@@ -221,6 +225,63 @@ def test_the_account_has_its_curve(ledger: SqlLedger) -> None:
     assert record["return"] == pytest.approx(0.2)
     assert record["sharpe"] is None
     assert (record["equity_first"], record["equity_last"]) == ("1000", "1200")
+    assert record["unrealised_at_mark_price"] == "50"
+    assert record["curve"] == [
+        {"at": iso(NOW + number * SECOND), "equity": value}
+        for number, value in enumerate(["1000", "1100", "990", "1200"])
+    ]
+    assert whole.whole is not None
+    assert curve(whole.whole.shown) == "▁▄▁█"
+    assert list(account(whole.whole, "paper:main"))[1] == "  ▁▄▁█  990.00 to 1200.00"
+
+
+def funded(ledger: SqlLedger, amount: str, symbol: str = BTC) -> None:
+    row = Income(
+        kind="FUNDING_FEE",
+        income_id=symbol,
+        symbol=symbol,
+        trade_id="",
+        amount=Decimal(amount),
+        asset="USDT",
+        occurred_at=NOW,
+    )
+    with ledger.begin() as unit:
+        unit.journal.post(of_income(row, Cause.FUNDING, "paper:main", Mode.PAPER, NOW))
+
+
+def test_funding_stands_beside_the_fees_of_account_and_symbol(ledger: SqlLedger) -> None:
+    """E7. It is paid for a position, so no strategy is charged with it."""
+    traded(ledger, a_decision(), strategy="adaptive_ob", bought="100", sold="110")
+    funded(ledger, "-0.25")
+    funded(ledger, "0.05", ETH)
+
+    (whole,) = performed(ledger)
+    assert whole.as_record()["money"] == {"USDT": {"funding": "-0.20"}}
+    assert performance(whole)[PERFORMANCE.index("funding")] == "-0.20 USDT"
+    assert [each.as_record()["money"] for each in performed(ledger, Group.SYMBOL)] == [
+        {"USDT": {"funding": "-0.25"}}
+    ]
+    assert [each.money for each in performed(ledger, Group.STRATEGY)] == [{}]
+
+
+def test_the_books_say_where_the_wallet_came_from() -> None:
+    """One line that a person can add up."""
+    told = Balance(
+        account="paper:main",
+        asset="USDT",
+        amounts={
+            Heading.CASH: Decimal("10006.5"),
+            Heading.CAPITAL: Decimal(-10000),
+            Heading.PROFIT: Decimal(-10),
+            Heading.FEES: Decimal("3.25"),
+            Heading.FUNDING: Decimal("0.25"),
+        },
+    )
+    assert told.total == 0
+    assert books(told) == (
+        "  books: wallet 10006.50 USDT = paid in 10000.00 + profit 10.00 - fees 3.25 - funding 0.25"
+    )
+    assert told.as_record()["profit"] == "10"
 
 
 def test_what_is_outside_the_span_does_not_count(ledger: SqlLedger) -> None:
