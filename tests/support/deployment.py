@@ -14,8 +14,7 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,13 @@ import redis
 import yaml
 
 from tests.support.compose import DOCKER, composed
-from tests.support.processes import Started, free_port, temporary_folder
+from tests.support.processes import ROOT, Started, free_port, temporary_folder
 from tests.support.servers import PostgresServer, redis_binary
 from tests.support.waiting import eventually
 
 SECRETS = "/run/secrets"
 QUICK: Mapping[str, Any] = {
+    "strategies": {"folder": str(ROOT / "tests/support/strategies"), "enabled": ["always_buys"]},
     "universe": {"symbols": ["BTCUSDT", "ETHUSDT", "SOLUSDT"]},
     "market": {"timeframes": ["1m", "5m", "15m"]},
     "chain": {"cadence_s": 5},
@@ -98,9 +98,16 @@ class DeployedPostgres(PostgresServer):
         return [part for name, value in found for part in ("-c", f"{name}={here.get(name, value)}")]
 
     def _administer(self, statement: str) -> None:
-        told = f"host={self.folder} port={self.port} user={self.USER} dbname=postgres"
-        with psycopg.connect(told, autocommit=True) as connection:
+        with psycopg.connect(self._socket("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def count(self, question: str) -> int:
+        with psycopg.connect(self._socket("throughline")) as connection:
+            [(number,)] = connection.execute(question.encode()).fetchall()
+        return int(number)
+
+    def _socket(self, database: str) -> str:
+        return f"host={self.folder} port={self.port} user={self.USER} dbname={database}"
 
 
 class DeployedRedis:
@@ -199,16 +206,36 @@ class Deployment:
 
     def is_healthy(self, name: str) -> bool:
         """What the service's own health check says."""
-        process = self.processes[name]
-        if not process.is_running():
-            raise RuntimeError(f"{name} ended and said:\n{process.output()[-3000:]}")
+        self.require_running()
         _, program, *arguments = self.services[name]["healthcheck"]["test"]
         assert program == "throughline"
         return self._process(name, arguments).wait(60) == 0
 
+    def stopped(self, name: str) -> int:
+        """Its exit code, once it has ended as an engine's `stop` asks it to."""
+        patience = self.services[name].get("stop_grace_period", "10s")
+        return self.processes.pop(name).stop(timeout=float(patience.removesuffix("s")))
+
+    def require_running(self) -> None:
+        """Raises: RuntimeError with the last words of a role that has ended."""
+        for name, process in self.processes.items():
+            if not process.is_running():
+                raise RuntimeError(f"{name} ended and said:\n{process.output()[-3000:]}")
+
+    def tail(self) -> str:
+        return "\n".join(f"--- {name}: {each.output()[-600:]}" for name, each in self.processes.items())
+
+    def counted(self, table: str, where: str) -> int:
+        """Rows of the ledger, as its owner sees them."""
+        return self.postgres.count(f"SELECT count(*) FROM {table} WHERE {where}")  # noqa: S608 - words of a test
+
     def page(self, port: str, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=30) as answer:
-            text: str = answer.read().decode()
+        """Its text; empty while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=30) as answer:
+                text: str = answer.read().decode()
+        except OSError:
+            return ""
         return text
 
     def stop(self) -> None:
@@ -216,13 +243,3 @@ class Deployment:
             process.stop(timeout=45)
         self.postgres.stop()
         self.redis.process.stop()
-
-
-@contextmanager
-def deployed() -> Iterator[Deployment]:
-    """Its servers; roles are started by who wants them."""
-    made = Deployment()
-    try:
-        yield made
-    finally:
-        made.stop()
