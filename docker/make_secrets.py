@@ -1,7 +1,7 @@
 """Makes every password, key and certificate of a deployment, and sorts them by the host that needs them.
 
-    python3 docker/make_secrets.py                                  one host
-    python3 docker/make_secrets.py --data-host data.example.org     several: that name leads to the data host
+    python docker/make_secrets.py                                  one host
+    python docker/make_secrets.py --data-host data.example.org     several: that name leads to the data host
 
     docker/secrets/keys      what all others are made of; stays with whoever runs this, and on no host
     docker/secrets/data      for the data host
@@ -9,13 +9,12 @@
     docker/.env              made once: this host's name, and what is started
 
 What stands in `keys` is kept, so it may be run again: delete a file there and it is made anew, or write your own into
-it (the exchange's key and secret). Needs Python 3.8 and the `openssl` command, nothing of Throughline.
+it (the exchange's key and secret). Needs Throughline in the Python that runs it, and the `openssl` command.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import secrets
 import shutil
@@ -27,9 +26,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REDIS_USERS = ("market", "orders", "schedule", "watch", "flower", "operator")
-COMMANDS = "+@all -@admin -@dangerous +info"
 RANDOM = (
-    *(f"redis_{user}" for user in REDIS_USERS),
+    *(f"redis/{user}" for user in REDIS_USERS),
     *("postgres_owner", "postgres_application", "postgres_reader"),
     *("message_key", "permit_key", "flower_password", "grafana_password"),
     *("exchange_api_key", "exchange_api_secret"),
@@ -55,7 +53,7 @@ class Secrets:
 
     def __init__(self, folder: Path) -> None:
         self.keys, self.data, self.trading = (folder / name for name in ("keys", "data", "trading"))
-        for each in (folder, self.keys, self.data, self.trading):
+        for each in (folder, self.keys, self.keys / "redis", self.data, self.trading):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def key(self, name: str) -> str:
@@ -87,14 +85,12 @@ class Secrets:
         _write(self.trading / "ledger_url", self._ledger_url("throughline", "application", postgres), 0o444)
 
     def _acl(self) -> str:
-        users = (
-            f"user {user} on #{hashlib.sha256(self.key(f'redis_{user}').encode()).hexdigest()} ~* &* {COMMANDS}"
-            for user in REDIS_USERS
-        )
-        return "\n".join(["user default off", *users])
+        """Each user's rights, which the program knows, and the hash of its password."""
+        command = [sys.executable, "-m", "console", "redis-acl", "--passwords", str(self.keys / "redis")]
+        return _said(command, "`throughline redis-acl`")
 
     def _redis_url(self, user: str, host: str) -> str:
-        return f"rediss://{user}:{self.key(f'redis_{user}')}@{host}:6379/0"
+        return f"rediss://{user}:{self.key(f'redis/{user}')}@{host}:6379/0"
 
     def _ledger_url(self, user: str, key: str, host: str) -> str:
         trust = "sslmode=verify-full&sslrootcert=/run/secrets/ca"
@@ -156,10 +152,14 @@ def _is_address(name: str) -> bool:
 
 
 def _openssl(*arguments: object) -> None:
-    command = ["openssl", *map(str, arguments)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  arguments of our own
-    if made.returncode != 0:
-        sys.exit(f"make_secrets: openssl {arguments[0]} failed:\n{made.stderr.strip()}")
+    _said(["openssl", *map(str, arguments)], f"openssl {arguments[0]}")
+
+
+def _said(command: list[str], what: str) -> str:
+    told = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)  # noqa: S603  our own words
+    if told.returncode != 0:
+        sys.exit(f"make_secrets: {what} failed:\n{told.stderr.strip()}")
+    return told.stdout
 
 
 def _write(path: Path, text: str, mode: int) -> None:

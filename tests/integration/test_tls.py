@@ -49,7 +49,7 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="module")
 def behind(papers: Certificates) -> Iterator[Behind]:
     with chain_processes(STRATEGIES_ENABLED="always_buys", FLOWER_PORT=str(free_port())) as chain:
-        door = TlsDoor(chain.redis.port, papers)
+        door = TlsDoor(chain.redis.port, papers.of("server"), papers.ca)
         here = Behind(chain, papers, door.port)
         chain.env.update(here.env())
         try:

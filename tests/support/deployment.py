@@ -2,8 +2,8 @@
 
 Redis and PostgreSQL are started with the committed configuration, over the secrets that `make_secrets.py` makes. A role
 gets the command, the variables and the secrets of its service and no others; only places differ: ports of this machine
-instead of the containers' names, a folder of its own instead of /run/secrets. Redis answers without TLS, which the
-redis-server of a wheel was not built with.
+instead of the containers' names, a folder of its own instead of /run/secrets. Redis has its TLS from a door before it:
+the redis-server of a wheel was built without.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import yaml
 from tests.support.compose import DOCKER, composed
 from tests.support.processes import ROOT, Started, free_port, temporary_folder
 from tests.support.servers import PostgresServer, redis_binary
+from tests.support.tls import TlsDoor
 from tests.support.waiting import eventually
 
 SECRETS = "/run/secrets"
@@ -111,25 +112,35 @@ class DeployedPostgres(PostgresServer):
 
 
 class DeployedRedis:
-    """redis-server with `docker/redis/redis.conf` and the users of the ACL file, without TLS."""
+    """redis-server with `docker/redis/redis.conf` and the users of the ACL file, behind a door with TLS."""
 
     def __init__(self, secrets: Path) -> None:
-        self.folder, self.port = temporary_folder("redis"), free_port()
+        self.folder, self._port = temporary_folder("redis"), free_port()
         lines = (DOCKER / "redis/redis.conf").read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if not line.startswith(("tls-", "port ", "dir ", "aclfile "))]
         acl = self.folder / "acl"
         shutil.copyfile(secrets / "data/redis_acl", acl)
-        kept += [f"port {self.port}", "bind 127.0.0.1", f"dir {self.folder}", f"aclfile {acl}"]
+        kept += [f"port {self._port}", "bind 127.0.0.1", f"dir {self.folder}", f"aclfile {acl}"]
         config = self.folder / "redis.conf"
         config.write_text("\n".join(kept), encoding="utf-8")
         self.process = Started("redis-server", [redis_binary(), config], self.folder / "redis.log")
-        eventually(self._answers, what=f"redis-server on port {self.port} to answer")
+        eventually(self._answers, what=f"redis-server on port {self._port} to answer")
+        self._door = TlsDoor(self._port, (f"{secrets}/data/redis_cert", f"{secrets}/data/redis_key"))
+
+    @property
+    def port(self) -> int:
+        """Where it answers with TLS."""
+        return self._door.port
+
+    def stop(self) -> None:
+        self._door.close()
+        self.process.stop()
 
     def _answers(self) -> bool:
         if not self.process.is_running():
             raise RuntimeError(f"redis-server ended at once and said:\n{self.process.output()[-2000:]}")
         try:
-            with redis.Redis(host="127.0.0.1", port=self.port) as client:
+            with redis.Redis(host="127.0.0.1", port=self._port) as client:
                 client.ping()
         except redis.AuthenticationError:
             return True
@@ -169,13 +180,11 @@ class Deployment:
             text = (DOCKER / self._files[secret]["file"]).relative_to(DOCKER)
             (own / "secrets" / secret).write_text(self._moved((self.folder / text).read_text(), own))
         told = {key: self._moved(value, own) for key, value in service["environment"].items()}
-        told.pop("THROUGHLINE_REDIS_TLS_CA", None)
         return {**told, "THROUGHLINE_HOME": str(own / "home"), "THROUGHLINE_CONFIG": str(self.config)}
 
     def _moved(self, text: str, own: Path) -> str:
         places = {
             SECRETS: str(own / "secrets"),
-            "rediss://": "redis://",
             "@redis:6379": f"@127.0.0.1:{self.redis.port}",
             "@postgres:5432": f"@127.0.0.1:{self.postgres.port}",
             "simulator:8390": f"127.0.0.1:{self.ports['simulator']}",
@@ -242,4 +251,4 @@ class Deployment:
         for process in reversed(list(self.processes.values())):
             process.stop(timeout=45)
         self.postgres.stop()
-        self.redis.process.stop()
+        self.redis.stop()

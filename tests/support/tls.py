@@ -58,14 +58,15 @@ def certificates(folder: Path) -> Certificates:
 
 
 class TlsDoor:
-    """Listens with TLS, asks each client for its certificate, and hands on to a port of this machine."""
+    """Listens with TLS, asks clients for their certificate if it knows whom to believe, and hands on to a port here."""
 
-    def __init__(self, behind: int, papers: Certificates) -> None:
+    def __init__(self, behind: int, own: tuple[str, str], believes: str = "") -> None:
         self._behind = behind
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(*papers.of("server"))
-        self._context.load_verify_locations(papers.ca)
-        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._context.load_cert_chain(*own)
+        if believes:
+            self._context.load_verify_locations(believes)
+            self._context.verify_mode = ssl.CERT_REQUIRED
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         self._open: list[socket.socket] = []

@@ -17,7 +17,6 @@ from config.loading import load
 from config.snapshot import config_hash
 from console.main import application
 from tests.support.compose import DOCKER, Unset, composed
-from tests.support.deployment import made_secrets
 from tests.support.processes import ROOT
 
 FILES = ("role.yaml", "trading.yaml", "data.yaml", "compose.yaml")
@@ -100,9 +99,9 @@ def test_the_program_knows_each_variable_of_a_role(name: str, services: Mapping[
     """A misspelt one would stop the role at its start; each file that one names is a secret of this role."""
     told = services[name]["environment"]
     files = {key: value for key, value in told.items() if key.endswith("_FILE")}
-    plain = {key: value for key, value in told.items() if key not in files and "REDIS_TLS" not in key}
-    config_file = {"THROUGHLINE_CONFIG": str(DOCKER / "throughline.yaml"), "THROUGHLINE_HOME": "/nowhere"}
-    load(env={**plain, **config_file})
+    plain = {key: value for key, value in told.items() if key not in files}
+    places = {"THROUGHLINE_CONFIG": str(DOCKER / "throughline.yaml"), "THROUGHLINE_HOME": "/nowhere"}
+    load(env={**plain, "THROUGHLINE_REDIS_URL": "rediss://alpha", **places})
     assert {key.removesuffix("_FILE") for key in files} <= set(variables())
     named = {value for value in told.values() if str(value).startswith(SECRETS)}
     assert {value.removeprefix(SECRETS) for value in named} | {"ca"} >= set(services[name].get("secrets", ()))
@@ -141,19 +140,6 @@ def test_each_secret_is_where_it_is_needed_and_nowhere_else(
     assert [secret for secret, users in given.items() if not users] == []
     wanted = {secret for each in services.values() for secret in each.get("secrets", ())}
     assert wanted == set(given)
-
-
-def test_the_script_makes_each_secret_and_keeps_it(everything: Mapping[str, Any], tmp_path: Path) -> None:
-    """Only a new one is made: another message key on one host, and its messages are dropped everywhere else."""
-    folder = made_secrets(tmp_path)
-    files = [tmp_path / each["file"] for each in everything["secrets"].values()]
-    assert [str(file) for file in files if not file.is_file()] == []
-    assert [oct(each.stat().st_mode & 0o777) for each in (folder, folder / "keys")] == ["0o700", "0o700"]
-    before = {file: file.read_text() for file in folder.rglob("*") if file.is_file()}
-    made_secrets(tmp_path)
-    assert {file: file.read_text() for file in folder.rglob("*") if file.is_file()} == before
-    passwords = {file.read_text().strip() for file in (folder / "keys").glob("redis_*")}
-    assert not [each for each in passwords if each in (folder / "data/redis_acl").read_text()]
 
 
 @pytest.mark.parametrize("name", sorted(ROLES | SERVERS))
