@@ -35,6 +35,8 @@ QUEUES = (*(stage.value for stage in Stage), "upkeep")
 SHORTEST_SILENCE = timedelta(seconds=20)
 """However fast the cadence: a busy machine may take so long."""
 SHORTEST_RECENT = timedelta(seconds=30)
+PROTECTION_CYCLES = 4
+"""One may just have passed, and one may fail."""
 UNKNOWN_GRACE_S = 20.0
 """The resolver needs so long to learn the fate of an order that went well."""
 
@@ -92,6 +94,7 @@ def limits_of(settings: Settings) -> Limits:
         reconcile_every=timedelta(seconds=chain.reconcile_every_s),
         reconciled_max_age=timedelta(seconds=governor.reconciled_max_age_s),
         universe_every=timedelta(seconds=settings.universe.check_every_s),
+        unprotected_for=PROTECTION_CYCLES * timedelta(seconds=chain.protect_every_s),
         unknown_for=timedelta(seconds=settings.exchange.timeout_s + UNKNOWN_GRACE_S),
         skew=timedelta(seconds=governor.max_clock_skew_s),
         queues=QUEUES,

@@ -56,6 +56,7 @@ _STANDSTILL = frozenset(
         LevelCode.NO_SIGNAL,
         LevelCode.EQUITY_STALE,
         LevelCode.NOT_RECONCILED,
+        LevelCode.POSITION_UNPROTECTED,
         LevelCode.ORDER_UNKNOWN,
     }
 )
@@ -348,6 +349,13 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         rung=Rung.GOVERNOR,
         says="one rule denies nearly everything: something is set up wrongly",
         do="its reason names the rule; `throughline doctor SYMBOL` has value and limit",
+    ),
+    LevelCode.POSITION_UNPROTECTED: Meaning(
+        severity=Severity.CRITICAL,
+        rung=Rung.ORDERS,
+        says="a position is open, and by the ledger no stop of it rests on the exchange",
+        do="`throughline trace` of its position id has its exits and their refusals; place a stop by hand, or close it",
+        looks=2,
     ),
     LevelCode.ORDER_UNKNOWN: Meaning(
         severity=Severity.CRITICAL,

@@ -47,7 +47,7 @@ def _read(unit: Unit, account: str, now: datetime, limits: Limits) -> BookView:
         unsettled=unit.orders.unsettled(account),
         orders=rounds.orders(account, recent),
         refusals=rounds.refusals(account, recent),
-        open_positions=len(unit.positions.all_open(account)),
+        positions=unit.positions.all_open(account),
     )
 
 

@@ -11,7 +11,7 @@ from pipeline.domain.guards import Breaker, Latch, Reconciliation, UniverseRecor
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.liveness import Pulse
 from pipeline.domain.orders import Order, OrderState
-from pipeline.domain.positions import Equity
+from pipeline.domain.positions import Equity, Position
 from pipeline.domain.rounds import EndedGroup
 from pipeline.domain.switches import KillSwitch, TradingState
 
@@ -91,7 +91,11 @@ class BookView:
     unsettled: Sequence[Order]
     orders: Mapping[OrderState, int]
     refusals: Mapping[str, int]
-    open_positions: int
+    positions: Sequence[Position]
+
+    @property
+    def open_positions(self) -> int:
+        return len(self.positions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,5 +158,6 @@ class Limits:
     reconciled_max_age: timedelta
     universe_every: timedelta
     unknown_for: timedelta
+    unprotected_for: timedelta
     skew: timedelta
     queues: tuple[str, ...] = field(default=())

@@ -46,6 +46,7 @@ LADDER: tuple[Check, ...] = (
     Check("kill switches", Rung.GOVERNOR, (C.KILL_SWITCH_ON,), trading.switches),
     Check("latches", Rung.GOVERNOR, (C.LATCH_TRIPPED,), trading.latches),
     Check("breaker", Rung.GOVERNOR, (C.BREAKER_OPEN,), trading.breaker),
+    Check("stops", Rung.ORDERS, (C.POSITION_UNPROTECTED,), trading.stops),
     Check("unknown orders", Rung.ORDERS, (C.ORDER_UNKNOWN,), chain.unknown_orders),
     Check("refused orders", Rung.ORDERS, (C.ORDERS_REJECTED,), chain.rejections),
     Check("alerts", Rung.ALERTS, (C.ALERTS_FAIL,), chain.alerts),

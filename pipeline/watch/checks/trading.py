@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from pipeline.domain.intents import Leg
 from pipeline.domain.levels import Finding, LevelCode, Severity
 from pipeline.domain.outcomes import EndReason
+from pipeline.domain.positions import Equity, Position
+from pipeline.domain.signals import Side
 from pipeline.domain.switches import KillScope, TradingState
 from pipeline.watch.checks.answers import (
     NO_LEDGER,
@@ -24,6 +27,8 @@ from pipeline.watch.look import Away, Limits, Look
 
 MISSED = 3
 """After so many missed intervals upkeep counts as not done."""
+WORTH_A_STOP = 1000
+"""A position worth less than this part of the equity wakes nobody."""
 
 
 def release(look: Look, limits: Limits) -> Answer:
@@ -152,6 +157,33 @@ def reconciliation(look: Look, limits: Limits) -> Answer:
     problem = _overdue(look.at - known.compared_at, limits.reconcile_every, limits.reconciled_max_age)
     return (
         found(Finding(code=LevelCode.NOT_RECONCILED, detail=f"{said}; {problem}")) if problem else fine(said)
+    )
+
+
+def stops(look: Look, limits: Limits) -> Answer:
+    if isinstance(look.book, Away):
+        return unknown(NO_LEDGER)
+    guarded = {order.symbol for order in look.book.unsettled if order.leg is Leg.STOP and order.waits}
+    bare = [
+        _unprotected(position, look.at, look.book.equity)
+        for position in look.book.positions
+        if position.symbol not in guarded and look.at - position.opened_at > limits.unprotected_for
+    ]
+    return found_or(bare, f"each of {look.book.open_positions} open positions has its stop")
+
+
+def _unprotected(position: Position, now: datetime, equity: Equity | None) -> Finding:
+    """What is worth nearly nothing may be too little to be ordered at all: that is worth a notice."""
+    worth = position.qty * position.entry_price
+    little = equity is not None and worth * WORTH_A_STOP < equity.equity
+    side = "long" if position.side is Side.BUY else "short"
+    return Finding(
+        code=LevelCode.POSITION_UNPROTECTED,
+        subject=position.symbol,
+        detail=f"{side} {position.qty} {position.symbol} ({worth:,.2f} USDT), opened {ago(position.opened_at, now)}, "
+        f"has no stop on the exchange",
+        evidence=(position.position_id,),
+        severity=Severity.NOTICE if little else None,
     )
 
 

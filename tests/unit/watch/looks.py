@@ -48,6 +48,7 @@ LIMITS = Limits(
     reconciled_max_age=seconds(60),
     universe_every=seconds(60),
     unknown_for=seconds(28),
+    unprotected_for=seconds(8),
     skew=seconds(2),
     queues=QUEUES,
 )
@@ -148,7 +149,7 @@ def a_book(**changes: Any) -> BookView:
         unsettled=(),
         orders={},
         refusals={},
-        open_positions=1,
+        positions=(),
     )
     return replace(view, **changes)
 
