@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from config.home import Home
-from config.loading import load
+from config.loading import load, read
 from console import failures
 from console.commands.options import AsJson
 from console.output import print_json, show
@@ -16,6 +17,7 @@ from console.records import COMPONENT, pipeline_of
 from console.render.doctor import render_diagnosis, render_examination
 from pipeline.domain.errors import ConfigError, ExchangeRefused, LedgerUnavailable, Transient
 from pipeline.trace import logs
+from pipeline.watch.checks import Status
 from pipeline.watch.doctor import Diagnosis, examine
 from pipeline.watch.symptoms import Examination, examine_symbol
 
@@ -26,9 +28,14 @@ if TYPE_CHECKING:
 def doctor(
     symbol: Annotated[str | None, typer.Argument(help="Why does this symbol not trade?")] = None,
     *,
+    security: Annotated[bool, typer.Option("--security", help="Is this deployment closed?")] = False,
+    role: Annotated[str, typer.Option(help="With --security: the role that this environment is of.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Check everything from the broker to the fills. Exit code 1: something is wrong, or could not be checked."""
+    if security:
+        _secure(role, as_json=as_json)
+        return
     from pipeline.oversight import looker_of  # noqa: PLC0415  with it comes the exchange's library, which takes a while
 
     pipeline = pipeline_of(load())
@@ -38,6 +45,19 @@ def doctor(
     examination = _examined(pipeline, symbol) if symbol else None
     _say(diagnosis, examination, as_json=as_json)
     if not diagnosis.is_well or (examination is not None and examination.blocked_by is not None):
+        raise typer.Exit(failures.FINDING)
+
+
+def _secure(role: str, *, as_json: bool) -> None:
+    from console.render.security import render_security  # noqa: PLC0415  only this needs it
+    from console.securing.looking import secured  # noqa: PLC0415  the same
+
+    told = secured(read(), os.environ, role)
+    if as_json:
+        print_json([each.as_record() for each in told])
+    else:
+        show(render_security(told))
+    if any(each.status in (Status.FINDING, Status.UNKNOWN) for each in told):
         raise typer.Exit(failures.FINDING)
 
 

@@ -1,0 +1,34 @@
+"""What `doctor --security` says, as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from console.render.doctor import STYLES
+from console.securing.answers import Told
+from pipeline.watch.checks import Status
+
+
+def render_security(told: Sequence[Told]) -> RenderableType:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("check", "", "what it saw"):
+        table.add_column(name, overflow="fold")
+    for each in told:
+        table.add_row(each.about, f"[{STYLES[each.status]}]{each.status}[/]", escape(each.saw))
+    return Group(table, Text(), *_steps(told))
+
+
+def _steps(told: Sequence[Told]) -> Iterator[RenderableType]:
+    todo = [each for each in told if each.status in (Status.FINDING, Status.UNKNOWN)]
+    if not todo:
+        yield Text.from_markup(
+            "[bold]nothing stands open that was looked at[/]; docs/security.md says what was not"
+        )
+    for each in todo:
+        yield Text.from_markup(f"[bold]{each.about}[/] {escape(each.saw)}")
+        yield Text.from_markup(f"  so    {escape(each.do)}")

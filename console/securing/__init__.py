@@ -1,0 +1,1 @@
+"""Is this deployment closed to those who do not belong? What `throughline doctor --security` looks at."""
