@@ -218,36 +218,33 @@ def orders(made: Rig, rounds: int) -> Delays:
     found = []
     for _ in range(rounds):
         made.await_decisions()
-        _begin_anew(made)
-        close_s = (time.time() + ahead_ms(made.simulator.url) / 1000) // 60 * 60 + 60
-        close_s -= ahead_ms(made.simulator.url) / 1000
-        since = _journal(made, 0)[-1:]
-        seq = int(str(since[0]["seq"])) if since else 0
+        made.flatten()
+        made.pipeline.refresh_equity()
+        ahead_s = ahead_ms(made.simulator.url) / 1000
+        close_s = (time.time() + ahead_s) // 60 * 60 + 60 - ahead_s
+        seq = _journal_seq(made)
         sleep_until(close_s)
         found.append(_accepted(made, seq, close_s))
     return Delays.of("the order", found, len(made.symbols))
-
-
-def _begin_anew(made: Rig) -> None:
-    """No position on either side: the same orders may be made again, and a comparison finds nothing."""
-    account = {"api_key": "sim-key", "api_secret": "sim-secret", "balance": "100000000"}
-    requests.post(f"{made.simulator.url}/_sim/accounts", json=account, timeout=10).raise_for_status()
-    made.flatten()
-    made.pipeline.refresh_equity()
 
 
 def _accepted(made: Rig, seq: int, close_s: float) -> list[float]:
     accepted: list[dict[str, object]] = []
     while time.time() < close_s + PATIENCE_S and len(accepted) < len(made.symbols):
         time.sleep(0.25)
-        accepted = [each for each in _journal(made, seq) if each["kind"] == "order_accepted"]
+        accepted = _entries(made, seq)
     return [(from_iso(str(each["wall"])).timestamp() - close_s) * 1000 for each in accepted]
 
 
-def _journal(made: Rig, since: int) -> list[dict[str, object]]:
+def _entries(made: Rig, since: int) -> list[dict[str, object]]:
+    """The accepted orders that open a position, not those that protect one; what has come since that entry."""
     url = f"{made.simulator.url}/_sim/journal?since={since}&kind=order_accepted&limit=100000"
     told: list[dict[str, object]] = requests.get(url, timeout=10).json()
-    return told
+    return [each for each in told if not each["reduce_only"]]
+
+
+def _journal_seq(made: Rig) -> int:
+    return int(requests.get(f"{made.simulator.url}/_sim/health", timeout=10).json()["journal_seq"])
 
 
 def await_feed(made: Rig) -> None:

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+import requests
+
 from benchmarks import noop
 from benchmarks.variables import ENDS_FILE
 from config.home import ensure_home
@@ -21,16 +23,18 @@ from console import roles
 from pipeline.bootstrap import Pipeline, build
 from pipeline.domain.decisions import Decision
 from pipeline.domain.ids import DecisionId
+from pipeline.domain.orders import OrderState, may_step
 from pipeline.domain.switches import TradingState
 from tests.support.processes import ROOT, Started, child_environment, temporary_folder
 from tests.support.servers import PostgresServer, RedisServer, Simulator
 
 STRATEGIES = ROOT / "tests" / "support" / "strategies"
+BALANCE = "100000000"
 SIMULATOR = (
     "--seed",
     "7",
     "--balance",
-    "100000000",
+    BALANCE,
     "--weight-limit",
     "100000000",
     "--order-limit-10s",
@@ -175,14 +179,17 @@ class Rig:
                 command = roles.worker(roles.QUEUES_OF["market"], concurrency=1, name=f"market{number}")
                 self._start(f"market{number}", (*command, "--pool", "solo"))
         else:
-            self._start("market", roles.worker(roles.QUEUES_OF["market"], concurrency=2, name="market"))
-        self._start("orders", roles.worker(roles.QUEUES_OF["orders"], concurrency=1, name="orders"))
+            self._start_worker("market", self.pipeline.settings.workers.market_processes)
+        self._start_worker("orders", self.pipeline.settings.workers.orders_processes)
+
+    def _start_worker(self, name: str, children: int) -> None:
+        self._start(name, roles.worker(roles.QUEUES_OF[name], concurrency=children, name=name))
 
     def start_noop_workers(self) -> None:
         """The same two for the empty chains."""
         for name, queues, children in (
             ("noop-market", noop.MARKET_QUEUES, 2),
-            ("noop-orders", noop.ORDERS_QUEUES, 1),
+            ("noop-orders", noop.ORDERS_QUEUES, self.pipeline.settings.workers.orders_processes),
         ):
             command = roles.worker(queues, concurrency=children, name=name)
             self._start(name, tuple("benchmarks.noop" if part == "tasks" else part for part in command))
@@ -273,9 +280,17 @@ class Rig:
             return {record.worker for each in ids for record in unit.stages.of(each)}
 
     def flatten(self) -> None:
-        """Close every position in the ledger: a block starts with none, and the next one may buy the same again."""
+        """A block starts with no position and no resting order, on the exchange and in the ledger, and the next one
+        may buy the same again.
+        """
+        account = {"api_key": "sim-key", "api_secret": "sim-secret", "balance": BALANCE}
+        url = f"{self.simulator.url}/_sim/accounts"
+        requests.post(url, json=account, timeout=10).raise_for_status()  # anew, without a history
         now = self.pipeline.clock.now()
         with self.pipeline.ledger.begin() as unit:
+            for order in unit.orders.unsettled(self.pipeline.account):
+                if may_step(order.state, OrderState.CANCELED):
+                    unit.orders.step(order, OrderState.CANCELED, now)
             for position in unit.positions.all_open(self.pipeline.account):
                 closed = replace(position, qty=position.qty * 0, closed_by=position.opened_by, closed_at=now)
                 unit.positions.save(closed)

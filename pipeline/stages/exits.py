@@ -178,8 +178,9 @@ class Exits:
             self._finish(decision, ending.reason, ending.detail)
 
     def _finish(self, decision: Decision, reason: Reason, detail: str) -> None:
+        """Not durable (docs/decisions/0009): an end that a power cut forgets is made again by the next cycle."""
         now = self.clock.now()
-        with self.ledger.begin(durable=True) as unit:
+        with self.ledger.begin() as unit:
             locked = unit.decisions.lock(decision.decision_id)
             if locked is None or not locked.is_open:
                 return
