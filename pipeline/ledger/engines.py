@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -11,12 +12,16 @@ from sqlalchemy.pool import StaticPool
 
 from pipeline.domain.errors import ConfigError
 from pipeline.ledger.columns import json_text, json_value
-from pipeline.ledger.failures import translate
+from pipeline.ledger.failures import LOCKED, LedgerDown, translate
 from pipeline.ledger.kinds import Kind
 from pipeline.ledger.statements import command, driver_of
+from pipeline.ledger.wal import log_of, reach_disk
 
 # A unit takes milliseconds; one that hangs this long must not hold its locks for ever.
 ABANDONED_AFTER_MS = 60_000
+LOOK_EVERY_S = 0.0005
+"""How often a writer looks whether SQLite's only write lock is free. SQLite itself waits longer each time, up to a
+tenth of a second: of several writers some would wait for hundreds of transactions of the others."""
 
 
 def parse_url(text: str) -> URL:
@@ -55,12 +60,14 @@ def _sqlite(url: URL, busy_timeout_s: float, options: dict[str, Any]) -> Engine:
     connect = {"isolation_level": None, "timeout": busy_timeout_s, "check_same_thread": False}
     pool: dict[str, Any] = {"poolclass": StaticPool} if is_memory(url) else {"pool_timeout": busy_timeout_s}
     engine = create_engine(url, connect_args=connect, **pool, **options)
-    event.listen(engine, "connect", _on_sqlite_connect)
+
+    def on_connect(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA foreign_keys = ON")
+        record.info["busy_timeout_s"] = busy_timeout_s
+        record.info["log"] = log_of(connection)
+
+    event.listen(engine, "connect", on_connect)
     return engine
-
-
-def _on_sqlite_connect(connection: Any, record: Any) -> None:
-    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _postgres(url: URL, busy_timeout_s: float, options: dict[str, Any]) -> Engine:
@@ -82,15 +89,37 @@ def begin(connection: Connection, kind: Kind) -> None:
     """Start the transaction. On SQLite a writing one takes its lock at once: no write fails halfway."""
     if connection.dialect.name == "sqlite":
         _set_pragmas(connection, kind)
-        command(connection, "BEGIN" if kind is Kind.READ else "BEGIN IMMEDIATE")
+        if kind is Kind.READ:
+            command(connection, "BEGIN")
+        else:
+            _begin_writing(connection)
     else:
         command(connection, _POSTGRES_BEGIN[kind])
     connection.info["kind"] = kind
 
 
+def _begin_writing(connection: Connection) -> None:
+    """Wait for the lock as long as a unit may. Raises: LedgerUnavailable."""
+    until = time.monotonic() + connection.info["busy_timeout_s"]
+    while True:
+        try:
+            command(connection, "BEGIN IMMEDIATE")
+            return
+        except LedgerDown as error:
+            if error.trouble is not LOCKED or time.monotonic() >= until:
+                raise
+        time.sleep(LOOK_EVERY_S)
+
+
 def commit(connection: Connection) -> None:
-    """What was done since `begin` stays."""
+    """What was done since `begin` stays; what was durable waits for the disk. Raises: LedgerUnavailable.
+
+    SQLite would wait for it while it holds the lock. Its log is written in order: when it reaches the disk, so does
+    all that was committed before, by whomever.
+    """
     command(connection, "COMMIT")
+    if connection.dialect.name == "sqlite" and connection.info["kind"] is Kind.DURABLE:
+        reach_disk(connection.info["log"], connection.engine.url)
 
 
 _POSTGRES_BEGIN = {
@@ -98,16 +127,15 @@ _POSTGRES_BEGIN = {
     Kind.WRITE: "BEGIN; SET LOCAL synchronous_commit = off",
     Kind.DURABLE: "BEGIN",
 }
-_SQLITE_PRAGMAS = {
-    Kind.READ: ("PRAGMA query_only = ON",),
-    Kind.WRITE: ("PRAGMA query_only = OFF", "PRAGMA synchronous = NORMAL"),
-    Kind.DURABLE: ("PRAGMA query_only = OFF", "PRAGMA synchronous = FULL"),
-}
+_TO_WRITE = ("PRAGMA query_only = OFF", "PRAGMA synchronous = NORMAL", "PRAGMA busy_timeout = 0")
 
 
 def _set_pragmas(connection: Connection, kind: Kind) -> None:
     """They last as long as the connection and cannot change inside a transaction."""
-    if connection.info.get("kind") is kind:
+    before = connection.info.get("kind")
+    if before is not None and (before is Kind.READ) == (kind is Kind.READ):
         return
-    for pragma in _SQLITE_PRAGMAS[kind]:  # they touch no file, so no lock can stop them
+    busy_ms = round(connection.info["busy_timeout_s"] * 1000)
+    to_read = ("PRAGMA query_only = ON", f"PRAGMA busy_timeout = {busy_ms}")
+    for pragma in to_read if kind is Kind.READ else _TO_WRITE:  # they touch no file, so no lock can stop them
         driver_of(connection).execute(pragma)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.ports import Ledger, Unit
 from pipeline.domain.switches import TradingState
+from pipeline.ledger import wal
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
 from tests.unit.ledger.ledger_worlds import ACCOUNT, BTC, ETH, NOW, a_decision, a_stage, open_one
@@ -158,18 +161,71 @@ def test_a_full_disk_is_unavailable_and_loses_nothing(ledger_file: Path) -> None
     ledger.close()
 
 
-def test_only_durable_units_wait_for_the_disk(ledger_file: Path) -> None:
-    """Orders survive a power cut; waiting for the disk at every stage would cost most of the throughput."""
-    ledger = SqlLedger(f"sqlite:///{ledger_file}")
-    for durable, level in ((False, NORMAL), (True, FULL), (False, NORMAL)):
+def test_only_durable_units_wait_for_the_disk_and_nobody_waits_for_them(
+    ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders survive a power cut; waiting for the disk at every stage, or with the only lock held, would cost most of
+    the throughput.
+    """
+    ledger, other = (
+        SqlLedger(f"sqlite:///{ledger_file}"),
+        SqlLedger(f"sqlite:///{ledger_file}", busy_timeout_s=0),
+    )
+    synced: list[Path] = []
+
+    def sync(log: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{log}").resolve())
+        with other.begin() as unit:
+            assert unit.switches.trading_state(ACCOUNT) is TradingState.ACTIVE, "what is synced is in the log"
+
+    monkeypatch.setattr(wal, "_sync", sync)
+    for durable in (False, True, False):
         with ledger.begin(durable=durable) as unit:
             unit.switches.set_trading_state(ACCOUNT, TradingState.ACTIVE, by="test", reason="", at=NOW)
-        with ledger.engine.connect() as connection:
-            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+    assert synced == [ledger_file.with_name(f"{ledger_file.name}-wal")]
+    ledger.close()
+    other.close()
+
+
+def test_what_does_not_reach_the_disk_is_not_called_durable(
+    ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked for it is about to send an order."""
+
+    def sync(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(wal, "_sync", sync)
+    ledger = SqlLedger(f"sqlite:///{ledger_file}")
+    with pytest.raises(LedgerUnavailable, match="disk cannot be read or written"), ledger.begin(durable=True):
+        pass
     ledger.close()
 
 
-NORMAL, FULL = 1, 2
+def test_a_writer_goes_on_as_soon_as_the_lock_is_free(ledger_file: Path) -> None:
+    """SQLite looks again after a tenth of a second when it has waited for a while: others go first again and again."""
+    ledger = SqlLedger(f"sqlite:///{ledger_file}")
+    open_one(ledger)
+    assert min(_waited_after_the_release(ledger, ledger_file) for _ in range(3)) < 0.03
+    ledger.close()
+
+
+def _waited_after_the_release(ledger: SqlLedger, file: Path) -> float:
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    released: list[float] = []
+
+    def release() -> None:
+        released.append(time.monotonic())
+        other.execute("ROLLBACK")
+
+    timer = threading.Timer(0.34, release)
+    timer.start()
+    with ledger.begin():
+        waited = time.monotonic()
+    timer.join()
+    other.close()
+    return waited - released[0]
 
 
 def test_a_ledger_in_memory_starts_empty_and_is_nobody_elses() -> None:
