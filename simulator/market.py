@@ -106,14 +106,21 @@ class Market:
         earlier = series.bars(series.base_ms, opened, base_open)
         return whole(earlier, opened).merged(latest) if len(earlier) else latest
 
+    def growing(self, symbol: str, interval_ms: int, now_ms: int) -> Bar | None:
+        """The same while the clock is in it. A recording ends in a bar that was never finished: once the clock has
+        left it, nobody may see it, for it would pass as closed.
+        """
+        bar = self.forming(symbol, interval_ms, now_ms)
+        return bar if now_ms < bar.open_ms + interval_ms else None
+
     def candles(self, symbol: str, interval_ms: int, window: Window, now_ms: int) -> Candles:
         """At most `window.limit` candles, as Binance chooses: the oldest from a start, else the latest."""
-        now_ms = self._at(symbol, now_ms)[1]
-        current = now_ms // interval_ms * interval_ms
+        at_ms = self._at(symbol, now_ms)[1]
+        current = at_ms // interval_ms * interval_ms
         first, last = window.bounds(interval_ms, current)
-        closed = self.closed(symbol, interval_ms, first, min(now_ms, last + interval_ms))
+        closed = self.closed(symbol, interval_ms, first, min(at_ms, last + interval_ms))
         wants_forming = first <= current <= last
-        return Candles(closed, self.forming(symbol, interval_ms, now_ms) if wants_forming else None)
+        return Candles(closed, self.growing(symbol, interval_ms, now_ms) if wants_forming else None)
 
     def path(self, symbol: str, after_ms: int, until_ms: int) -> Iterator[Point]:
         """The corner points of the price between two moments, oldest first, and the price at the end."""

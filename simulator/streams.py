@@ -121,8 +121,8 @@ class Streams:
             stream.open_ms = current
         if wall_s >= stream.next_update_s:
             stream.next_update_s = wall_s + self._world.options.update_s
-            bar = self._world.market.forming(stream.symbol, stream.interval_ms, now_ms)
-            if bar != stream.last_bar:
+            bar = self._world.market.growing(stream.symbol, stream.interval_ms, now_ms)
+            if bar is not None and bar != stream.last_bar:
                 stream.last_bar = bar
                 self._send(stream, bar, False, now_ms)  # noqa: FBT003 - the same
 

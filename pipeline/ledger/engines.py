@@ -19,9 +19,9 @@ from pipeline.ledger.wal import log_of, reach_disk
 
 # A unit takes milliseconds; one that hangs this long must not hold its locks for ever.
 ABANDONED_AFTER_MS = 60_000
-LOOK_EVERY_S = 0.0005
-"""How often a writer looks whether SQLite's only write lock is free. SQLite itself waits longer each time, up to a
-tenth of a second: of several writers some would wait for hundreds of transactions of the others."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.005
+"""Between two looks of a writer at SQLite's only write lock. SQLite itself waits longer each time, up to a tenth of a
+second: of several writers some would wait for hundreds of transactions of the others."""
 
 
 def parse_url(text: str) -> URL:
@@ -100,7 +100,7 @@ def begin(connection: Connection, kind: Kind) -> None:
 
 def _begin_writing(connection: Connection) -> None:
     """Wait for the lock as long as a unit may. Raises: LedgerUnavailable."""
-    until = time.monotonic() + connection.info["busy_timeout_s"]
+    until, pause_s = time.monotonic() + connection.info["busy_timeout_s"], FIRST_PAUSE_S
     while True:
         try:
             command(connection, "BEGIN IMMEDIATE")
@@ -108,7 +108,8 @@ def _begin_writing(connection: Connection) -> None:
         except LedgerDown as error:
             if error.trouble is not LOCKED or time.monotonic() >= until:
                 raise
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(pause_s)
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 1.2)
 
 
 def commit(connection: Connection) -> None:

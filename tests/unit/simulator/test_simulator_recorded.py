@@ -55,14 +55,17 @@ def test_the_last_price_dives_to_the_recorded_low_inside_the_bar(market: Market)
     assert min(price for _, price in market.path("SUIUSDT", CRASH_MS, CRASH_MS + QUARTER)) == 6200
 
 
-def test_the_unclosed_last_row_never_closes(market: Market) -> None:
-    """It was written while it was forming: its close is not a close."""
+@pytest.mark.parametrize("interval", [QUARTER, 2 * QUARTER, HOUR_MS])
+def test_the_unclosed_last_row_never_closes(market: Market, interval: int) -> None:
+    """It was written while it was forming: its close is not a close. Once the clock has left it, whoever was shown it
+    would take it for closed.
+    """
     last = CRASH_MS + 3 * QUARTER
-    for now in (last + 60_000, last + 10 * HOUR_MS):
-        candles = market.candles("SUIUSDT", QUARTER, Window(50), now)
-        assert candles.forming is not None
-        assert candles.forming.open_ms == last
-        assert int(candles.closed.open_ms[-1]) == last - QUARTER
+    opened = last // interval * interval
+    for now, shown in ((last + 60_000, True), (opened + interval, False), (last + 10 * HOUR_MS, False)):
+        candles = market.candles("SUIUSDT", interval, Window(50), now)
+        assert (candles.forming is not None) == shown == (market.growing("SUIUSDT", interval, now) is not None)
+        assert int(candles.closed.open_ms[-1]) == opened - interval
 
 
 def test_longer_intervals_come_from_whole_groups_only(market: Market) -> None:
