@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from pipeline.domain.timeframes import CandleRange, Timeframe
 from pipeline.strategies.candles import Candles
 from pipeline.strategies.window import Window
 from tests.support.feed import SPEED, SYMBOLS, FeedProcesses, feed_processes
+from tests.support.processes import Started
 from tests.support.waiting import eventually
 
 FAULT_S = 60.0 if os.environ.get("TEST_LONG") else 8.0
@@ -99,25 +100,36 @@ def test_a_spoilt_bar_is_refused_and_asked_for(world: FeedProcesses) -> None:
     eventually(lambda: world.is_whole(now), 30, "the refused bars to be had")
 
 
-@pytest.mark.parametrize("accident", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
-def test_a_second_feed_takes_over(world: FeedProcesses, accident: signal.Signals) -> None:
-    """Within 15 s; the first, when it comes back to itself, stands by."""
+@pytest.mark.parametrize("accident", ["killed", "frozen", "cut off"])
+def test_a_second_feed_takes_over(world: FeedProcesses, accident: str) -> None:
+    """Within 15 s; the first, when it comes back to itself or to Redis, stands by."""
     first = world.chain.processes["feed"]
     world.complete(leader=first.pid)
     second = world.start("feed-2")
     eventually(lambda: says(world, "FEED_STANDS_BY", second.pid), 30)
-    if accident is signal.SIGKILL:
-        first.kill()
-    else:
-        first.send(accident)
+    strike, heal = ACCIDENTS[accident]
+    strike(world, first)
     beat = world.complete(timeout=15, leader=second.pid)
     assert beat.fence > 1
-    if accident is signal.SIGSTOP:
-        first.send(signal.SIGCONT)
+    if heal is not None:
+        heal(world, first)
         eventually(lambda: says(world, "FEED_STANDS_BY", first.pid), 20)
         first.stop()
     world.chain.processes["feed"] = second
     eventually(lambda: world.is_whole(world.now_ms() - 2000), 20)
+
+
+Hit = Callable[[FeedProcesses, Started], None]
+
+ACCIDENTS: Mapping[str, tuple[Hit, Hit | None]] = {
+    "killed": (lambda _, feed: feed.kill(), None),
+    "frozen": (lambda _, feed: feed.send(signal.SIGSTOP), lambda _, feed: feed.send(signal.SIGCONT)),
+    "cut off": (
+        lambda world, feed: world.ways[feed.pid].close(),
+        lambda world, feed: world.ways[feed.pid].open(),
+    ),
+}
+"""What happens to a leader, and how it ends. Cut off from Redis alone it still hears the exchange."""
 
 
 def says(world: FeedProcesses, event: str, pid: int) -> bool:

@@ -54,9 +54,7 @@ def followed(
     with chain_processes(options, **settings) as chain:
         world = FeedProcesses(chain, symbols)
         world.start()
-        eventually(
-            lambda: world.now_ms() >= (until + past).timestamp() * 1000, 60, "the recording to go by"
-        )
+        eventually(lambda: world.now_ms() >= (until + past).timestamp() * 1000, 60, "the recording to go by")
 
         def arrived() -> bool:
             return all(stored(world, each)[-1][0] >= until - 2 * BAR for each in symbols)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline.feeding import heartbeats
 from pipeline.market.feed.heartbeat import Beat
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.processes import Started
+from tests.support.proxy import Way
 from tests.support.waiting import eventually
 
 FRAMES = ("1m", "3m", "5m")
@@ -32,6 +33,8 @@ class FeedProcesses:
 
     chain: ChainProcesses
     symbols: Sequence[str] = SYMBOLS
+    ways: dict[int, Way] = field(default_factory=dict)
+    """To Redis, by the pid of the feed that uses it."""
 
     @property
     def url(self) -> str:
@@ -39,8 +42,11 @@ class FeedProcesses:
 
     def start(self, name: str = "feed") -> Started:
         command = [sys.executable, "-m", "console", "feed"]
-        process = Started(name, command, self.chain.home / f"{name}.out", env=self.chain.env)
+        way = Way(self.chain.env["THROUGHLINE_REDIS_URL"])
+        env = {**self.chain.env, "THROUGHLINE_REDIS_URL": way.url}
+        process = Started(name, command, self.chain.home / f"{name}.out", env=env)
         self.chain.processes[name] = process
+        self.ways[process.pid] = way
         return process
 
     def beat(self) -> Beat | None:
@@ -128,4 +134,7 @@ def feed_processes(
         **settings,
     }
     with chain_processes((*simulator_options, "--speed", str(SPEED)), **told) as chain:
-        yield FeedProcesses(chain)
+        world = FeedProcesses(chain)
+        yield world
+        for way in world.ways.values():
+            way.stop()

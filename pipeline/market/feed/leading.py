@@ -126,7 +126,9 @@ class Leader:
     # -- keeping at it ----------------------------------------------------------------------------------------
 
     async def _hold(self) -> str:
-        """Renew the lease again and again. While Redis is away nobody else can have it either."""
+        """Renew the lease again and again. Who does not reach Redis can write nothing meanwhile, and leads on only if
+        nobody who reaches it has taken over.
+        """
         while True:
             await asyncio.sleep(EVERY_S)
             self._parts.alive()

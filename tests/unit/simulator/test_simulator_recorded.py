@@ -64,7 +64,9 @@ def test_the_unclosed_last_row_never_closes(market: Market, interval: int) -> No
     opened = last // interval * interval
     for now, shown in ((last + 60_000, True), (opened + interval, False), (last + 10 * HOUR_MS, False)):
         candles = market.candles("SUIUSDT", interval, Window(50), now)
-        assert (candles.forming is not None) == shown == (market.growing("SUIUSDT", interval, now) is not None)
+        assert (
+            (candles.forming is not None) == shown == (market.growing("SUIUSDT", interval, now) is not None)
+        )
         assert int(candles.closed.open_ms[-1]) == opened - interval
 
 
