@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Pool
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,6 +17,7 @@ from pipeline.domain.events import Area, EventName
 from pipeline.domain.timing import timed
 from pipeline.ledger import schema
 from pipeline.ledger.engines import begin, commit, is_memory, make_engine, parse_url
+from pipeline.ledger.holders import end_stopped_writer
 from pipeline.ledger.kinds import Kind
 from pipeline.ledger.unit import SqlUnit
 from pipeline.trace.events import LoggedEvents
@@ -89,7 +91,7 @@ class SqlLedger:
         self._thread.busy = True
         try:
             began = time.perf_counter()
-            with timed("ledger"), self._my_turn(), self._begun(engine, kind) as connection:
+            with timed("ledger"), self._my_turn(), self._freed(engine, kind) as connection:
                 self._look_at_revision(connection)
                 yield SqlUnit(connection)
                 commit(connection)
@@ -103,6 +105,24 @@ class SqlLedger:
         if now - self._looked_at >= REVISION_LOOKED_AT_EVERY_S:
             schema.refuse_another_revision(connection)
             self._looked_at = now
+
+    def _freed(self, engine: Engine, kind: Kind) -> Connection:
+        """A connection as `_begun` gives it; whoever is stopped while holding the lock does not hold it for ever."""
+        try:
+            return self._begun(engine, kind)
+        except LedgerUnavailable:
+            if kind is Kind.READ or not self._end_stopped_writer():
+                raise
+        return self._begun(engine, kind)
+
+    def _end_stopped_writer(self) -> bool:
+        if self.url.get_backend_name() != "sqlite" or not self.url.database:
+            return False
+        pid = end_stopped_writer(Path(self.url.database))
+        if pid is not None:
+            problem = f"process {pid} was stopped while it held the ledger locked, and was ended"
+            LoggedEvents().emit(EventName.UPKEEP_FAILED, what="the ledger", problem=problem)
+        return pid is not None
 
     @staticmethod
     def _begun(engine: Engine, kind: Kind) -> Connection:

@@ -82,6 +82,7 @@ def sums(tallies: Sequence[Tally], injected: Counter[str], outcomes: Counter[str
         f"{under} decisions opened while the exchange had faults, {injected['seeds']} bad days among them",
         f"{sum(outcomes.values())} decisions in all, {passes} through the chain, the others exits; ended as {ended}",
         f"{sent} orders sent, {accepted} accepted by the exchange",
+        f"no position was without its stop for longer than {max(each.longest_bare_s for each in tallies):.1f} s",
         f"{found} violations; {broke} pieces could not be finished",
     ]
 

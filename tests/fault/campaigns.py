@@ -12,6 +12,7 @@ from types import MappingProxyType
 from pipeline.execution.crashpoints import CrashPoint
 from tests.fault.accidents import ROUGH, Storm, Traffic, set_faults, until
 from tests.fault.audit import Evidence, Violation, violations
+from tests.fault.audit.protection import bare_spells
 from tests.fault.disasters import Outages, Parents
 from tests.fault.rehearsal import Rehearsal, rehearsal
 from tests.fault.weather import bad_day
@@ -43,6 +44,7 @@ class Tally:
     sent: int = 0
     accepted: int = 0
     fills: int = 0
+    longest_bare_s: float = 0.0
     injected: Counter[str] = field(default_factory=Counter)
     found: list[Violation] = field(default_factory=list)
     broke: str = ""
@@ -62,6 +64,7 @@ class Tally:
         self.fills = len(evidence.traded)
         faults = (f"exchange {each['fault']}" for each in evidence.journal if each["kind"] == "fault")
         self.injected.update(faults)
+        self.longest_bare_s = max((each.seconds for each in bare_spells(evidence.journal)), default=0.0)
         self.found += violations(evidence)
 
 
