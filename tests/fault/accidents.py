@@ -33,6 +33,7 @@ RARE = {
     CrashPoint.ABSENCE_UNCOMMITTED,
     CrashPoint.ABSENCE_COMMITTED,
     CrashPoint.BEFORE_NEXT_ATTEMPT,
+    CrashPoint.SETTLED_UNPUBLISHED,
 }
 """Where a process comes by so seldom that its first arrival must do."""
 

@@ -15,6 +15,7 @@ from tests.fault.rehearsal import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.timeout(300)
 
+UNDER_WAY = 16
 SEED = int(os.environ.get("TEST_SEED", "20261121"))
 
 
@@ -31,7 +32,7 @@ def weather(on: Rehearsal, word: str) -> Storm:
     storm = Storm(on, word, Counter(dict.fromkeys(CrashPoint, 1)), random.Random(SEED))
     traffic = Traffic(on)
     set_faults(on, *ROUGH)
-    steps = (storm.step, lambda: traffic.flow(4), on.upkeep)
+    steps = (storm.step, lambda: traffic.keep(UNDER_WAY), on.upkeep)
     assert until(lambda: storm.is_over, steps, 120), f"seed {SEED}: never hit: {+storm.wanted}"
     storm.call_off()
     on.drain(90)

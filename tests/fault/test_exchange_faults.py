@@ -13,7 +13,7 @@ from tests.fault.rehearsal import Rehearsal, rehearsal
 
 pytestmark = pytest.mark.timeout(300)
 
-ORDER, TRADES = "/fapi/v1/order", "/fapi/v1/userTrades"
+ORDER, TRADES, GUARD = "/fapi/v1/order", "/fapi/v1/userTrades", "/fapi/v1/algoOrder"
 OWN: Mapping[str, Mapping[str, Any]] = {
     "latency": {"seconds": 2.5},  # longer than the receive window and than our patience
     "late_acceptance": {"delay_s": 1.5},
@@ -37,7 +37,7 @@ def on() -> Iterator[Rehearsal]:
 
 
 def test_no_fault_of_the_exchange_doubles_an_order_or_loses_one(on: Rehearsal) -> None:
-    """Each kind strikes one order, then the first question about it; and once more the list of its trades."""
+    """Each kind strikes one order, then the first question about it; a stop; and once more the list of its trades."""
     kinds = [each["kind"] for each in on.control("faults", None, "GET")["kinds"]]
     kinds = [kind for kind in kinds if kind not in ON_SOCKETS]
     markets = iter(on.symbols)
@@ -49,6 +49,7 @@ def test_no_fault_of_the_exchange_doubles_an_order_or_loses_one(on: Rehearsal) -
     for kind in kinds:
         if kind not in {"partial_fill", "late_acceptance", "malformed_candles", "false_not_found"}:
             strike(on, next(markets), kind, endpoint=TRADES, method="GET", count=2)
+            strike(on, next(markets), kind, endpoint=GUARD, method="POST", count=1)
     traffic = Traffic(on)
     steps = (lambda: traffic.keep(MOST_OPEN), on.upkeep)
     assert until(lambda: not on.quiet_faults(), steps, 150), f"never struck: {on.quiet_faults()}"

@@ -160,7 +160,7 @@ def test_what_was_changed_in_the_ledger_places_no_order() -> None:
         chain.await_workers("market", "judge")
         decisions = {symbol: chain.enqueue(symbol) for symbol in TAMPERED}
         for symbol, decision_id in decisions.items():
-            eventually(lambda it=decision_id: _permitted(chain, it), 20, "the permit")  # type: ignore[misc]
+            eventually(lambda it=decision_id: _permitted(chain, it), 60, "the permit")  # type: ignore[misc]
             with closing(sqlite3.connect(chain.home / "ledger.sqlite3")) as connection, connection:
                 assert connection.execute(TAMPERED[symbol], (decision_id,)).rowcount > 0
         chain.start_worker("executor", "execute")

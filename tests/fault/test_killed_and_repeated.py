@@ -117,7 +117,7 @@ def test_every_message_may_come_twice(chain: ChainProcesses, stage: Stage) -> No
                 headers=dict(decision.headers()),
                 queue=stage.value,
             )
-    eventually(lambda: len(_repeats(chain, decision)) >= lines + 3, 15, "three repeats to be noticed")
+    eventually(lambda: len(_repeats(chain, decision)) >= lines + 3, 60, "three repeats to be noticed")
     assert chain.decision(decision.decision_id) == decision
     audit(chain, decision.decision_id)
 

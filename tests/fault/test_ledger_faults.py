@@ -21,6 +21,7 @@ from tests.support.servers import PostgresServer, Unavailable
 
 pytestmark = pytest.mark.timeout(300)
 
+UNDER_WAY = 16
 SEED = int(os.environ.get("TEST_SEED", "20261121"))
 ROOM_MB = 12
 """Enough for a write-ahead log at its usual size of four, and a ledger."""
@@ -130,7 +131,7 @@ def test_accidents_at_every_point_leave_a_ledger_on_postgres_right(there: Rehear
     storm = Storm(there, "KILL", Counter(dict.fromkeys(CrashPoint, 1)), random.Random(SEED))
     traffic = Traffic(there)
     set_faults(there, *ROUGH)
-    steps = (storm.step, lambda: traffic.flow(4), there.upkeep)
+    steps = (storm.step, lambda: traffic.keep(UNDER_WAY), there.upkeep)
     assert until(lambda: storm.is_over, steps, 120), f"seed {SEED}: never hit: {+storm.wanted}"
     storm.call_off()
     there.drain(90)

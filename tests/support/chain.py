@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -149,7 +150,9 @@ class ChainProcesses:
 
     def stop(self) -> None:
         for process in reversed(list(self.processes.values())):
-            process.stop()
+            process.stop(
+                signal.SIGKILL
+            )  # nobody looks any more: how it ends when it is asked to is tested elsewhere
         self.pipeline.ledger.close()
         self.simulator.stop()
         self.redis.stop()
