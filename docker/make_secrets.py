@@ -29,7 +29,7 @@ REDIS_USERS = ("market", "orders", "schedule", "watch", "flower", "operator")
 RANDOM = (
     *(f"redis/{user}" for user in REDIS_USERS),
     *("postgres_owner", "postgres_application", "postgres_reader"),
-    *("message_key", "permit_key", "flower_password", "grafana_password"),
+    *("message_key", "permit_key", "flower_password", "grafana_password", "metrics_password"),
     *("exchange_api_key", "exchange_api_secret"),
 )
 EMPTY = ("alerts_urls",)
@@ -41,7 +41,7 @@ TRADING = (
     "exchange_api_secret",
     "alerts_urls",
 )
-DATA = ("postgres_owner", "postgres_application", "postgres_reader", "grafana_password")
+DATA = ("postgres_owner", "postgres_application", "postgres_reader", "grafana_password", "metrics_password")
 DAYS = "3650"
 
 

@@ -22,6 +22,7 @@ import psycopg
 import redis
 import yaml
 
+from pipeline.watch.door import login
 from tests.support.compose import DOCKER, composed
 from tests.support.processes import ROOT, Started, free_port, temporary_folder
 from tests.support.servers import PostgresServer, redis_binary
@@ -174,7 +175,8 @@ class Deployment:
     def environment(self, name: str) -> dict[str, str]:
         """All that a service's container would know, for this machine."""
         own = self.folder / name
-        (own / "secrets").mkdir(parents=True, exist_ok=True)
+        for folder in ("secrets", "home"):
+            (own / folder).mkdir(parents=True, exist_ok=True)
         service = self.services[name]
         for secret in service.get("secrets", ()):
             text = (DOCKER / self._files[secret]["file"]).relative_to(DOCKER)
@@ -185,6 +187,7 @@ class Deployment:
     def _moved(self, text: str, own: Path) -> str:
         places = {
             SECRETS: str(own / "secrets"),
+            "/var/lib/throughline": str(own / "home"),
             "@redis:6379": f"@127.0.0.1:{self.redis.port}",
             "@postgres:5432": f"@127.0.0.1:{self.postgres.port}",
             "simulator:8390": f"127.0.0.1:{self.ports['simulator']}",
@@ -198,7 +201,7 @@ class Deployment:
 
     def _process(self, name: str, arguments: list[str]) -> Started:
         log = self.folder / f"{name}-{len(list(self.folder.glob('*.out')))}.out"
-        moved = [self._moved(each, self.folder) for each in arguments]
+        moved = [self._moved(each, self.folder / name) for each in arguments]
         command = [sys.executable, "-m", "console", *moved]
         return Started(name, command, log, env=self.environment(name))
 
@@ -238,10 +241,12 @@ class Deployment:
         """Rows of the ledger, as its owner sees them."""
         return self.postgres.count(f"SELECT count(*) FROM {table} WHERE {where}")  # noqa: S608 - words of a test
 
-    def page(self, port: str, path: str) -> str:
-        """Its text; empty while nobody answers."""
+    def page(self, port: str, path: str, password: str = "") -> str:
+        """Its text; empty while nobody answers. `password`: the secret that opens it."""
+        opens = {"Authorization": login((self.secrets / password).read_text().strip())} if password else {}
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.ports[port]}{path}", headers=opens)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[port]}{path}", timeout=30) as answer:
+            with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 - our own address
                 text: str = answer.read().decode()
         except OSError:
             return ""

@@ -65,7 +65,7 @@ def test_each_role_starts_alone_works_with_its_own_secrets_and_stops_in_order(ho
 
 def all_live(host: Deployment) -> bool:
     host.require_running()
-    page = host.page("metrics", "/metrics")
+    page = host.page("metrics", "/metrics", "data/metrics_password")
     seen = {role for role in PULSES if f'role="{role}"' in page}
     return seen == set(PULSES) and bool(host.page("flower", "/healthcheck"))
 
@@ -94,6 +94,7 @@ def prometheus(host: Deployment) -> Iterator[Prometheus]:
     shutil.copytree(DOCKER / "prometheus", folder)
     config = (folder / "prometheus.yml").read_text(encoding="utf-8")
     config = config.replace("exporter:9391", f"127.0.0.1:{host.ports['metrics']}").replace("15s", "500ms")
+    config = config.replace("/run/secrets", str(host.secrets / "data"))
     (folder / "prometheus.yml").write_text(config, encoding="utf-8")
     options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     command = ["prometheus", *options, f"--web.listen-address=127.0.0.1:{port}"]

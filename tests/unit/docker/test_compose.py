@@ -15,7 +15,9 @@ import typer
 from config.keys import by_name, variables
 from config.loading import load
 from config.snapshot import config_hash
+from console.commands.roles import refuse_strangers
 from console.main import application
+from pipeline.domain.errors import ConfigError
 from tests.support.compose import DOCKER, Unset, composed
 from tests.support.processes import ROOT
 
@@ -101,11 +103,30 @@ def test_the_program_knows_each_variable_of_a_role(name: str, services: Mapping[
     files = {key: value for key, value in told.items() if key.endswith("_FILE")}
     plain = {key: value for key, value in told.items() if key not in files}
     places = {"THROUGHLINE_CONFIG": str(DOCKER / "throughline.yaml"), "THROUGHLINE_HOME": "/nowhere"}
-    load(env={**plain, "THROUGHLINE_REDIS_URL": "rediss://alpha", **places})
+    secrets = {key.removesuffix("_FILE"): "x" * 32 for key in files}
+    settings = load(env={**plain, **secrets, "THROUGHLINE_REDIS_URL": "rediss://alpha", **places})
+    if name == "exporter":
+        refuse_strangers(settings)
     assert {key.removesuffix("_FILE") for key in files} <= set(variables())
     named = {value for value in told.values() if str(value).startswith(SECRETS)}
     assert {value.removeprefix(SECRETS) for value in named} | {"ca"} >= set(services[name].get("secrets", ()))
     assert {value.removeprefix(SECRETS) for value in named} <= set(services[name].get("secrets", ()))
+
+
+def test_live_trading_is_allowed_in_one_place_for_all_roles() -> None:
+    """A role that was forgotten would not start, and nobody would notice before the mode is live."""
+    live = {"THROUGHLINE_MODE": "live", "THROUGHLINE_REDIS_URL": "rediss://alpha"}
+    for said in ("yes", ""):
+        services = composed(DOCKER / "compose.yaml", {**HOST, "THROUGHLINE_ALLOW_LIVE": said})["services"]
+        for name in ROLES:
+            told = services[name]["environment"]
+            plain = {key: value for key, value in told.items() if not str(value).startswith(SECRETS)}
+            plain.pop("THROUGHLINE_CONFIG")
+            if said:
+                load(env={**plain, **live}, cwd=DOCKER)
+            else:
+                with pytest.raises(ConfigError, match="ALLOW_LIVE"):
+                    load(env={**plain, **live}, cwd=DOCKER)
 
 
 def test_all_roles_have_one_configuration(services: Mapping[str, Any]) -> None:
@@ -136,6 +157,7 @@ def test_each_secret_is_where_it_is_needed_and_nowhere_else(
     assert given["redis_url_schedule"] == {"feed", "beat"}
     assert given["ledger_url_owner"] == {"migrate"}
     assert given["ledger_url_reader"] == {"exporter"}
+    assert given["metrics_password"] == {"exporter", "prometheus"}
     assert given["message_key"] == {"feed", "beat", "market", "orders", "watch", "flower", "operator"}
     assert [secret for secret, users in given.items() if not users] == []
     wanted = {secret for each in services.values() for secret in each.get("secrets", ())}
