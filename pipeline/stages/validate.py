@@ -83,16 +83,21 @@ class Validate:
         return lambda unit: self._decide(unit, asked)
 
     def look_outside(self, symbol: str) -> Outside:
-        """What the exchange says about a symbol now; nothing when it does not answer. Raises nothing."""
+        """What the exchange says about a symbol now, as far as it answers. Raises nothing."""
         with suppress(ExchangeUnavailable, ExchangeRefused, UnknownSymbol):
             theirs = self.market.now()
             return Outside(
                 exchange_now=theirs,
                 clock_offset_s=seconds_between(self.clock.now(), theirs),
                 instrument=self.market.instruments().find(symbol),
-                quote=self.market.quote(symbol),
+                quote=self._quote(symbol),
             )
         return Outside()
+
+    def _quote(self, symbol: str) -> Quote | None:
+        with suppress(ExchangeUnavailable, ExchangeRefused, UnknownSymbol):
+            return self.market.quote(symbol)
+        return None
 
     def _decide(self, unit: Unit, asked: Asked) -> StageEnd:
         decision, intent = asked.decision, asked.intent
