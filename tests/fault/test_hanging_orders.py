@@ -55,7 +55,7 @@ def test_a_quote_that_is_never_answered_holds_nobody_up(chain: ChainProcesses) -
     unquoted, *others = chain.passes((SICK[0], *CALM[2:4]))
     assert slowest_of(others) < usual + SILENT_S / 2
     assert took_s(unquoted) > SILENT_S, "the exchange was waited for"
-    assert unquoted.outcome is Outcome.BLOCKED
+    assert unquoted.outcome == Outcome.BLOCKED
     assert CheckCode.NO_REFERENCE.value in unquoted.detail
     assert CheckCode.NOT_IN_UNIVERSE.value not in unquoted.detail, "what the exchange did tell counts"
 
