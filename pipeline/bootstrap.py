@@ -14,7 +14,7 @@ import redis
 from config.home import local_key
 from config.settings import Settings
 from config.snapshot import config_hash
-from pipeline import options
+from pipeline import keepalive, options
 from pipeline.clocks import ahead_of_redis_s
 from pipeline.domain.decisions import Decision, End, Stage
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Transient
@@ -32,6 +32,7 @@ from pipeline.exchange.paper.exchange import PaperExchange
 from pipeline.exchange.paper.store import PaperStore
 from pipeline.execution.dead_man import DeadMan
 from pipeline.execution.options import ExecutionOptions
+from pipeline.execution.own_clock import OwnClock
 from pipeline.execution.resolver import Resolver
 from pipeline.execution.router import OrderRouter
 from pipeline.governor.permits import PermitAuthority, Valid
@@ -126,7 +127,9 @@ class Pipeline:
 
     @cached_property
     def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(self.settings.redis_url, socket_timeout=5, socket_connect_timeout=5)
+        return redis.Redis.from_url(
+            self.settings.redis_url, socket_timeout=5, socket_connect_timeout=5, **keepalive.REDIS
+        )
 
     @cached_property
     def timeframes(self) -> tuple[Timeframe, ...]:
@@ -399,6 +402,9 @@ class Pipeline:
             self._execution,
             self.events,
             quote=self.exchange.quote,
+            clock_problem=OwnClock(
+                self.clock, self.exchange.now, self.settings.governor.max_clock_skew_s
+            ).problem,
         )
 
     @cached_property

@@ -7,6 +7,7 @@ from typing import Any
 from kombu.entity import Queue
 
 from config.settings import Settings
+from pipeline import keepalive
 from pipeline.watch.broker import held_key
 from tasks.policies import POLICIES, QUEUES, UPKEEP_QUEUE
 from tasks.signing import message_key
@@ -38,6 +39,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
             **holding("clients"),  # workers have groups of their own: see tasks.lifecycle
+            # A worker that waits for messages must notice that Redis' host is gone.
+            **keepalive.REDIS,
             # Celery shows its settings to Flower and to whoever asks a worker: what is called a key it masks.
             "message_key": message_key(settings),
         },

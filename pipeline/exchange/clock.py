@@ -12,6 +12,8 @@ NOISE = timedelta(milliseconds=100)
 """Half a round trip can be wrong by this much: a smaller offset counts as none, and our own time is
 signed as it is.
 """
+SET_S = 1.0
+"""When our clock has moved by so much more, or less, than time has, somebody has set it."""
 
 
 class ExchangeClock:
@@ -21,12 +23,18 @@ class ExchangeClock:
     """
 
     def __init__(
-        self, ours: Clock, ask: Callable[[], datetime], max_age_s: float, speed: float = 1.0
+        self,
+        ours: Clock,
+        ask: Callable[[], datetime],
+        max_age_s: float,
+        speed: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ours = ours
         self._ask = ask
         self._max_age_s = max_age_s
         self._speed = speed
+        self._monotonic = monotonic
         self._offset = timedelta(0)
         self._offset_at: datetime | None = None
         self._measured_at: float | None = None
@@ -35,9 +43,10 @@ class ExchangeClock:
         """The exchange's time. Raises: ExchangeUnavailable, ExchangeRefused when it must be measured and
         cannot.
         """
-        if self._measured_at is None or time.monotonic() - self._measured_at > self._max_age_s:
-            self.measure()
         ours = self._ours.now()
+        if self._measured_at is None or not self._holds(ours, self._monotonic() - self._measured_at):
+            self.measure()
+            ours = self._ours.now()
         return ours + self._offset_then(ours)
 
     def at(self, ours: datetime) -> datetime:
@@ -58,13 +67,20 @@ class ExchangeClock:
         after = self._ours.now()
         self._offset_at = after if self._speed > 1.0 else before + (after - before) / 2
         self._offset = theirs - self._offset_at
-        self._measured_at = time.monotonic()
+        self._measured_at = self._monotonic()
         return self._offset
 
     @property
     def is_measured(self) -> bool:
         """Whether it was, however long ago, and nobody has found it wrong since."""
         return self._measured_at is not None
+
+    def _holds(self, ours: datetime, age_s: float) -> bool:
+        """Whether the measurement is young, and our clock was not set since: it has moved as far as time has."""
+        if age_s > self._max_age_s or self._offset_at is None:
+            return False
+        moved_s = (ours - self._offset_at).total_seconds()
+        return self._speed != 1.0 or abs(moved_s - age_s) < SET_S
 
     def forget(self) -> None:
         """The exchange found our timestamps wrong: the next `now` measures again."""

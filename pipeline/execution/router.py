@@ -48,6 +48,11 @@ from pipeline.execution.resolver import Resolver, abandon, blocks_its_symbol
 from pipeline.execution.resting import Resting
 
 
+def clock_is_right(intent: Intent, permit: Permit) -> End | None:
+    """Where nobody doubts the clock."""
+    return None
+
+
 def no_quotes(symbol: str) -> Quote:
     """Where nobody can be asked for a price: what rests is priced at its bound, no market order is sent."""
     raise ExchangeUnavailable(f"nobody tells the price of {symbol}")
@@ -56,7 +61,8 @@ def no_quotes(symbol: str) -> Quote:
 @dataclass(frozen=True, slots=True)
 class OrderRouter:
     """Places orders. `permit_problem` says why a permit does not allow an order; `pause` waits between
-    attempts; `quote` tells the best bid and ask.
+    attempts; `quote` tells the best bid and ask; `clock_problem` says why our clock cannot be trusted to judge
+    whether a permit still lives, None when it can.
     """
 
     ledger: Ledger
@@ -67,6 +73,7 @@ class OrderRouter:
     events: Events
     pause: Callable[[float], None] = field(default=time.sleep)
     quote: Callable[[str], Quote] = field(default=no_quotes)
+    clock_problem: Callable[[Intent, Permit], End | None] = field(default=clock_is_right)
 
     def place(self, decision: Decision, intent: Intent, permit: Permit) -> Ending:
         """Place the intent's order, or learn what became of it if it was sent before. Safe to call
@@ -110,7 +117,7 @@ class OrderRouter:
                 what="a permit that does not allow the order; nothing was sent",
                 problem=problem.detail,
             )
-        return problem or self._still_blocked(blocking)
+        return problem or self.clock_problem(job.intent, job.permit) or self._still_blocked(blocking)
 
     def _still_blocked(self, blocking: Sequence[Order]) -> End | None:
         """Ask about every order in the way; what the exchange does not settle keeps the symbol closed."""

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
 from pipeline.domain.errors import ConfigError
+from pipeline.keepalive import POSTGRES, POSTGRES_SERVER
 from pipeline.ledger.columns import json_text, json_value
 from pipeline.ledger.failures import LOCKED, LedgerDown, translate
 from pipeline.ledger.kinds import Kind
@@ -75,11 +76,13 @@ def _postgres(url: URL, busy_timeout_s: float, options: dict[str, Any]) -> Engin
         "timezone": "UTC",
         "lock_timeout": math.ceil(busy_timeout_s * 1000),
         "idle_in_transaction_session_timeout": ABANDONED_AFTER_MS,
+        **POSTGRES_SERVER,
     }
     connect = {
         "autocommit": True,
         "connect_timeout": max(2, math.ceil(busy_timeout_s)),
         "application_name": "throughline",
+        **POSTGRES,
         "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
     }
     return create_engine(url, connect_args=connect, pool_timeout=busy_timeout_s, **options)

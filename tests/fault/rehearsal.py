@@ -26,6 +26,7 @@ from tests.fault.audit.evidence import journal_file
 from tests.support.chain import ChainProcesses
 from tests.support.clients import trusted_client
 from tests.support.processes import ROOT, temporary_folder
+from tests.support.servers import LOOPBACK
 from tests.support.waiting import eventually
 
 UPKEEP = ("tasks.sweep", "tasks.resolve", "tasks.protect")
@@ -68,7 +69,9 @@ LIMITS = ("--weight-limit", "100000000", "--order-limit-10s", "1000000", "--orde
 class Rehearsal:
     """One pipeline, its plan of accidents, and the audit of what came of it."""
 
-    def __init__(self, *, seed: int, symbols: int, ledger_url: str = "", **settings: str) -> None:
+    def __init__(
+        self, *, seed: int, symbols: int, ledger_url: str = "", address: str = LOOPBACK, **settings: str
+    ) -> None:
         self.seed = seed
         self.generation = 0
         self._kept_up_at = self._reconciled_at = 0.0
@@ -82,7 +85,7 @@ class Rehearsal:
         wanted = {**WIDE, "UNIVERSE_SYMBOLS": names, "STRATEGIES_PARAMS": params, **settings}
         told = {f"THROUGHLINE_{name}": value for name, value in wanted.items()} | {VARIABLE: str(self.plan)}
         exchange = ("--seed", str(seed), "--symbols", names, "--balance", "10000000", *LIMITS)
-        self.chain = ChainProcesses(told, (*exchange, "--journal", str(self.journal)), ledger_url)
+        self.chain = ChainProcesses(told, (*exchange, "--journal", str(self.journal)), ledger_url, address)
         self.symbols = sorted(self.chain.pipeline.universe().symbols)
         self._celery = trusted_client("rehearsal", self.chain.redis.url, self.chain.home)
         self._celery.conf.broker_transport_options |= {"socket_timeout": 2, "socket_connect_timeout": 2}

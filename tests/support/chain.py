@@ -24,7 +24,7 @@ from pipeline.domain.timeframes import SystemClock
 from pipeline.stages.opening import PassRequest
 from tests.support.clients import trusted_client
 from tests.support.processes import Started, temporary_folder
-from tests.support.servers import RedisServer, Simulator
+from tests.support.servers import LOOPBACK, RedisServer, Simulator
 from tests.support.waiting import eventually
 
 STRATEGIES = Path(__file__).parent / "strategies"
@@ -33,16 +33,19 @@ WORKERS = {"market": "fetch,evaluate", "orders": "validate,execute,upkeep"}
 
 @dataclass
 class ChainProcesses:
-    """One running pipeline. `settings` are THROUGHLINE_* variables; `ledger_url` empty means SQLite in the home."""
+    """One running pipeline. `settings` are THROUGHLINE_* variables; `ledger_url` empty means SQLite in the home.
+    `address`: where its servers listen.
+    """
 
     settings: Mapping[str, str] = field(default_factory=dict)
     simulator_options: Sequence[str] = ("--seed", "7")
     ledger_url: str = ""
+    address: str = LOOPBACK
 
     def __post_init__(self) -> None:
         self.home = temporary_folder("home")
-        self.redis = RedisServer()
-        self.simulator = Simulator(*self.simulator_options)
+        self.redis = RedisServer(address=self.address)
+        self.simulator = Simulator(*self.simulator_options, address=self.address)
         self.processes: dict[str, Started] = {}
         self.env = {**self._defaults(), **self.settings}
         self.pipeline.ledger.migrate()

@@ -20,6 +20,7 @@ from tests.support.processes import Started, free_port, temporary_folder
 from tests.support.waiting import eventually
 
 PORT_ATTEMPTS = 3
+LOOPBACK = "127.0.0.1"
 
 
 class Unavailable(Exception):
@@ -32,20 +33,22 @@ class Unavailable(Exception):
 class RedisServer:
     """A redis-server with AOF on, so that it may be killed and started again over the same data."""
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, address: str = LOOPBACK) -> None:
         self.folder = temporary_folder("redis")
+        self.address = address
         self.port = port or free_port()
         self.start()
 
     @property
     def url(self) -> str:
         """Address of database 0."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.address}:{self.port}/0"
 
     def start(self) -> None:
         """Starts it, again over the same data and port if it ran before, and waits until it answers."""
         options = {
-            "bind": "127.0.0.1",
+            "bind": self.address,
+            "protected-mode": "no",
             "port": self.port,
             "dir": self.folder,
             "save": "",
@@ -65,14 +68,14 @@ class RedisServer:
 
     def flush(self) -> None:
         """Removes everything from it."""
-        with redis.Redis(host="127.0.0.1", port=self.port) as client:
+        with redis.Redis(host=self.address, port=self.port) as client:
             client.flushall()
 
     def _answers(self) -> bool:
         if not self.process.is_running():
             raise RuntimeError(f"redis-server ended at once and said:\n{self.process.output()[-2000:]}")
         try:
-            with redis.Redis(host="127.0.0.1", port=self.port) as client:
+            with redis.Redis(host=self.address, port=self.port) as client:
                 return bool(client.ping())
         except (redis.ConnectionError, redis.exceptions.BusyLoadingError):
             return False
@@ -99,8 +102,9 @@ class PostgresServer:
 
     USER = "throughline"
 
-    def __init__(self, tls: tuple[str, str] | None = None) -> None:
-        """`tls`: certificate and key that it shows to whoever asks for TLS."""
+    def __init__(self, tls: tuple[str, str] | None = None, address: str = LOOPBACK) -> None:
+        """`tls`: certificate and key that it shows to whoever asks for TLS. `address`: where it listens."""
+        self.address = address
         self.binaries = postgres_binaries()
         self.account = unprivileged_account()
         self.folder = temporary_folder("postgres")
@@ -112,7 +116,7 @@ class PostgresServer:
 
     def url(self, database: str, role: str = USER) -> str:
         """SQLAlchemy's address of one database of this cluster."""
-        return f"postgresql+psycopg://{role}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg://{role}@{self.address}:{self.port}/{database}"
 
     def create_role(self, name: str) -> None:
         """A role that may log in, and nothing else. Once is enough."""
@@ -168,6 +172,8 @@ class PostgresServer:
         process = Started("initdb", command, log, user=self.account, cwd=self.folder)
         if process.wait(60) != 0:
             raise Unavailable(f"initdb failed: {process.output().strip()[-500:]}")
+        with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {self.address}/24 trust\n")
 
     def _start(self) -> None:
         for _ in range(PORT_ATTEMPTS):
@@ -179,7 +185,7 @@ class PostgresServer:
 
     def _launch(self) -> Started:
         settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": self.address,
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
             "fsync": "off",
@@ -237,9 +243,9 @@ def unprivileged_account() -> str | None:
 class Simulator:
     """A simulated exchange in a process of its own, reached over HTTP as in real use."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, address: str = LOOPBACK) -> None:
         self.folder = temporary_folder("sim")
-        command = [sys.executable, "-m", "simulator", "--port", "0", *options]
+        command = [sys.executable, "-m", "simulator", "--port", "0", "--host", address, *options]
         self.process = Started("simulator", command, self.folder / "simulator.log")
         self.url = listening_address(self.process.await_output("http://"))
         eventually(self._answers, what=f"the simulated exchange at {self.url} to answer")

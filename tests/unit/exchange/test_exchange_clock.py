@@ -14,7 +14,14 @@ MINUTE = timedelta(minutes=1)
 
 def clock_at(theirs: datetime, speed: float = 1.0) -> tuple[ExchangeClock, FixedClock]:
     ours = FixedClock(OURS)
-    return ExchangeClock(ours, lambda: theirs, max_age_s=60.0, speed=speed), ours
+    clock = ExchangeClock(
+        ours,
+        lambda: theirs,
+        max_age_s=60.0,
+        speed=speed,
+        monotonic=lambda: ours.now().timestamp(),
+    )
+    return clock, ours
 
 
 def test_a_recordings_clock_is_followed_though_it_is_months_away() -> None:
@@ -51,3 +58,12 @@ def test_it_is_measured_again_once_somebody_found_it_wrong() -> None:
     seen.append(clock.is_measured)
     clock.forget()
     assert [*seen, clock.is_measured] == [False, True, False]
+
+
+def test_it_is_measured_again_when_somebody_has_set_our_clock() -> None:
+    """A minute's jump must not be believed until the measurement is old: a permit would live a minute longer."""
+    ours = FixedClock(OURS)
+    clock = ExchangeClock(ours, lambda: OURS, max_age_s=60.0, monotonic=lambda: 0.0)
+    assert clock.now() == OURS
+    ours.turn(-MINUTE)
+    assert clock.now() == OURS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -50,6 +51,14 @@ def test_a_hand_off_is_tried_for_about_a_minute(told: dict[str, Any]) -> None:
         wait = min(wait + policy["interval_step"], policy["interval_max"])
     assert told["task_publish_retry"] is True
     assert 45 <= sum(waits) <= 75
+
+
+def test_a_worker_that_waits_notices_that_redis_host_is_gone(told: dict[str, Any]) -> None:
+    """Behind a firewall that had forgotten its connections a worker waited for ever, and said nothing."""
+    options = told["broker_transport_options"]
+    assert options["socket_keepalive"] is True
+    lost_after_ms = options["socket_keepalive_options"][socket.TCP_USER_TIMEOUT]
+    assert lost_after_ms <= 20_000
 
 
 def test_a_killed_workers_messages_come_back_soon_after_the_visibility_timeout(told: dict[str, Any]) -> None:
