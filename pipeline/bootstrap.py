@@ -82,6 +82,8 @@ class Pipeline:
     events: Events = field(default_factory=LoggedEvents)
     overrun_errors: tuple[type[Exception], ...] = ()
     pid: int = field(default_factory=os.getpid)
+    role: str = "process"
+    """What it calls itself beside host and pid: in containers of one host two processes may have the same pid."""
     budget_alone: Budget | None = None
     """What this process's requests pass instead of the budget that all share."""
 
@@ -346,7 +348,7 @@ class Pipeline:
 
     @cached_property
     def _beats(self) -> Remembered[None]:
-        process = f"{socket.gethostname()}/{self.pid}"
+        process = f"{self.role}@{socket.gethostname()}/{self.pid}"
         often = min(HEARTBEAT_EVERY_S, self.settings.governor.config_seen_within_s / 4)
         return Remembered(lambda: self.safeguarding.beat(process, self.config_hash), often)
 
@@ -448,6 +450,8 @@ class Pipeline:
         self.exchange.instruments()
 
 
-def build(settings: Settings, *, overrun_errors: tuple[type[Exception], ...] = ()) -> Pipeline:
+def build(
+    settings: Settings, *, role: str = "process", overrun_errors: tuple[type[Exception], ...] = ()
+) -> Pipeline:
     """The pipeline of this process. Opens no connection yet."""
-    return Pipeline(settings, overrun_errors=overrun_errors)
+    return Pipeline(settings, role=role, overrun_errors=overrun_errors)

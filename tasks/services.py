@@ -29,7 +29,7 @@ def services() -> Pipeline:
     if pid not in _built:
         settings = load()
         crashpoints.arm(os.environ.get(crashpoints.VARIABLE, ""), settings.mode)
-        _built[pid] = build(settings, overrun_errors=(SoftTimeLimitExceeded,))
+        _built[pid] = build(settings, role=component(), overrun_errors=(SoftTimeLimitExceeded,))
     return _built[pid]
 
 

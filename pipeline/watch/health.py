@@ -32,7 +32,7 @@ def problems_of(
     if not alive:
         return [_silence(role, host, own, at)]
     newest = max(alive, key=lambda each: each.beat_at)
-    family = [newest, *(each for each in here if each.parent == newest.pid)]
+    family = [newest, *(each for each in here if each.place == newest.place and each.parent == newest.pid)]
     return [*_stopping(newest), *_hanging(family), *_idle(newest, family, broker, at, patience)]
 
 

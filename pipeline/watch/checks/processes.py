@@ -125,10 +125,13 @@ def _lost(pulses: Sequence[Pulse], look: Look, limits: Limits) -> Iterator[Findi
 
 
 def children(look: Look, limits: Limits) -> Answer:
-    """A worker names its pool's processes; those that live must speak for themselves."""
+    """A worker names its pool's processes; those that live must speak for themselves.
+
+    Another worker on its host may name the same numbers: containers count their processes each for itself.
+    """
     if isinstance(look.pulses, Away):
         return unknown(NO_REDIS)
-    known = {(pulse.host, pulse.pid): pulse for pulse in look.pulses if pulse.parent}
+    known = {(pulse.place, pulse.pid): pulse for pulse in look.pulses if pulse.parent}
     parents = living(look, limits, WORKER)
     if not parents:
         return skipped("no worker lives")
@@ -140,7 +143,7 @@ def _mute(
     parent: Pulse, known: Mapping[tuple[str, int], Pulse], look: Look, limits: Limits
 ) -> Iterator[Finding]:
     for pid in parent.children:
-        pulse = known.get((parent.host, pid))
+        pulse = known.get((parent.place, pid))
         if pulse is not None and look.at - pulse.beat_at > limits.silent_after:
             doing = next((each.doing for each in pulse.components if each.doing), "nothing")
             yield Finding(

@@ -234,6 +234,12 @@ def test_a_child_that_its_worker_does_not_name_any_more_is_not_missed() -> None:
     assert codes(ladder(pulses=(*pulses(), gone))) == []
 
 
+def test_a_mute_child_is_found_though_another_container_has_its_number() -> None:
+    """Containers of a host count their processes each for itself; who speaks must not stand for the other."""
+    twin = a_pulse("worker-orders", 22, parent=3)
+    assert codes(ladder(pulses=(*changed(22, beat_at=ago(21)), twin))) == [C.PROCESS_MUTE]
+
+
 def test_a_stuck_queue_says_whether_its_workers_complete_anything() -> None:
     """Up, connected and mute is how a worker looks after a broker restart: only completing something is life."""
     mute = {"last_done_at": ago(300)}

@@ -61,6 +61,12 @@ def test_what_a_child_finished_counts_for_its_worker() -> None:
     assert problems(parent, child, waiting_s=60) == []
 
 
+def test_a_child_of_another_container_is_not_its_own() -> None:
+    """Containers of one host count their processes each for itself: two workers may have the same pid."""
+    hangs = Component(name="task", thread="MainThread", since=ago(100), limit_s=25, doing="dec_1.fetch")
+    assert problems(WORKER, a_pulse("worker-market", 8, parent=WORKER.pid, components=(hangs,))) == []
+
+
 def test_another_roles_life_proves_nothing() -> None:
     [problem] = problems(a_pulse("beat"))
     assert problem == "no orders was ever seen on alpha"
