@@ -7,11 +7,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pickle
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -138,9 +140,79 @@ def assert_each_pass_has_its_orders(chain: ChainProcesses) -> None:
 
 
 def processes_of(chain: ChainProcesses) -> set[int]:
-    """The worker's processes: its children too must not have been replaced."""
-    worker = psutil.Process(chain.processes["orders"].pid)
-    return {worker.pid, *(child.pid for child in worker.children())}
+    """The workers' processes: their children too must not have been replaced."""
+    workers = [psutil.Process(chain.processes[name].pid) for name in ("market", "orders")]
+    return {each.pid for worker in workers for each in (worker, *worker.children())}
+
+
+class Trap:
+    """Whoever unpickles it makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+CALLS: dict[str, tuple[str, list[object]]] = {
+    "fetch": ("tasks.fetch", ["BTC/USDT:USDT"]),
+    "evaluate": ("tasks.evaluate", ["BTC/USDT:USDT"]),
+    "validate": ("tasks.validate", ["BTC/USDT:USDT"]),
+    "upkeep": ("tasks.reconcile", []),
+}
+"""A call in each queue that would do something if it came from one of ours."""
+
+
+def stranger(kind: int, queue: str, trap: Path, key: str) -> bytes:
+    """One of five kinds: unsigned, forged, oversized, pickled, unknown; the last two also signed with our own key."""
+    task, arguments = CALLS[queue]
+    told = {"id": f"stranger-{random.random()}"}
+    place = {"delivery_info": {"exchange": "", "routing_key": queue}, "delivery_tag": f"{random.random()}"}
+    properties = {"properties": {**place, "body_encoding": "base64", "delivery_mode": 2, "priority": 0}}
+    pickled = base64.b64encode(pickle.dumps(((Trap(trap),), {}, {}))).decode()
+    binary = {"content-type": "application/x-python-serialize", "content-encoding": "binary", "body": pickled}
+    makers: list[Callable[[], bytes]] = [
+        lambda: envelope(task, arguments, told, **properties),
+        lambda: signed(envelope(task, arguments, told, **properties), "a" * 64),
+        lambda: envelope(task, ["x" * LARGE], told, **properties),
+        lambda: signed(envelope(task, [], told, **properties, **binary), key),
+        lambda: signed(envelope("os.system", ["true"], told, **properties), key),
+    ]
+    return makers[kind]()
+
+
+def test_strangers_run_nothing_in_any_queue(chain: ChainProcesses, tmp_path: Path) -> None:
+    """Fetch and upkeep are queues as well: whoever asks for passes, or for a reconciliation, must be one of ours."""
+    before, workers, reconciled = passes(chain), processes_of(chain), reconciled_at(chain)
+    key, trap = message_key_of(chain.home), tmp_path / "trap"
+    told = len(dropped(chain))
+    sent = MANY
+    with redis.Redis.from_url(chain.redis.url) as client:
+        for number in range(sent):
+            queue, kind = list(CALLS)[number % len(CALLS)], number // len(CALLS) % 5
+            if kind == 2 and number // 20 % 10:  # a tenth of the large ones: 300 kB each
+                kind = 0
+            client.lpush(queue, stranger(kind, queue, trap, key))
+        eventually(lambda: not any(map(client.llen, CALLS)), 300, f"the workers to take all; {chain.tail()}")
+        after = chain.ended(chain.enqueue("SOLUSDT"), timeout=60)
+    assert passes(chain) == {**before, after.decision_id: after.outcome}
+    assert reconciled_at(chain) == reconciled
+    assert not trap.exists()
+    assert processes_of(chain) == workers
+    assert len(dropped(chain)) - told >= sent
+
+
+def dropped(chain: ChainProcesses) -> list[str]:
+    """What the workers have told of strangers."""
+    names = ("worker-market.jsonl", "worker-orders.jsonl")
+    return [line for name in names for line in chain.log_lines(name) if '"SECURITY"' in line]
+
+
+def reconciled_at(chain: ChainProcesses) -> object:
+    """When ledger and exchange were compared last: nobody asks for it here."""
+    with closing(sqlite3.connect(chain.home / "ledger.sqlite3")) as connection:
+        return connection.execute("SELECT * FROM reconciliations").fetchall()
 
 
 TAMPERED = {
