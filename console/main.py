@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, str] = {
     "flower": "roles:flower",
     "migrate": "migrating:migrate",
     "redis-acl": "redis_acl:redis_acl",
+    "backup": "copies:backup",
+    "restore": "copies:restore",
     "enqueue": "enqueue:enqueue",
     "kill": "switches:kill",
     "trading": "switches:trading",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -9,8 +10,9 @@ import typer
 from config.home import ensure_home
 from config.loading import load
 from console.output import console
+from pipeline.ledger.copies import refuse_in_use
 from pipeline.ledger.rights import grant
-from pipeline.ledger.schema import HEAD
+from pipeline.ledger.schema import HEAD, is_older
 from pipeline.ledger.sql import SqlLedger
 
 
@@ -21,13 +23,15 @@ def migrate(
         typer.Option(help="PostgreSQL: the role that processes connect with gets its rights, and no others."),
     ] = "",
     reader: Annotated[str, typer.Option(help="PostgreSQL: a role that may read.")] = "",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also while processes work with it.")] = False,
 ) -> None:
     """Create the ledger, or bring it to this version. `up` does it by itself; single roles on several hosts do not."""
     settings = load()
     ensure_home(settings.home)
-    ledger = SqlLedger(settings.ledger_url, busy_timeout_s=settings.ledger.busy_timeout_s)
-    ledger.migrate()
-    if grant_to:
-        grant(ledger.engine, grant_to, reader)
-    ledger.close()
+    with closing(SqlLedger(settings.ledger_url, busy_timeout_s=settings.ledger.busy_timeout_s)) as ledger:
+        if not anyway and is_older(ledger.engine):
+            refuse_in_use(ledger.engine, "migrating")
+        ledger.migrate()
+        if grant_to:
+            grant(ledger.engine, grant_to, reader)
     console().print(f"the ledger is at revision {HEAD}")

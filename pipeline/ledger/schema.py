@@ -48,6 +48,16 @@ def migrate(engine: Engine) -> None:
         raise _cannot_use(down) from down
 
 
+def is_older(engine: Engine) -> bool:
+    """Whether there is a ledger, and it is of an older revision. Raises: LedgerUnavailable."""
+    file = _file(engine)
+    if file is not None and not file.exists():
+        return False
+    with engine.connect() as connection:
+        begin(connection, Kind.READ)
+        return _revision(connection) in REVISIONS[:-1]
+
+
 def check_version(engine: Engine) -> None:
     """Read the revision, and touch nothing. Raises: ConfigError."""
     _check_file(engine)
