@@ -46,6 +46,7 @@ UNITS = {
     "_usdt": "USDT",
     "_bps": "basis points",
     "_bars": "bars",
+    "_days": "days",
     "_pct": "%",
 }
 

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "flower": "roles:flower",
     "migrate": "migrating:migrate",
     "redis-acl": "redis_acl:redis_acl",
+    "prune": "pruning:prune",
     "backup": "copies:backup",
     "restore": "copies:restore",
     "enqueue": "enqueue:enqueue",

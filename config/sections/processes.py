@@ -90,6 +90,7 @@ class LedgerSettings(Section):
 
     url: str = ""
     busy_timeout_s: Positive = 10.0
+    keep_without_signal_days: NotNegative = 0.0
 
 
 class SimulatorSettings(Section):

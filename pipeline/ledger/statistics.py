@@ -29,6 +29,7 @@ from pipeline.ledger.tables import (
     fills,
     orders,
     positions,
+    pruned,
     stages,
     strategy_verdicts,
 )
@@ -236,7 +237,12 @@ class SqlStatistics(Repository):
         """How decisions ended, by symbol."""
         grouped = (decisions.c.mode, decisions.c.symbol, decisions.c.outcome, decisions.c.reason)
         statement = _within(select(*grouped, _MANY), span).group_by(*grouped)
-        return [EndCount(**row) for row in self._all(statement, {})]
+        return [EndCount(**row) for row in (*self._all(statement, {}), *self._forgotten(span))]
+
+    def _forgotten(self, span: Span) -> list[dict[str, Any]]:
+        """Decisions without a signal of whole days that the ledger has only as numbers."""
+        told = (pruned.c.mode, pruned.c.symbol, pruned.c.outcome, pruned.c.reason, pruned.c.many)
+        return self._all(_created(select(*told), pruned.c.day, pruned, span), {})
 
     def decision_durations(self, span: Span) -> Sequence[Duration]:
         """From enqueueing to the end, by symbol; what is open has none."""

@@ -226,7 +226,7 @@ def test_a_broken_constraint_is_not_taken_for_an_outage(ledger: SqlLedger) -> No
         )
 
 
-AFTER_0002 = ("assessments", "levels", "alerts", "entries", "balances")
+AFTER_0002 = ("assessments", "levels", "alerts", "entries", "balances", "pruned")
 """Tables that later revisions made."""
 
 

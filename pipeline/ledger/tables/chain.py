@@ -127,6 +127,19 @@ assessments = Table(
     within("leg", Leg),
 )
 
+pruned = Table(
+    "pruned",
+    metadata,
+    column("account", String(), primary_key=True),
+    column("mode", Word(Mode), primary_key=True),
+    column("symbol", String(), primary_key=True),
+    column("day", UtcDateTime(), primary_key=True),
+    column("outcome", Word(Outcome), primary_key=True),
+    column("reason", Word(EndReason, CheckCode), primary_key=True),
+    column("many", Integer()),
+    index("pruned_by_day", "day"),
+)
+
 sessions = Table(
     "sessions",
     metadata,

@@ -1,7 +1,8 @@
-"""A copy of the ledger while it is in use, and the way back; on SQLite and on PostgreSQL."""
+"""Copies of the ledger, the way back, and what is forgotten after a while; on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,12 +11,16 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from console.main import application
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import ConfigError, InvariantBroken, LedgerUnavailable
 from pipeline.domain.guards import Heartbeat
+from pipeline.domain.outcomes import EndReason
 from pipeline.domain.switches import TradingState
+from pipeline.ledger.pruning import prune
+from pipeline.ledger.rights import grant
 from pipeline.ledger.sql import SqlLedger
+from pipeline.ledger.statistics import Span
 from tests.support.servers import PostgresServer, postgres_binaries
-from tests.unit.ledger.ledger_worlds import open_one
+from tests.unit.ledger.ledger_worlds import NOW, a_stage, open_one, permitted
 
 ACCOUNT = "paper-main"
 KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -41,7 +46,7 @@ def ledger(
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(application(["backup", "restore", "migrate"]), words)
+    return CliRunner().invoke(application(["backup", "restore", "migrate", "prune"]), words)
 
 
 def beat(ledger: SqlLedger, at: datetime) -> None:
@@ -121,3 +126,72 @@ def test_an_older_ledger_in_use_is_not_migrated(ledger: SqlLedger) -> None:
     refused = run("migrate")
     assert isinstance(refused.exception, ConfigError)
     assert "migrating" in str(refused.exception)
+
+
+def test_what_wanted_nothing_is_forgotten_and_stays_counted(ledger: SqlLedger) -> None:
+    """Millions of rows a day say nothing after some weeks; what led to an order is kept for ever."""
+    reasons = [EndReason.NO_SIGNAL] * 3 + [EndReason.STALE_CANDLES, EndReason.STAGE_RAISED]
+    slots = [NOW + timedelta(minutes=at) for at in range(len(reasons))]
+    ids = []
+    for slot, reason in zip(slots, reasons, strict=True):
+        decision = open_one(ledger, slot=slot, enqueued_at=slot)
+        ids.append(decision.decision_id)
+        with ledger.begin() as unit:
+            unit.stages.add(a_stage(decision.decision_id))
+            assert unit.decisions.end(decision.decision_id, reason, "", slot + timedelta(seconds=1))
+    ordered = permitted(ledger, slot=slots[-1] + timedelta(minutes=1))
+    with ledger.begin() as unit:
+        unit.decisions.end(ordered.terms.decision_id, EndReason.NO_SIGNAL, "", NOW + timedelta(hours=1))
+    before = ends(ledger)
+
+    assert [prune(ledger, slots[3], batch=2), prune(ledger, NOW + timedelta(days=1)), prune(ledger, NOW)] == [
+        2,
+        2,
+        0,
+    ]
+
+    assert ends(ledger) == before
+    with ledger.read() as unit:
+        kept = [each for each in ids if unit.decisions.get(each) is not None]
+        assert kept == ids[-1:]
+        assert unit.decisions.get(ordered.terms.decision_id) is not None
+        assert [len(unit.stages.of(each)) for each in ids] == [0, 0, 0, 0, 1]
+
+
+def ends(ledger: SqlLedger) -> Counter[tuple[str, str]]:
+    """How decisions ended, as every report counts them."""
+    told: Counter[tuple[str, str]] = Counter()
+    with ledger.read() as unit:
+        day = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+        for each in unit.statistics.ends(Span(since=day, until=day + timedelta(days=2))):
+            told[str(each.outcome), str(each.reason)] += each.many
+    return told
+
+
+@pytest.mark.postgres
+def test_the_role_that_workers_connect_with_forgets_nothing(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    """Whoever takes over a worker cannot make the record shorter."""
+    owner = SqlLedger(postgres_url)
+    owner.migrate()
+    postgres_server.create_role("forgetful")
+    grant(owner.engine, "forgetful")
+    decision = open_one(owner)
+    with owner.begin() as unit:
+        unit.decisions.end(decision.decision_id, EndReason.NO_SIGNAL, "", NOW)
+    worker = SqlLedger(postgres_url.replace(f"{PostgresServer.USER}@", "forgetful@"))
+    with pytest.raises((LedgerUnavailable, InvariantBroken)):
+        prune(worker, NOW + timedelta(days=1))
+    worker.close()
+    assert prune(owner, NOW + timedelta(days=1)) == 1
+    owner.close()
+
+
+def test_forgetting_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default nothing is; with a number of days, what is older."""
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
+    assert run("migrate").exit_code == 0
+    assert isinstance(run("prune").exception, ConfigError)
+    monkeypatch.setenv("THROUGHLINE_LEDGER_KEEP_WITHOUT_SIGNAL_DAYS", "30")
+    assert "0 decisions" in run("prune").output
