@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
 from pipeline.domain.events import Events
 from pipeline.domain.orders import ListedOrder, Order, OrderReport, OrderState, Trade
 from pipeline.domain.ports import Clock, Ledger, Venue
@@ -57,11 +58,17 @@ class Reconciler:
 
         `thorough` lists the open orders of all symbols as well, which costs as much as eight comparisons of positions.
 
-        Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
+        Raises: ExchangeUnavailable, ExchangeRefused once every symbol was looked at; LedgerUnavailable.
         """
         found = [*(self._open_orders() if thorough else ()), *self._orders_without_end()]
+        trouble: list[Exception] = []
         for difference in compare_positions(self.ledger, self.venue, self.account):
-            found += self._explain(difference)
+            try:
+                found += self._explain(difference)
+            except (ExchangeUnavailable, ExchangeRefused) as error:
+                trouble.append(error)
+        if trouble:
+            raise trouble[0]
         left = compare_positions(self.ledger, self.venue, self.account)
         found += [Finding(Subject.POSITION, each.symbol, each.told, Remedy.ESCALATED) for each in left]
         # With positions that differ the wallet must differ too, and says nothing new.

@@ -22,6 +22,10 @@ from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.outcome import abandonment
 
+SILENCES = 2
+"""So many questions in a row without an answer, and the others are asked in the next pass: each may cost a time-out.
+One alone says little about an exchange on a bad day, and nobody asks about a fill that stands behind it in the row.
+"""
 KNOWN_SINCE = timedelta(days=7)
 """How old an order of ours may be whose trade turns up now."""
 
@@ -40,21 +44,26 @@ class Resolver:
         """Ask about every unsettled order but those that rest until their trigger price: who protects the position
         watches them. Returns those that became final: their decisions can be concluded.
 
-        An exchange that does not answer ends the pass early; the orders stay as they are.
+        Those that were missed least come first. An exchange that answers two questions in a row with nothing ends the
+        pass early; the orders stay as they are.
         Raises: LedgerUnavailable; InvariantBroken, after all orders were asked about.
         """
         with self.ledger.read() as unit:
             waiting = [order for order in unit.orders.unsettled(account, symbol) if not order.waits]
-        settled, broken = [], []
-        for order in waiting:
+        settled, broken, silences = [], [], 0
+        for order in sorted(waiting, key=lambda each: each.misses):
+            if silences == SILENCES:
+                break
             try:
                 after = self.ask(order)
             except (ExchangeUnavailable, ExchangeRefused) as error:
                 self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
-                break
+                silences += 1
+                continue
             except InvariantBroken as error:  # one impossible order must not hide the fate of the others
                 broken.append(error)
                 continue
+            silences = 0
             if after.state.is_final:
                 settled.append(after)
         if broken:

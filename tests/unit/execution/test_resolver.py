@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pipeline.domain.decisions import Unresolved
-from pipeline.domain.errors import InvariantBroken
+from pipeline.domain.errors import ExchangeUnavailable, InvariantBroken
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.orders import Order, OrderReport, OrderState
@@ -211,6 +211,32 @@ def test_one_impossible_order_does_not_hide_the_fate_of_the_others() -> None:
     with world.ledger.read() as unit:
         states = [unit.orders.of(each.decision_id)[0].state for each in (world.decision, eth)]
     assert states == [OrderState.UNKNOWN, OrderState.FILLED]
+
+
+@pytest.mark.parametrize(("silent", "asked"), [(1, 4), (2, 2)])
+def test_one_question_without_an_answer_keeps_nobody_from_being_asked_about(
+    monkeypatch: pytest.MonkeyPatch, silent: int, asked: int
+) -> None:
+    """A fill may stand behind it, and a position without its stop; two in a row are an exchange that is away."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_ANSWER] * 4
+    world.place()
+    for name in ("ETH", "SOL", "XRP"):
+        other = decision(name, f"{name}/USDT:USDT")
+        wanted = intent(symbol=other.symbol)
+        world.router.place(other, wanted, world.permitted(other, wanted))
+    questions: list[str] = []
+
+    def find(self: FakeVenue, order: Order) -> OrderReport | None:
+        questions.append(order.symbol)
+        if len(questions) <= silent:
+            raise ExchangeUnavailable("no word")
+        return answer(self, order)
+
+    answer = FakeVenue.find
+    monkeypatch.setattr(FakeVenue, "find", find)
+    settled = world.resolver.resolve(ACCOUNT)
+    assert (len(questions), len(settled)) == (asked, asked - silent)
 
 
 def _claimed_and_died(world: OrderWorld) -> None:
