@@ -18,8 +18,8 @@ from pipeline.ledger.kinds import Kind
 from pipeline.ledger.statements import command, driver_of
 from pipeline.ledger.wal import log_of, reach_disk
 
-# A unit takes milliseconds; one that hangs this long must not hold its locks for ever.
-ABANDONED_AFTER_MS = 60_000
+# A unit takes milliseconds; one that hangs this long must not keep others from protecting a position.
+ABANDONED_AFTER_MS = 10_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.005
 """Between two looks of a writer at SQLite's only write lock. SQLite itself waits longer each time, up to a tenth of a
 second: of several writers some would wait for hundreds of transactions of the others."""

@@ -12,6 +12,8 @@ FLAVOURS = ("nan", "negative", "high_below_low", "off_grid", "shuffled", "missin
 
 Fault = Mapping[str, Any]
 
+SENDING: Fault = {"endpoint": ORDER, "method": "POST"}
+
 UNKNOWN: Sequence[Fault] = (
     {"kind": "http_503_unknown"},
     {"kind": "http_503_unknown", "processed": False},
@@ -60,24 +62,29 @@ def bad_day(seed: int) -> list[Fault]:
         {**draw(dice, UNKNOWN, 0.02, 0.2), "endpoint": ORDER, "method": "POST"},
         {**draw(dice, SLOW, 0.005, 0.03), "endpoint": ORDER, "method": "POST"},
         {**draw(dice, REFUSED, 0.02, 0.2), "endpoint": ORDER, "method": "POST"},
-        {"kind": "partial_fill", "fraction": round(dice.uniform(0, 1), 2), "probability": 0.2},
-        {"kind": "false_not_found", "probability": round(dice.uniform(0, 0.7), 2)},
+        {"kind": "partial_fill", "fraction": round(dice.uniform(0, 1), 2), "probability": 0.2, **SENDING},
+        {"kind": "false_not_found", "probability": round(dice.uniform(0, 0.7), 2), **asking(ORDER)},
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.05, 0.4), "endpoint": ORDER, "method": "GET"},
-        {"kind": "repeated_fills", "probability": round(dice.uniform(0, 1), 2)},
+        {"kind": "repeated_fills", "probability": round(dice.uniform(0, 1), 2), **asking(TRADES)},
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.05, 0.4), "endpoint": TRADES, "method": "GET"},
         {**draw(dice, UNKNOWN, 0.02, 0.15), "endpoint": GUARD, "method": "POST"},
         {**draw(dice, SLOW, 0.002, 0.01), "endpoint": GUARD, "method": "POST"},
         {**draw(dice, REFUSED, 0.02, 0.15), "endpoint": GUARD, "method": "POST"},
-        {"kind": "false_not_found", "probability": round(dice.uniform(0, 0.4), 2), "endpoint": GUARD},
+        {"kind": "false_not_found", "probability": round(dice.uniform(0, 0.4), 2), **asking(GUARD)},
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.02, 0.2), "endpoint": GUARD, "method": "GET"},
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.02, 0.2), "endpoint": GUARD, "method": "DELETE"},
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.02, 0.2), "endpoint": GUARDS, "method": "GET"},
         {**draw(dice, (*UNKNOWN[:9], *REFUSED), 0.005, 0.05), "endpoint": "/fapi/", "method": "GET"},
-        {**draw(dice, STOPPED, 0.0005, 0.002)},
-        {"kind": "malformed_candles", "flavour": dice.choice(FLAVOURS), "probability": 0.3},
+        {"endpoint": "/fapi/", "method": "", **draw(dice, STOPPED, 0.0005, 0.002)},
+        {"kind": "malformed_candles", "flavour": dice.choice(FLAVOURS), "probability": 0.3, **asking(KLINES)},
     ]
     dice.shuffle(faults)
     return faults
+
+
+def asking(endpoint: str) -> Fault:
+    """Where questions are asked."""
+    return {"endpoint": endpoint, "method": "GET"}
 
 
 def draw(dice: random.Random, kinds: Sequence[Fault], least: float, most: float) -> Fault:
