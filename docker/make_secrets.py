@@ -42,14 +42,21 @@ TRADING = (
     "alerts_urls",
 )
 DATA = ("postgres_owner", "postgres_application", "postgres_reader", "grafana_password", "metrics_password")
+ROLE = 10001
+"""The user of every role, as the image has it."""
+OWNERS = {
+    **dict.fromkeys(("redis_cert", "redis_key", "redis_acl"), 999),
+    **dict.fromkeys(("postgres_owner", "postgres_application", "postgres_reader"), 999),
+    **dict.fromkeys(("postgres_cert", "postgres_key"), 999),
+    "grafana_password": 472,
+    "scrape_password": 65534,
+}
+"""The users of the servers' images; everything else is a role's."""
 DAYS = "3650"
 
 
 class Secrets:
-    """The folder of secrets. `files` are readable by everybody inside a folder that only its owner may enter:
-
-    a container reads them as a user of its own, through mounts that the engine makes for it.
-    """
+    """The folder of secrets, and the hosts' parts in it."""
 
     def __init__(self, folder: Path) -> None:
         self.keys, self.data, self.trading = (folder / name for name in ("keys", "data", "trading"))
@@ -69,20 +76,15 @@ class Secrets:
         """Each host's part, made of the keys. `redis`, `postgres`: the names under which trading hosts find them."""
         for folder, names in ((self.data, DATA), (self.trading, TRADING)):
             for name in names:
-                _write(folder / name, self.key(name), 0o444)
-        _write(self.data / "redis_acl", self._acl(), 0o444)
-        _write(self.data / "redis_url_watch", self._redis_url("watch", "redis"), 0o444)
+                _hand(folder / name, self.key(name))
+        _hand(self.data / "scrape_password", self.key("metrics_password"))
+        _hand(self.data / "redis_acl", self._acl())
+        _hand(self.data / "redis_url_watch", self._redis_url("watch", "redis"))
         for user in REDIS_USERS:
-            _write(self.trading / f"redis_url_{user}", self._redis_url(user, redis), 0o444)
-        _write(
-            self.data / "ledger_url_owner", self._ledger_url("throughline_owner", "owner", "postgres"), 0o444
-        )
-        _write(
-            self.data / "ledger_url_reader",
-            self._ledger_url("throughline_reader", "reader", "postgres"),
-            0o444,
-        )
-        _write(self.trading / "ledger_url", self._ledger_url("throughline", "application", postgres), 0o444)
+            _hand(self.trading / f"redis_url_{user}", self._redis_url(user, redis))
+        _hand(self.data / "ledger_url_owner", self._ledger_url("throughline_owner", "owner", "postgres"))
+        _hand(self.data / "ledger_url_reader", self._ledger_url("throughline_reader", "reader", "postgres"))
+        _hand(self.trading / "ledger_url", self._ledger_url("throughline", "application", postgres))
 
     def _acl(self) -> str:
         """Each user's rights, which the program knows, and the hash of its password."""
@@ -109,7 +111,7 @@ class Secrets:
                 *("-keyout", self.keys / "ca.key", "-out", authority),
             )
         for folder in (self.data, self.trading):
-            _write(folder / "ca", authority.read_text(encoding="utf-8"), 0o444)
+            _hand(folder / "ca", authority.read_text(encoding="utf-8"))
         told = ",".join(f"{'IP' if _is_address(name) else 'DNS'}:{name}" for name in names)
         for server in ("redis", "postgres"):
             self._certify(server, told)
@@ -142,8 +144,8 @@ class Secrets:
                 *("-CA", self.keys / "ca", "-CAkey", self.keys / "ca.key"),
                 *("-set_serial", str(secrets.randbits(128)), "-out", Path(folder) / "cert"),
             )
-            _write(cert, (Path(folder) / "cert").read_text(encoding="utf-8"), 0o444)
-            _write(key, (Path(folder) / "key").read_text(encoding="utf-8"), 0o444)
+            _hand(cert, (Path(folder) / "cert").read_text(encoding="utf-8"))
+            _hand(key, (Path(folder) / "key").read_text(encoding="utf-8"))
         _write(known, names, 0o600)
 
 
@@ -160,6 +162,17 @@ def _said(command: list[str], what: str) -> str:
     if told.returncode != 0:
         sys.exit(f"make_secrets: {what} failed:\n{told.stderr.strip()}")
     return told.stdout
+
+
+def _hand(path: Path, text: str) -> None:
+    """A file for a container, which reads it as a user of its own: his alone, if we may give it to him.
+
+    Only root may. Else it is readable by all, in a folder that only its owner may enter.
+    """
+    _write(path, text, 0o444)
+    if os.geteuid() == 0 and path.name != "ca":
+        os.chown(path, OWNERS.get(path.name, ROLE), -1)
+        path.chmod(0o400)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

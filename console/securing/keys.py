@@ -31,7 +31,10 @@ def look(settings: Settings, role: str) -> Answers:
         settings.redis.message_key.get_secret_value(),
         settings.governor.permit_key.get_secret_value(),
     )
-    yield _key("message key", message, several=bool(settings.redis.url))
+    if message or "message key" in NEEDED.get(role, {"message key"}):
+        yield _key("message key", message, several=bool(settings.redis.url))
+    else:
+        yield skipped("keys: message key", f"{role} sends no messages")
     yield _key("permit key", permit, several=False)
     if message and message == permit:
         yield finding("keys", "the message key is the permit key: whoever publishes could permit", MAKE)

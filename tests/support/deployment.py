@@ -175,12 +175,14 @@ class Deployment:
     def environment(self, name: str) -> dict[str, str]:
         """All that a service's container would know, for this machine."""
         own = self.folder / name
-        for folder in ("secrets", "home"):
-            (own / folder).mkdir(parents=True, exist_ok=True)
+        for folder in (own, own / "secrets", own / "home"):
+            folder.mkdir(mode=0o700, exist_ok=True)
         service = self.services[name]
         for secret in service.get("secrets", ()):
             text = (DOCKER / self._files[secret]["file"]).relative_to(DOCKER)
-            (own / "secrets" / secret).write_text(self._moved((self.folder / text).read_text(), own))
+            place = own / "secrets" / secret
+            place.write_text(self._moved((self.folder / text).read_text(), own))
+            place.chmod(0o600)
         told = {key: self._moved(value, own) for key, value in service["environment"].items()}
         return {**told, "THROUGHLINE_HOME": str(own / "home"), "THROUGHLINE_CONFIG": str(self.config)}
 

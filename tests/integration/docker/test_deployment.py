@@ -54,6 +54,8 @@ def test_each_role_starts_alone_works_with_its_own_secrets_and_stops_in_order(ho
     eventually(
         lambda: host.counted("decisions", "outcome = 'executed'"), 60, f"an order to be filled; {host.tail()}"
     )
+    for role in ("orders", "watch"):
+        host.run(role, "doctor", "--security", "--role", role)
     if shutil.which("prometheus"):
         with prometheus(host) as asked:
             eventually(lambda: rules_are_quiet(asked), 60, "the rules to be evaluated")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def test_the_script_makes_each_secret_and_keeps_it(tmp_path: Path) -> None:
     before = {file: file.read_text() for file in folder.rglob("*") if file.is_file()}
     made_secrets(tmp_path)
     assert {file: file.read_text() for file in folder.rglob("*") if file.is_file()} == before
+    told = {(folder / each).stat().st_mode & 0o777 for each in ("data/redis_key", "trading/permit_key")}
+    assert told == {0o400 if os.geteuid() == 0 else 0o444}
     acl = (folder / "data/redis_acl").read_text()
     assert {line.split()[1] for line in acl.splitlines()} == {"default", *ACCESS}
     passwords = {file.read_text().strip() for file in (folder / "keys/redis").iterdir()}

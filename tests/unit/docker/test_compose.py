@@ -157,8 +157,8 @@ def test_each_secret_is_where_it_is_needed_and_nowhere_else(
     assert given["redis_url_schedule"] == {"feed", "beat"}
     assert given["ledger_url_owner"] == {"migrate"}
     assert given["ledger_url_reader"] == {"exporter"}
-    assert given["metrics_password"] == {"exporter", "prometheus"}
-    assert given["message_key"] == {"feed", "beat", "market", "orders", "watch", "flower", "operator"}
+    assert (given["metrics_password"], given["scrape_password"]) == ({"exporter"}, {"prometheus"})
+    assert given["message_key"] == {"feed", "beat", "market", "orders", "flower", "operator"}
     assert [secret for secret, users in given.items() if not users] == []
     wanted = {secret for each in services.values() for secret in each.get("secrets", ())}
     assert wanted == set(given)
