@@ -2,7 +2,8 @@
 
 The steady state: all candles are in the store, and every pass ends in its fetch stage, because its bars were
 judged before. First the stage alone, in this process, with universes of 1, 50, 200 and 1,000 symbols side by side;
-then passes through a real worker, beside an empty Celery task on the same Redis.
+then passes through a real worker, beside an empty Celery task on the same Redis; then a minute with a feed, in which
+bars close and are judged, and the requests for candles that the exchange has seen meanwhile.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import cpu
+from benchmarks.closes import await_feed, seen_in_store, sleep_until
 from benchmarks.measures import IDLE_S, SETTLE_S
 from benchmarks.rig import Rig, rig
 from config.loading import load
@@ -34,6 +36,8 @@ from pipeline.stages.opening import PassRequest
 from pipeline.trace import logs
 
 SIZES = (1, 50, 200, 1000)
+FED = 200
+MINUTE_S = 60.0
 KLINES = "/fapi/v1/klines"
 PASSES = 40
 """Of each size in a round: those of the sizes take turns, so that what else runs on the machine hits all alike."""
@@ -172,10 +176,58 @@ def _each(made: Rig, idle: cpu.Spent, role: str, work: Callable[[], object]) -> 
     return cpu.spent(made.roles, settled).without(idle).cpu[role] * 1000 / WORKED
 
 
+# ------------------------------------------------------------------------------------------------- with a feed
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """What happened in `for_s` seconds beside a feed, of which the last `kline_requests` should be 0."""
+
+    symbols: int
+    timeframes: int
+    for_s: float
+    bars_stored: int
+    passes: int
+    kline_requests: int
+
+
+def steady(size: int) -> Steady:
+    """One minute of real time, with a close in it, at which the feed asks for a pass over each symbol."""
+    frames = {"MARKET_TIMEFRAMES": "1m,3m,5m", "FEED_DECIDE_AT_CLOSE": "1m"}
+    with rig(symbols=size, strategies="never_trades", settings={**SETTINGS, **frames}) as made:
+        made.start_workers()
+        made.start_feed()
+        await_feed(made)
+        sleep_until(
+            (time.time() // MINUTE_S + 1.5) * MINUTE_S
+        )  # what the first load left behind has come by then
+        made.await_decisions()
+        asked, judged = len(made.simulator.requests(KLINES)), _passes(made)
+        with seen_in_store(made.redis.url) as seen:
+            began = time.monotonic()
+            time.sleep(MINUTE_S)
+            made.await_decisions()
+            return Steady(
+                size,
+                len(made.pipeline.timeframes),
+                round(time.monotonic() - began, 1),
+                len(seen.first_of_each(0)),
+                _passes(made) - judged,
+                len(made.simulator.requests(KLINES)) - asked,
+            )
+
+
+def _passes(made: Rig) -> int:
+    with made.pipeline.ledger.read() as unit:
+        return sum(unit.decisions.counts().values())
+
+
 # ---------------------------------------------------------------------------------------------------- for people
 
 
-def show(stages: Sequence[StageCost], workers: Sequence[WorkerCost], console: Console) -> None:
+def show(
+    stages: Sequence[StageCost], workers: Sequence[WorkerCost], beside: Sequence[Steady], console: Console
+) -> None:
     table = Table(title="the fetch stage alone, CPU ms; 3 timeframes of 200 bars")
     for heading in ("symbols", "median", "90th percentile", "ratio"):
         table.add_column(heading, justify="right")
@@ -191,6 +243,10 @@ def show(stages: Sequence[StageCost], workers: Sequence[WorkerCost], console: Co
             str(one.symbols), f"{one.fetch_ms:.2f}", f"{one.empty_ms:.2f}", difference, str(one.klines)
         )
     console.print(table)
+    for fed in beside:
+        console.print(f"with a feed, {fed.symbols} symbols, {fed.timeframes} timeframes, {fed.for_s} s:")
+        told = f"{fed.passes} passes, {fed.kline_requests} requests for candles"
+        console.print(f"{fed.bars_stored} series written, {told}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -198,19 +254,26 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     made.add_argument("--rounds", type=int, default=10)
     made.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="numbers of symbols")
+    made.add_argument("--only", choices=("stage", "worker", "feed"), help="only this part")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when everything was measured."""
     wanted = parser().parse_args(arguments)
-    stages = stage_costs(wanted.sizes, wanted.rounds)
-    workers = [worker_cost(size, min(5, wanted.rounds)) for size in wanted.sizes]
+    parts = (wanted.only,) if wanted.only else ("stage", "worker", "feed")
+    stages = stage_costs(wanted.sizes, wanted.rounds) if "stage" in parts else []
+    workers = [worker_cost(size, min(5, wanted.rounds)) for size in wanted.sizes if "worker" in parts]
+    beside = [steady(FED)] if "feed" in parts else []
     if wanted.json:
-        record = {"stage": [asdict(each) for each in stages], "worker": [asdict(each) for each in workers]}
+        record = {
+            "stage": [asdict(each) for each in stages],
+            "worker": [asdict(each) for each in workers],
+            "feed": [asdict(each) for each in beside],
+        }
         print(json.dumps(record, indent=2))
     else:
-        show(stages, workers, Console(highlight=False))
+        show(stages, workers, beside, Console(highlight=False))
     return 0
 
 
