@@ -17,11 +17,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.domain.checks import CheckCode, CheckVerdict
-from pipeline.domain.decisions import Decision, End
+from pipeline.domain.decisions import Decision, End, Stage
 from pipeline.domain.orders import Answer, Order, Trade
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit
@@ -34,6 +35,7 @@ from pipeline.execution.router import OrderRouter
 from pipeline.governor.permits import PermitAuthority, Valid
 from pipeline.governor.view import Limits
 from pipeline.ledger.sql import SqlLedger
+from pipeline.ledger.unit import SqlUnit
 from pipeline.trace.events import RecordedEvents
 from tests.integration.exchange_worlds import Exchange, a_decision, adapter
 from tests.support.chain import ChainProcesses, chain_processes
@@ -153,8 +155,44 @@ def in_one_process(orders: int) -> Cost:
     return Cost.of("in one process", [ours for ours, _ in timed], [theirs for _, theirs in timed])
 
 
-def through_the_workers(orders: int, request_ms: float) -> Cost:
-    """Two requests lie between the permit and the recorded order: the submission, and the order's trades."""
+HOPS = (
+    "issued to published: validate's commit, and its message",
+    "the message: Redis, and the worker that wakes up",
+    "received to intent: the decision, the permit, the order as INTENT",
+    "intent to claim: its commit, and the claim's questions",
+    "claim to answer: the disk, the rate budget, the request (taken away)",
+)
+"""Between the permit and the order's first state after SENDING, as the ledger has their times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One order's way through the workers, in milliseconds by hop."""
+
+    hops: tuple[float, ...]
+
+    @classmethod
+    def of(cls, unit: SqlUnit, ended: Decision) -> Way | None:
+        """None when it was not ordered."""
+        permit, orders = unit.permits.of(ended.decision_id), unit.orders.of(ended.decision_id)
+        stage = unit.stages.get(ended.decision_id, Stage.EXECUTE)
+        steps = unit.orders.steps_of(orders[0].client_order_id) if orders else []
+        answered = [
+            at for step in steps if step["from"] == "SENDING" and isinstance(at := step["at"], datetime)
+        ]
+        if permit is None or stage is None or not answered or orders[0].sent_at is None:
+            return None
+        published = stage.started_at - timedelta(milliseconds=stage.queue_wait_ms or 0)
+        marks = (
+            permit.issued_at, published, stage.started_at, orders[0].created_at, orders[0].sent_at, answered[0],
+        )  # fmt: skip
+        return cls(tuple((after - before).total_seconds() * 1000 for before, after in pairwise(marks)))
+
+
+def through_the_workers(orders: int, request_ms: float) -> tuple[Cost, Sequence[float]]:
+    """The submission is the one request between the permit and the answer; it is taken away. Also the median of each
+    hop.
+    """
     names = ",".join(f"BEN{number:03d}USDT" for number in range(orders + WARMING))
     wide = {
         "UNIVERSE_SYMBOLS": names,
@@ -167,22 +205,22 @@ def through_the_workers(orders: int, request_ms: float) -> Cost:
     exchange = (*SIMULATOR, "--symbols", names, "--balance", "100000000")
     with chain_processes(exchange, **wide) as chain:
         chain.start_workers()
-        whole = list(_from_permit_to_answer(chain, names.split(",")))[WARMING:]
-    return Cost.of("through the workers", [each - 2 * request_ms for each in whole], [2 * request_ms])
+        ways = list(_ways(chain, names.split(",")))[WARMING:]
+    whole = [sum(way.hops) - request_ms for way in ways]
+    medians = [statistics.median(hop) for hop in zip(*(way.hops for way in ways), strict=True)]
+    medians[-1] -= request_ms
+    return Cost.of("through the workers", whole, [request_ms]), medians
 
 
-def _from_permit_to_answer(chain: ChainProcesses, names: Sequence[str]) -> Iterator[float]:
+def _ways(chain: ChainProcesses, names: Sequence[str]) -> Iterator[Way]:
     for name in names:
         ended = chain.ended(chain.enqueue(name))
         with chain.pipeline.ledger.read() as unit:
-            permit = unit.permits.of(ended.decision_id)
-            orders = unit.orders.of(ended.decision_id)
-            steps = unit.orders.steps_of(orders[0].client_order_id) if orders else []
-        answered = [step["at"] for step in steps if step["from"] == "SENDING"]
-        if not answered:
+            way = Way.of(unit, ended)
+        if way is None:
             sys.stderr.write(f"{name} was not ordered: {ended.reason} {ended.detail}\n")
-        if permit is not None and answered and isinstance(answered[0], datetime):
-            yield (answered[0] - permit.issued_at).total_seconds() * 1000
+        else:
+            yield way
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,17 +230,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made.add_argument("--workers", type=int, default=30, help="orders through the workers; 0 leaves them out")
     made.add_argument("--json", action="store_true")
     wanted = made.parse_args(arguments)
-    costs = [in_one_process(wanted.orders)]
+    costs, hops = [in_one_process(wanted.orders)], dict[str, float]()
     if wanted.workers:
-        costs.append(through_the_workers(wanted.workers, costs[0].exchange))
+        cost, medians = through_the_workers(wanted.workers, costs[0].exchange)
+        costs.append(cost)
+        hops = dict(zip(HOPS, medians, strict=True))
     if wanted.json:
-        print(json.dumps([asdict(cost) for cost in costs], indent=2))
+        print(json.dumps({"ways": [asdict(cost) for cost in costs], "hops": hops}, indent=2))
     else:
         for cost in costs:
             print(
                 f"{cost.way:<20} {cost.orders:>4} orders: median {cost.median:5.1f} ms, p99 {cost.p99:6.1f} ms, "
                 f"beyond {cost.exchange:.1f} ms of the exchange (at most {BUDGET_MS:g} ms at the median)"
             )
+        for name, median in hops.items():
+            print(f"    {median:6.1f} ms  {name}")
     return 0 if costs[0].median < BUDGET_MS else 1
 
 

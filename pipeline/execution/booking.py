@@ -63,9 +63,9 @@ class Bookkeeper:
         Need not wait for the disk: an order whose booking a power cut forgets is asked about again, see
         docs/decisions/0009. Raises: InvariantBroken when the trades contradict the order; LedgerUnavailable.
         """
+        now = self.clock.now()  # of the report: asking for the trades takes a request of its own
         if trades is None:
             trades = self._trades(replace(order, exchange_order_id=report.exchange_order_id), report)
-        now = self.clock.now()
         with self.ledger.begin() as unit:
             booked = book_trades(unit, order, trades, self.venue.name, now)
             known = unit.fills.of_order(order.client_order_id)

@@ -156,6 +156,17 @@ def test_the_exchanges_own_count_corrects_ours(one: Host, other: Host) -> None:
     assert other.taken(CANDLES) == 0, "a smaller count is a new minute of theirs, not room for us"
 
 
+def test_an_order_knows_what_was_used_so_that_its_answer_corrects_nothing(
+    one: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer tells the weight too. A correction for nothing stands between an order and its acknowledgement."""
+    one.taken(CANDLES, 3)
+    used = one.budget.take(ORDER)
+    assert (used.weight_1m, used.orders_10s, used.orders_1m) == (3 * CANDLES.weight, 1, 1)
+    monkeypatch.setattr(one.budget, "_correct", pytest.fail)
+    one.budget.correct(Told(weight_1m=used.weight_1m, orders_10s=1, orders_1m=1), used)
+
+
 def test_the_exchanges_count_of_orders_corrects_ours(one: Host, other: Host) -> None:
     """Orders of the same account may be sent by hand, or by another bot."""
     used = one.budget.take(ORDER)

@@ -58,10 +58,10 @@ for i = 3, orders > 0 and 4 or 3 do
   if until_ms > now_ms then return {until_ms - now_ms, 'stop', stop[2] or '', 0, 0, 0} end
 end
 
-local used, kept = 0, {}
+-- Also for what weighs nothing: an answer tells the weight as well, and is compared with this.
+local used, kept = counted(KEYS[1], 60)
 if weight > 0 then
   local most = tonumber(ARGV[3])
-  used, kept = counted(KEYS[1], 60)
   if most >= 0 and used > 0 and used + weight > most then
     return {wait_for(60, kept, used + weight - most), 'weight', '', used, 0, 0}
   end
