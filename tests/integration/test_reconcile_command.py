@@ -6,11 +6,13 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from pipeline.domain.intents import Leg
+from pipeline.execution.postings import accepted
 from tests.integration.simulator_clients import diverted
 from tests.support.chain import ChainProcesses, chain_processes
 
@@ -69,3 +71,19 @@ def test_what_was_lost_is_adopted_and_what_is_somebody_elses_is_left(chain: Chai
     found = [each for each in reconciled(chain, code=1) if each["symbol"] == "SOL/USDT:USDT"]
     assert [each["remedy"] for each in found] == ["left", "escalated"]
     exchange.session.close()
+
+
+def test_what_the_wallet_lacks_blocks_until_somebody_accepts_it(chain: ChainProcesses) -> None:
+    """E6: balances. The exchange says nothing about it: a person must."""
+    pipeline = chain.pipeline
+    with pipeline.ledger.begin() as unit:
+        told = unit.equity.latest(pipeline.account)
+        assert told is not None
+        unit.journal.post(accepted(told, "USDT", Decimal("-3.5"), "money that was never there"))
+    (found,) = reconciled(chain, code=1)
+    assert (found["subject"], found["remedy"]) == ("balance", "escalated")
+    assert "3.5 is not explained" in found["what"]
+    assert (
+        json.loads(chain.run("reconcile", "--accept-balance", "my own withdrawal", "--json").output()) == []
+    )
+    assert reconciled(chain, code=0) == []

@@ -8,11 +8,13 @@ from datetime import timedelta
 from decimal import Decimal
 
 from pipeline.domain.entries import Cause, Heading
+from pipeline.domain.outcomes import EndReason
 from pipeline.domain.positions import Income
 from pipeline.domain.reconciliation import Finding, Remedy, Subject
+from pipeline.domain.signals import Side
 from pipeline.execution.balances import Wallets
 from pipeline.execution.reconciling import Reconciler
-from tests.unit.execution.order_worlds import ACCOUNT, BTC, OrderWorld
+from tests.unit.execution.order_worlds import ACCOUNT, BTC, OrderWorld, decision, intent
 
 D = Decimal
 
@@ -110,6 +112,23 @@ def test_trades_that_are_none_of_ours_are_named_with_what_they_cost() -> None:
     (found,) = compare(world)
     assert found.blocks
     assert f"trades that are none of ours, on {BTC}, come to -7.5" in found.what
+
+
+def test_a_position_from_before_the_books_comes_in_at_its_cost() -> None:
+    """An upgraded ledger: closing it later leaves nothing under `position`."""
+    world = OrderWorld()
+    world.place()
+    with world.ledger.begin() as unit:
+        for table in ("entries", "balances"):
+            unit._connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - our own names
+        unit.decisions.end(world.decision.decision_id, EndReason.FILLED, "", world.clock.now())
+    assert compare(world) == []
+    assert balance(world, Heading.POSITION) == 600
+    closing = decision("closing")
+    sale = intent(side=Side.SELL, limit_price=D("59900.0"), reduce_only=True)
+    world.router.place(closing, sale, world.permitted(closing, sale))
+    assert compare(world) == []
+    assert (world.held, balance(world, Heading.POSITION)) == (D(0), D(0))
 
 
 def test_rows_from_before_the_books_are_in_their_opening() -> None:
