@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from pipeline.domain.decisions import Mode
 from pipeline.domain.entries import Cause
 from pipeline.domain.permits import normal
 from pipeline.domain.ports import Ledger, Venue
 from pipeline.domain.positions import Equity, Income
 from pipeline.domain.reconciliation import Finding, Remedy, Subject
+from pipeline.execution.accounts import compare_positions
 from pipeline.execution.postings import accepted, of_income, opening, opening_id
 
 WINDOWS = (timedelta(hours=2), timedelta(hours=24), timedelta(days=7))
 """How far back a difference is looked for: further only when the nearer statement does not explain it."""
 LISTING_TAKES = timedelta(minutes=2)
-"""How long a trade may be in the exchange's statement before it is in our books."""
+"""How long a trade may be in the exchange's statement before it is in our books, or funding in the wallet before it is
+in the statement."""
 
 CAUSES: Mapping[str, Cause] = {
     "FUNDING_FEE": Cause.FUNDING,
@@ -61,9 +64,16 @@ class Wallets:
             return ()
         found, strays = self._explain(told)
         told = self._wallet_at_rest()
-        if told is None or not self._missing(told) or any(_may_still_come(each, told) for each in strays):
+        if told is None or not self._missing(told) or self._may_still_be_told(told, strays):
             return found
         return [*found, self._unexplained(told, strays)]
+
+    def _may_still_be_told(self, told: Equity, strays: Sequence[Income]) -> bool:
+        """The statement follows the wallet: a stop has just filled, or funding was paid, on the hour."""
+        young = any(told.occurred_at - each.occurred_at < LISTING_TAKES for each in strays)
+        hour = told.occurred_at.replace(minute=0, second=0, microsecond=0)
+        funded = told.mode is not Mode.PAPER and told.occurred_at - hour < LISTING_TAKES
+        return young or funded or bool(compare_positions(self.ledger, self.venue, self.account))
 
     def _broken(self) -> Sequence[Finding]:
         """Books that do not come to zero are wrong, whatever the exchange says."""
@@ -187,7 +197,3 @@ class Wallets:
             what += f"; trades that are none of ours, on {symbols}, come to {normal(total)}"
         remedy = Remedy.TOLD if abs(left) <= self.tolerance else Remedy.ESCALATED
         return Finding(Subject.BALANCE, self.asset, what, remedy)
-
-
-def _may_still_come(row: Income, told: Equity) -> bool:
-    return told.occurred_at - row.occurred_at < LISTING_TAKES

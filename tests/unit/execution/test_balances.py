@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+from pipeline.domain.decisions import Mode
 from pipeline.domain.entries import Cause, Heading
+from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.positions import Income
 from pipeline.domain.reconciliation import Finding, Remedy, Subject
@@ -101,6 +103,19 @@ def test_a_difference_within_the_tolerance_is_told_and_does_not_block() -> None:
     world.venue.balance -= D("0.01")
     assert [each.remedy for each in compare(world, tolerance="0.01")] == [Remedy.TOLD]
     assert [each.remedy for each in compare(world, tolerance="0.009")] == [Remedy.ESCALATED]
+
+
+def test_what_the_statement_does_not_tell_yet_calls_nobody() -> None:
+    """A real exchange pays funding on the hour and lists it a little later; a stop fills while we look."""
+    world = opened()
+    world.venue.mode = Mode.LIVE
+    world.venue.balance -= 3
+    assert compare(world) == []
+    world.pass_time(120)
+    assert [each.remedy for each in compare(world)] == [Remedy.ESCALATED]
+    sold = replace(world.order, client_order_id=ClientOrderId("f" * 32), side=Side.SELL, limit_price=D(50000))
+    world.venue.submit(replace(sold, sent_at=world.clock.now()), world.permit)
+    assert compare(world) == []
 
 
 def test_trades_that_are_none_of_ours_are_named_with_what_they_cost() -> None:
