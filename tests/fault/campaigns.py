@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
@@ -116,8 +117,7 @@ def _kills(
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Tally:
     tally = Tally(name, plan.seed, "PostgreSQL" if ledger_url else "SQLite")
-    told = {**FASTER, **settings}
-    with rehearsal(seed=plan.seed, symbols=SYMBOLS, ledger_url=ledger_url, **told) as on:
+    with kept(name, plan, SYMBOLS, ledger_url, **settings) as on:
         on.start(upkeep=2)
         wanted = Counter(dict.fromkeys(CrashPoint, plan.share(each)))
         ended = Counter({word: plan.share(count) for word, count in parents.items()})
@@ -134,7 +134,7 @@ def _kills(
 def freezes(plan: Plan) -> Tally:
     """Processes frozen at every named point and thawed up to six seconds later, between last check and send too."""
     tally = Tally("freezes", plan.seed)
-    with rehearsal(seed=plan.seed, symbols=SYMBOLS, **FASTER) as on:
+    with kept(tally.part, plan, SYMBOLS) as on:
         on.start(orders=4, upkeep=3)
         wanted = Counter(dict.fromkeys(CrashPoint, plan.share(5)))
         storm = Storm(on, "STOP", wanted, plan.dice(), longest_freeze_s=6.0, injected=tally.injected)
@@ -148,7 +148,7 @@ def freezes(plan: Plan) -> Tally:
 def outages(plan: Plan) -> Tally:
     """Redis killed and started again, and emptied, with messages under way."""
     tally = Tally("Redis", plan.seed)
-    with rehearsal(seed=plan.seed, symbols=SYMBOLS, **FASTER) as on:
+    with kept(tally.part, plan, SYMBOLS) as on:
         on.start(upkeep=1)
         wanted = Counter(killed=plan.share(50), flushed=plan.share(10))
         storm = Outages(on, wanted, plan.dice(), injected=tally.injected)
@@ -171,7 +171,7 @@ def bad_days_while_resting(plan: Plan) -> Tally:
 
 def _bad_days(plan: Plan, name: str, days: range, settings: Mapping[str, str]) -> Tally:
     tally = Tally(name, plan.seed)
-    with rehearsal(seed=plan.seed + days.start, symbols=ON_BAD_DAYS, **FASTER, **settings) as on:
+    with kept(name, replace(plan, seed=plan.seed + days.start), ON_BAD_DAYS, **settings) as on:
         on.start(market=2, orders=5, upkeep=2)
         traffic = Traffic(on)
         for day in (plan.seed + number for number in days):
@@ -205,6 +205,17 @@ def _rage(
     if not until(over, flow, 1200):
         raise TimeoutError(f"{tally.part}: not all accidents could happen: {dict(tally.injected)}")
     tally.under_faults = on.decisions()
+
+
+@contextmanager
+def kept(name: str, plan: Plan, symbols: int, ledger_url: str = "", **settings: str) -> Iterator[Rehearsal]:
+    """A rehearsal whose evidence outlives it when it could not be finished."""
+    with rehearsal(seed=plan.seed, symbols=symbols, ledger_url=ledger_url, **FASTER, **settings) as on:
+        try:
+            yield on
+        except Exception:
+            plan.say(f"{name}: broke; kept in {on.keep(f'{name}-{plan.seed}')}")
+            raise
 
 
 def _finish(on: Rehearsal, tally: Tally) -> None:

@@ -113,7 +113,7 @@ def test_forged_messages_place_no_order_and_end_no_worker(chain: ChainProcesses)
             client.lpush("execute", told if number % 2 else signed(told, key))
         eventually(lambda: client.llen("execute") == 0, 300, f"the worker to take all; {chain.tail()}")
     after = chain.ended(chain.enqueue("SOLUSDT"), timeout=60)
-    assert after.outcome == "executed", chain.tail()
+    assert after.outcome == "executed", (after, chain.tail())
     assert processes_of(chain) == workers
     assert passes(chain) == {**before, after.decision_id: "executed"}
     assert_each_pass_has_its_orders(chain)
