@@ -14,8 +14,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain, zip_longest
 
-from tests.fault.campaigns import PARTS, Plan, Tally
+from tests.fault import campaigns
+from tests.fault.campaigns import Plan, Tally
+from tests.fault.hosts.campaign import accidents
 from tests.fault.pieces import Progress, run, work_in_memory
+
+PARTS = {**campaigns.PARTS, "hosts": (accidents,)}
 
 AT_ONCE = 2
 """Pieces side by side: most of what they do is waiting, for a dead process to be missed or a frozen one to thaw."""
