@@ -40,6 +40,7 @@ ALL_CLOSE_MS = 900_000
 message that is two hours ahead of the last answer is not believed: the clock may not be moved faster than that."""
 KEY_WRITTEN = re.compile(rb"\r\n__keyspace@0__:(tl:candles:[^\r]+)\r\n\$3\r\nset\r\n")
 SETTLE_S = 8.0
+FLATTEN_S = 5.0
 PATIENCE_S = 30.0
 AIM_MS = {"store median": 100, "store p99": 300, "order median of 10": 150, "last order of 200": 1500}
 
@@ -217,11 +218,12 @@ def orders(made: Rig, rounds: int) -> Delays:
     """The orders of one-minute closes, as the exchange's journal has them. The clock is left alone."""
     found = []
     for _ in range(rounds):
+        ahead_s = ahead_ms(made.simulator.url) / 1000
+        close_s = (time.time() + ahead_s + FLATTEN_S) // 60 * 60 + 60 - ahead_s
+        sleep_until(close_s - FLATTEN_S)  # as late as may be: beat's passes buy as well
         made.await_decisions()
         made.flatten()
         made.pipeline.refresh_equity()
-        ahead_s = ahead_ms(made.simulator.url) / 1000
-        close_s = (time.time() + ahead_s) // 60 * 60 + 60 - ahead_s
         seq = _journal_seq(made)
         sleep_until(close_s)
         found.append(_accepted(made, seq, close_s))
@@ -233,7 +235,8 @@ def _accepted(made: Rig, seq: int, close_s: float) -> list[float]:
     while time.time() < close_s + PATIENCE_S and len(accepted) < len(made.symbols):
         time.sleep(0.25)
         accepted = _entries(made, seq)
-    return [(from_iso(str(each["wall"])).timestamp() - close_s) * 1000 for each in accepted]
+    delays = [(from_iso(str(each["wall"])).timestamp() - close_s) * 1000 for each in accepted]
+    return [each for each in delays if each >= 0]
 
 
 def _entries(made: Rig, since: int) -> list[dict[str, object]]:

@@ -281,10 +281,11 @@ class Rig:
 
     def flatten(self) -> None:
         """A block starts with no position and no resting order, on the exchange and in the ledger, and the next one
-        may buy the same again.
+        may buy the same again. What is in the wallet stays, or the books would not explain it.
         """
-        account = {"api_key": "sim-key", "api_secret": "sim-secret", "balance": BALANCE}
         url = f"{self.simulator.url}/_sim/accounts"
+        wallet = requests.get(f"{url}/sim-key", timeout=10).json()["wallet_balance"]
+        account = {"api_key": "sim-key", "api_secret": "sim-secret", "balance": wallet}
         requests.post(url, json=account, timeout=10).raise_for_status()  # anew, without a history
         now = self.pipeline.clock.now()
         with self.pipeline.ledger.begin() as unit:
