@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import redis
 from typer.testing import CliRunner
 
 from console.main import application
+from pipeline.domain.ids import DecisionId
 from pipeline.watch.broker import held_key
 from tasks.access import ACCESS, ORDERS_QUEUES, rules
 from tests.support.chain import ChainProcesses, chain_processes
@@ -35,7 +37,11 @@ class Guarded:
     admin: redis.Redis
 
     def env(self, role: str) -> dict[str, str]:
-        return {"THROUGHLINE_REDIS_URL": self.chain.redis.url.replace("//", f"//{role}:{password(role)}@")}
+        """The role's address of Redis; the account's keys only for who trades, or asks for the account."""
+        told = {"REDIS_URL": self.chain.redis.url.replace("//", f"//{role}:{password(role)}@")}
+        if role not in {"orders", "operator"}:
+            told |= {"EXCHANGE_API_KEY": "", "EXCHANGE_API_SECRET": ""}
+        return {f"THROUGHLINE_{name}": value for name, value in told.items()}
 
     def as_user(self, role: str) -> redis.Redis:
         """With the role's rights, but told apart from its processes in the list of what was refused."""
@@ -109,7 +115,7 @@ def test_the_whole_chain_runs_with_each_role_under_its_own_user(guarded: Guarded
         "what was held to be put back",
     )
     chain.env.update(guarded.env("operator"))
-    chain.ended(chain.enqueue("BTCUSDT"), timeout=60)
+    chain.ended(asked_for(chain), timeout=60)
     chain.run("doctor", code=None)
     chain.env.update(guarded.env("market"))
     chain.run("health", "market")
@@ -246,3 +252,8 @@ def test_a_password_that_could_be_guessed_makes_no_user(tmp_path: Any) -> None:
     )
     assert told.exit_code != 0
     assert "no password" in str(told.exception)
+
+
+def asked_for(chain: ChainProcesses) -> DecisionId:
+    """As a person asks for a pass, by the command and its own way to Redis."""
+    return DecisionId(json.loads(chain.run("enqueue", "BTCUSDT", "--json").output())["decision_id"])

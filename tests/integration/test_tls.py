@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import redis
 
 from config.loading import load
 from pipeline.domain.errors import ConfigError
+from pipeline.domain.ids import DecisionId
 from pipeline.ledger.sql import SqlLedger
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.processes import Started, free_port
@@ -66,7 +68,7 @@ def test_the_chain_runs_over_tls(behind: Behind) -> None:
     for name in ("feed", "watch", "flower"):
         command = [sys.executable, "-m", "console", name]
         chain.processes[name] = Started(name, command, chain.home / f"{name}.out", env=chain.env)
-    assert chain.ended(chain.enqueue("BTCUSDT"), timeout=60).outcome == "executed", chain.tail()
+    assert chain.ended(asked_for(chain), timeout=60).outcome == "executed", chain.tail()
     with redis.Redis.from_url(chain.redis.url) as inside:
         eventually(lambda: inside.hlen("tl:pulses:paper-main") >= 4, 30, f"signs of life; {chain.tail()}")
         eventually(lambda: inside.exists("tl:feed:paper-binanceusdm:beat"), 30, f"the feed; {chain.tail()}")
@@ -109,3 +111,8 @@ def test_the_ledger_is_reached_over_tls_and_only_where_the_name_fits(
         stranger.close()
     finally:
         server.stop()
+
+
+def asked_for(chain: ChainProcesses) -> DecisionId:
+    """As a person asks for a pass, by the command and its own way to Redis."""
+    return DecisionId(json.loads(chain.run("enqueue", "BTCUSDT", "--json").output())["decision_id"])

@@ -193,6 +193,7 @@ class ChainProcesses:
                 args=(symbol,),
                 queue="fetch",
                 task_id=task_id(decision.decision_id, "fetch"),
+                root_id=decision.decision_id,
                 headers=dict(decision.headers()),
             )
         return decision.decision_id
