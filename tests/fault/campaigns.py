@@ -20,7 +20,7 @@ from tests.fault.weather import bad_day
 from tests.support.servers import PostgresServer, Unavailable
 
 SYMBOLS, UNDER_WAY = 60, 24
-ON_BAD_DAYS, UNDER_WAY_THEN = 130, 60
+ON_BAD_DAYS, UNDER_WAY_THEN = 100, 40
 """More of them, for what an exchange left in doubt blocks its symbol for seconds."""
 DAYS, SEEDS_IN_A_CELL, DECISIONS_A_DAY = 50, 10, 400
 FASTER = {"EXCHANGE_TIMEOUT_S": "1", "EXCHANGE_PUBLIC_TIMEOUT_S": "1"}
@@ -172,7 +172,7 @@ def bad_days_while_resting(plan: Plan) -> Tally:
 def _bad_days(plan: Plan, name: str, days: range, settings: Mapping[str, str]) -> Tally:
     tally = Tally(name, plan.seed)
     with kept(name, replace(plan, seed=plan.seed + days.start), ON_BAD_DAYS, **settings) as on:
-        on.start(market=2, orders=5, upkeep=2)
+        on.start(market=2, orders=4, upkeep=3)
         traffic = Traffic(on)
         for day in (plan.seed + number for number in days):
             on.chain.heal()
