@@ -195,7 +195,7 @@ def test_strangers_run_nothing_in_any_queue(chain: ChainProcesses, tmp_path: Pat
                 kind = 0
             client.lpush(queue, stranger(kind, queue, trap, key))
         eventually(lambda: not any(map(client.llen, CALLS)), 300, f"the workers to take all; {chain.tail()}")
-        after = chain.ended(chain.enqueue("SOLUSDT"), timeout=60)
+        after = chain.ended(chain.enqueue("XRPUSDT"), timeout=60)
     assert passes(chain) == {**before, after.decision_id: after.outcome}
     assert reconciled_at(chain) == reconciled
     assert not trap.exists()
