@@ -23,8 +23,9 @@ def accidents(plan: Plan) -> Tally:
         with hosts(seed=plan.seed, symbols=SYMBOLS) as world:
             world.start("b", "c")
             _rage(world, plan, tally.injected)
-            world.on.drain(180)
-            tally.close(world.on.evidence())
+            with world.no_new_slots():
+                world.on.drain(180)
+                tally.close(world.on.evidence())
             if tally.found:
                 world.on.keep(f"{tally.part}-{tally.seed}")
     except Unavailable as reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,6 +126,18 @@ class World:
                 self.running.pop((at, role)).wait()
 
     @contextmanager
+    def no_new_slots(self) -> Iterator[None]:
+        """The beats stand still meanwhile: what is audited must have ended."""
+        beats = [started for (_, role), started in self.running.items() if role == "beat"]
+        for beat in beats:
+            beat.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for beat in beats:
+                beat.send(signal.SIGCONT)
+
+    @contextmanager
     def wrong_clock(self, host: str, ahead_s: int) -> Iterator[None]:
         """What starts there meanwhile tells another time. Raises: Unavailable."""
         self.network.hosts[host].clock.set(ahead_s)
@@ -158,6 +171,10 @@ class World:
                 (code, subject, kind),
             )
             return int(told.scalar_one())
+
+    def told_as_often(self, host: str) -> bool:
+        """Whether everybody who was told that the host is gone was told once that it is back."""
+        return self.alerts("HOST_GONE", host, "raised") == self.alerts("HOST_GONE", host, "cleared")
 
     def await_alert(self, code: str, subject: str) -> None:
         eventually(
