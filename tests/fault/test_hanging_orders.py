@@ -8,9 +8,11 @@ import pytest
 
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Decision
+from pipeline.domain.ids import DecisionId
 from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import Outcome
 from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.waiting import eventually
 
 SICK = ("BTC/USDT:USDT", "ETH/USDT:USDT")
 CALM = tuple(f"{base}/USDT:USDT" for base in ("SOL", "XRP", "ADA", "DOGE", "BNB", "LINK", "DOT", "LTC"))
@@ -68,6 +70,11 @@ def test_an_order_that_is_never_answered_holds_nobody_up(chain: ChainProcesses) 
     others = chain.passes(CALM[6:])
     assert slowest_of(others) < usual + SILENT_S / 2
     assert chain.decision(sick).is_open
+    assert state_of(chain, sick) in {OrderState.SENDING, OrderState.UNKNOWN}
+    eventually(lambda: state_of(chain, sick) is OrderState.UNKNOWN, 30, "its child to give the exchange up")
+
+
+def state_of(chain: ChainProcesses, decision_id: DecisionId) -> OrderState:
     with chain.pipeline.ledger.read() as unit:
-        (order,) = unit.orders.of(sick)
-    assert order.state in {OrderState.SENDING, OrderState.UNKNOWN}
+        (order,) = unit.orders.of(decision_id)
+    return order.state
