@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("tests.support")
 from tests.support.servers import PostgresServer, RedisServer, Simulator, Unavailable  # noqa: E402 - after the rewrite
 
 TESTS = Path(__file__).resolve().parent
-SLOW_FIRST = ("fault", "integration", "unit")
+SLOW_FIRST = ("hosts", "fault", "integration", "unit")
 FOREIGN = ("THROUGHLINE_", "TRADING_SYMBOLS", "SENTRY_", "CELERY_")
 
 # Examples may be slow on two shared cores; that says nothing about the code.
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: SLOW_FIRST.index(item.path.relative_to(TESTS).parts[0]))
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
-        if folder in {"integration", "fault"}:
+        if folder in SLOW_FIRST[:-1]:
             item.add_marker(folder)
         if {"postgres_server", "postgres_url"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("postgres")

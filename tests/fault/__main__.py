@@ -16,8 +16,8 @@ from itertools import chain, zip_longest
 
 from tests.fault import campaigns
 from tests.fault.campaigns import Plan, Tally
-from tests.fault.hosts.campaign import accidents
 from tests.fault.pieces import Progress, run, work_in_memory
+from tests.hosts.campaign import accidents
 
 PARTS = {**campaigns.PARTS, "hosts": (accidents,)}
 

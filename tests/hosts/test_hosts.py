@@ -12,8 +12,8 @@ import pytest
 from console import roles
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.outcomes import EndReason
-from tests.fault.hosts.network import faketime
-from tests.fault.hosts.world import CADENCE_S, World, hosts
+from tests.hosts.network import faketime
+from tests.hosts.world import CADENCE_S, World, hosts
 from tests.support.processes import ROOT
 from tests.support.servers import Unavailable
 from tests.support.waiting import eventually

@@ -6,7 +6,7 @@ from collections import Counter
 
 from tests.fault.accidents import until
 from tests.fault.campaigns import Plan, Tally
-from tests.fault.hosts.world import World, hosts
+from tests.hosts.world import World, hosts
 from tests.support.servers import Unavailable
 
 ACCIDENTS = ("cut off", "hears nothing", "is not heard", "slow", "without power", "connections forgotten")

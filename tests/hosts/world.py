@@ -16,8 +16,8 @@ from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.outcomes import Reason
 from pipeline.oversight import pulse_store
 from tests.fault.accidents import Traffic
-from tests.fault.hosts.network import Host, Network, require_namespaces
 from tests.fault.rehearsal import Rehearsal, wait_slowly
+from tests.hosts.network import Host, Network, require_namespaces
 from tests.support.processes import ROOT, Started
 from tests.support.servers import PostgresServer
 from tests.support.waiting import eventually

@@ -33,7 +33,7 @@ class Network:
         self.hosts: dict[str, Host] = {}
         self._net = f"10.213.{os.getpid() % 251}"
         self._switch = subprocess.Popen(
-            [sys.executable, "-m", "tests.fault.hosts.switch"],
+            [sys.executable, "-m", "tests.hosts.switch"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
