@@ -17,11 +17,12 @@ from celery import Celery
 
 from config.loading import load
 from pipeline.bootstrap import Pipeline, build
-from pipeline.domain.decisions import Decision, Origin
+from pipeline.domain.decisions import Decision, Origin, Stage
 from pipeline.domain.ids import DecisionId, task_id
 from pipeline.domain.switches import TradingState
 from pipeline.domain.timeframes import SystemClock
 from pipeline.stages.opening import PassRequest
+from tasks.policies import publish_options, task_name
 from tests.support.clients import trusted_client
 from tests.support.processes import Started, temporary_folder
 from tests.support.servers import LOOPBACK, RedisServer, Simulator
@@ -189,12 +190,12 @@ class ChainProcesses:
         decision = here.open(PassRequest.manual(symbol, here.clock.now(), Origin.PYTHON)).decision
         if decision.is_open:
             client.send_task(
-                "tasks.fetch",
+                task_name(Stage.FETCH),
                 args=(symbol,),
-                queue="fetch",
                 task_id=task_id(decision.decision_id, "fetch"),
                 root_id=decision.decision_id,
                 headers=dict(decision.headers()),
+                **publish_options(Stage.FETCH, decision),
             )
         return decision.decision_id
 
