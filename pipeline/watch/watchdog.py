@@ -42,10 +42,20 @@ class Watchdog:
 
     def round(self) -> Look | None:
         """None while another watchdog tells. Raises nothing but what is a mistake of ours."""
-        if not self.turn.look():
+        look = self._look_in_turn()
+        if look is None:
             self._stand_by()
+        else:
+            self._act(look)
+        return look
+
+    def _look_in_turn(self) -> Look | None:
+        """Where ways are cut a look takes long, and another may have taken over meanwhile: asked before and after."""
+        if not self.turn.look():
             return None
-        return self._round()
+        self._remember()
+        look = self._look()
+        return look if self.turn.look() else None
 
     def end(self) -> None:
         """Its orderly end: another takes over at once, and what is still to be told is told."""
@@ -58,9 +68,7 @@ class Watchdog:
         self.teller.pause()
         self._remembers = False
 
-    def _round(self) -> Look:
-        self._remember()
-        look = self._look()
+    def _act(self, look: Look) -> None:
         changes = self.keeper.note(climb(look, self.looker.limits), look.at)
         self._tell(changes)
         alerts = list(due(self.keeper, changes.cleared, self.rules, look.at))
@@ -69,7 +77,6 @@ class Watchdog:
         self._write(alerts)
         self._forget_replaced(look)
         self.teller.tell(look)
-        return look
 
     def _look(self) -> Look:
         look = self.looker.look(asked_by_watch=True)

@@ -61,7 +61,7 @@ def test_a_host_that_is_cut_off_is_named_and_the_other_goes_on(world: World, way
     world.network.heal()
     world.await_pulses(lost)
     well_and_audited(world)
-    eventually(lambda: world.told_as_often(lost), 30, "each alert to be told once, and its end")
+    eventually(lambda: world.told_that_it_is_back(lost), 30, "everybody to be told that it is back")
 
 
 def test_a_host_without_power_is_named_and_costs_no_decision(world: World) -> None:

@@ -162,23 +162,22 @@ class World:
             entry for line in lines if f'"{event}"' in line and (entry := json.loads(line))["event"] == event
         ]
 
-    def alerts(self, code: str, subject: str, kind: str) -> int:
-        """How often anybody was told so."""
+    def alerts(self, code: str, subject: str) -> list[str]:
+        """What anybody was told of it, the oldest first."""
         here = self.on.chain.pipeline
         with here.ledger.engine.connect() as connection:
             told = connection.exec_driver_sql(
-                "SELECT count(*) FROM alerts WHERE code = %s AND subject = %s AND kind = %s",
-                (code, subject, kind),
+                "SELECT kind FROM alerts WHERE code = %s AND subject = %s ORDER BY at", (code, subject)
             )
-            return int(told.scalar_one())
+            return [str(kind) for kind in told.scalars()]
 
-    def told_as_often(self, host: str) -> bool:
-        """Whether everybody who was told that the host is gone was told once that it is back."""
-        return self.alerts("HOST_GONE", host, "raised") == self.alerts("HOST_GONE", host, "cleared")
+    def told_that_it_is_back(self, host: str) -> bool:
+        """Whether that is the last word of it. While a leader is cut off another one leads, and both may tell."""
+        return self.alerts("HOST_GONE", host)[-1:] == ["cleared"]
 
     def await_alert(self, code: str, subject: str) -> None:
         eventually(
-            lambda: self.alerts(code, subject, "raised"), 30, f"somebody to be told of {code} {subject}"
+            lambda: "raised" in self.alerts(code, subject), 30, f"somebody to be told of {code} {subject}"
         )
 
     def await_ended(self, reason: Reason, timeout: float = 60) -> Decision:

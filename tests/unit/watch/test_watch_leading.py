@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.events import EventName
+from pipeline.domain.levels import Alert, LevelCode, Severity
 from pipeline.lease import Held
+from pipeline.ledger.memory import memory_ledger
 from pipeline.trace.events import RecordedEvents
+from pipeline.watch.alerting import Rules
+from pipeline.watch.keeping import LevelKeeper
 from pipeline.watch.leading import Turn
+from pipeline.watch.look import Limits, Look
+from pipeline.watch.watchdog import Watchdog
+from tests.unit.watch.looks import ACCOUNT, LIMITS, a_look, without
 
 LASTS_S = 25.0
 OURS, THEIRS = Held(1, "me", anew=True), Held(0, "other/7")
@@ -84,3 +93,55 @@ def test_at_its_end_it_gives_way(world: World) -> None:
     world.answer = None
     world.turn.end()
     assert not world.turn.leads
+
+
+@dataclass
+class Watched:
+    """A watchdog where no beat lives, and whose turn goes as told; stands in for all that it uses."""
+
+    turns: Iterator[bool]
+    sent: list[Alert] = field(default_factory=list)
+    limits: Limits = LIMITS
+    lost: int = 0
+    problem: str = ""
+
+    def look(self, *, asked_by_watch: bool | None = None) -> Look | bool:
+        return next(self.turns) if asked_by_watch is None else a_look(pulses=without("beat"))
+
+    def send(self, alert: Alert) -> None:
+        self.sent.append(alert)
+
+    def pause(self) -> None:
+        """It says nothing of the chain while another does."""
+
+    def tell(self, look: Look) -> None:
+        """Nor what it has to say of it."""
+
+    def forget(self, processes: list[str]) -> None:
+        """No pulse is old here."""
+
+    def watchdog(self) -> Watchdog:
+        return Watchdog(
+            turn=self,  # type: ignore[arg-type]  # looks only
+            looker=self,  # type: ignore[arg-type]  # looks only
+            keeper=LevelKeeper(ACCOUNT, timedelta(0)),
+            desk=self,  # type: ignore[arg-type]  # sends only
+            rules=Rules(Severity.WARNING, None),
+            teller=self,  # type: ignore[arg-type]  # tells only
+            ledger=memory_ledger(),
+            pulses=self,  # type: ignore[arg-type]  # forgets only
+            events=RecordedEvents(),
+        )
+
+
+def test_the_one_whose_turn_it_is_tells() -> None:
+    watched = Watched(iter([True, True]))
+    assert watched.watchdog().round() is not None
+    assert [alert.code for alert in watched.sent] == [LevelCode.BEAT_GONE]
+
+
+def test_one_that_lost_its_turn_while_it_looked_tells_nothing() -> None:
+    """A host that was cut off would call itself gone when it is back, and nobody would ever take it back."""
+    watched = Watched(iter([True, False]))
+    assert watched.watchdog().round() is None
+    assert watched.sent == []
