@@ -82,7 +82,7 @@ def test_it_notices_a_bot_that_sends_again_after_silence(monkeypatch: pytest.Mon
     def hopeful(why: str) -> Rejected:
         return Rejected("SILENCE", why, retryable=True)
 
-    monkeypatch.setattr("pipeline.testing.Unknown", hopeful)
+    monkeypatch.setattr("pipeline.testing.venue.Unknown", hopeful)
     assert any("exceeds its permit" in finding for finding in found())
 
 
