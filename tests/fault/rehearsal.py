@@ -27,7 +27,7 @@ from tests.support.chain import ChainProcesses
 from tests.support.clients import trusted_client
 from tests.support.processes import ROOT, temporary_folder
 from tests.support.servers import LOOPBACK
-from tests.support.waiting import eventually
+from tests.support.waiting import BUSY, eventually
 
 UPKEEP = ("tasks.sweep", "tasks.resolve", "tasks.protect")
 UPKEEP_EVERY_S = 0.4
@@ -280,6 +280,7 @@ def last_line(file: Path) -> str:
 
 def wait_slowly(condition: Any, timeout: float, what: str, every_s: float = 0.4) -> None:
     """Like `eventually`, for conditions that ask a busy system to do something each time."""
+    timeout *= BUSY
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

@@ -13,8 +13,6 @@ from pipeline.execution.crashpoints import CrashPoint
 from tests.fault.accidents import ROUGH, Storm, Traffic, set_faults, until
 from tests.fault.rehearsal import Rehearsal, rehearsal
 
-pytestmark = pytest.mark.timeout(300)
-
 UNDER_WAY = 16
 SEED = int(os.environ.get("TEST_SEED", "20261121"))
 

@@ -11,8 +11,6 @@ from tests.fault.accidents import Traffic, until
 from tests.fault.audit.evidence import market_of
 from tests.fault.rehearsal import Rehearsal, rehearsal
 
-pytestmark = pytest.mark.timeout(300)
-
 ORDER, TRADES, GUARD = "/fapi/v1/order", "/fapi/v1/userTrades", "/fapi/v1/algoOrder"
 OWN: Mapping[str, Mapping[str, Any]] = {
     "latency": {"seconds": 2.5},  # longer than the receive window and than our patience

@@ -58,7 +58,7 @@ def test_a_kill_during_a_burst_stops_orders_and_cancels_what_is_open() -> None:
         eventually(lambda: len(chain.placed()) > RESTING, 60, "the burst to place orders")
         chain.run("kill", "on", "--reason", "drill")
         switched = _switch(chain).set_at
-        eventually(lambda: _is_quiet(chain), 240, f"every decision to end; {chain.counts()}")
+        eventually(lambda: _is_quiet(chain), 60, f"every decision to end; {chain.counts()}")
         accepted = [at(entry) for entry in chain.placed()]
         cancelled = {entry["client_order_id"]: at(entry) for entry in _cancelled(chain)}
         last, gone = (max(accepted) - switched).total_seconds(), [cancelled[each] for each in resting]

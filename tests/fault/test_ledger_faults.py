@@ -19,8 +19,6 @@ from tests.fault.rehearsal import Rehearsal, rehearsal
 from tests.support.processes import temporary_folder
 from tests.support.servers import PostgresServer, Unavailable
 
-pytestmark = pytest.mark.timeout(300)
-
 UNDER_WAY = 16
 SEED = int(os.environ.get("TEST_SEED", "20261121"))
 ROOM_MB = 12

@@ -20,8 +20,6 @@ from tests.fault.disasters import Parents
 from tests.fault.rehearsal import Rehearsal, rehearsal
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.timeout(300)
-
 SEED = int(os.environ.get("TEST_SEED", "20261121"))
 
 

@@ -38,7 +38,6 @@ def stories(worlds: int) -> Iterator[Story]:
         yield play(SEED + number, EACH, DictLedger().as_ledger())
 
 
-@pytest.mark.timeout(600)
 def test_faulted_decisions_double_nothing_lose_nothing_and_leave_nothing_open(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -18,7 +18,7 @@ from tests.support.processes import ROOT
 from tests.support.servers import Unavailable
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.xdist_group("hosts"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.xdist_group("hosts")
 
 PATIENCE_S = CADENCE_S + 10
 """A1: another beat fires within a cadence and ten seconds."""

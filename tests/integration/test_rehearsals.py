@@ -14,8 +14,6 @@ from console.rehearsing.incidents import INCIDENTS
 from console.rehearsing.rehearsal import keep_quiet, rehearse, running_system
 from console.rehearsing.system import System
 
-pytestmark = pytest.mark.timeout(400)
-
 QUICK = {
     "watch": {
         "look_every_s": 1,

@@ -48,6 +48,7 @@ class ChainProcesses:
         self.redis = RedisServer(address=self.address)
         self.simulator = Simulator(*self.simulator_options, address=self.address)
         self.processes: dict[str, Started] = {}
+        self._all: list[Started] = []
         self.env = {**self._defaults(), **self.settings}
         self.pipeline.ledger.migrate()
         self.arm()
@@ -134,10 +135,15 @@ class ChainProcesses:
     def start(self, name: str, ready: str, *arguments: str, env: Mapping[str, str] | None = None) -> Started:
         """One of Celery's own commands; waits until it has said `ready`, if that is given."""
         command = [sys.executable, "-m", "celery", "-A", "tasks", *arguments]
-        process = Started(name, command, self.home / f"{name}.out", env={**self.env, **(env or {})})
+        process = self._started(name, command, self.home / f"{name}.out", {**self.env, **(env or {})})
         self.processes[name] = process
         if ready:
             self._await_ready(name)
+        return process
+
+    def _started(self, name: str, command: Sequence[str], out: Path, env: Mapping[str, str]) -> Started:
+        process = Started(name, command, out, env=env)
+        self._all.append(process)
         return process
 
     def _await_ready(self, name: str) -> None:
@@ -153,10 +159,9 @@ class ChainProcesses:
         return any("ready." in line for line in self.log_lines(name))
 
     def stop(self) -> None:
-        for process in reversed(list(self.processes.values())):
-            process.stop(
-                signal.SIGKILL
-            )  # nobody looks any more: how it ends when it is asked to is tested elsewhere
+        """Ends everything it ever started, also what a failed test left frozen or under a name that was used again."""
+        for process in {*self._all, *self.processes.values()}:
+            process.stop(signal.SIGKILL)  # nobody looks any more: how it ends when asked is tested elsewhere
         self.pipeline.ledger.close()
         self.simulator.stop()
         self.redis.stop()
@@ -166,9 +171,8 @@ class ChainProcesses:
     def run(self, *arguments: str, code: int | None = 0) -> Started:
         """A `throughline` command; waits for it and checks its exit code unless `code` is None."""
         command = [sys.executable, "-m", "console", *arguments]
-        process = Started(
-            arguments[0], command, self.home / f"cli-{len(list(self.home.iterdir()))}.out", env=self.env
-        )
+        out = self.home / f"cli-{len(list(self.home.iterdir()))}.out"
+        process = self._started(arguments[0], command, out, self.env)
         returned = process.wait(60)
         if code is not None and returned != code:
             raise AssertionError(f"{' '.join(arguments)} exited {returned}, not {code}:\n{process.output()}")

@@ -20,7 +20,10 @@ from tests.support.waiting import eventually
 from tests.support.watchdog import descendants
 
 ROOT = Path(__file__).resolve().parents[2]
-STOP_S = 10.0
+STOP_S = 30.0
+WAIT_S = 60.0
+_running: set[Started] = set()
+"""Kept until they have ended: what a failed test forgot must not disturb the test in which the collector comes by."""
 
 
 class Started:
@@ -51,6 +54,7 @@ class Started:
                 group=None if user is None else pwd.getpwnam(user).pw_gid,
                 extra_groups=None if user is None else [],
             )
+        _running.add(self)
         _watchdog().tell(f"run {self.pid}")
 
     @property
@@ -70,9 +74,10 @@ class Started:
         """Sends one signal to this process alone."""
         self._popen.send_signal(number)
 
-    def wait(self, timeout: float = STOP_S) -> int:
+    def wait(self, timeout: float = WAIT_S) -> int:
         """The exit code, once the process has ended by itself."""
         code = self._popen.wait(timeout)
+        _running.discard(self)
         _watchdog().tell(f"end {self.pid}")
         return code
 
@@ -96,6 +101,7 @@ class Started:
         """SIGKILL to this process alone: what it started lives on, as after a real accident, until `stop`."""
         self._popen.kill()
         self._popen.wait()
+        _running.discard(self)
 
     def _family(self) -> list[psutil.Process]:
         try:

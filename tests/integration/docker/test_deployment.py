@@ -40,7 +40,6 @@ def host() -> Iterator[Deployment]:
 
 
 @pytest.mark.postgres
-@pytest.mark.timeout(300)
 def test_each_role_starts_alone_works_with_its_own_secrets_and_stops_in_order(host: Deployment) -> None:
     """A decision needs all of them: one secret too few, or one right in Redis or PostgreSQL, and it does not end."""
     host.run("migrate")

@@ -102,7 +102,6 @@ class Bare:
         return told.stdout
 
 
-@pytest.mark.timeout(400)
 def test_what_the_image_installs_runs_where_nothing_else_is() -> None:
     """From the lock, with hashes, without the package that carries Redis; read-only, and not as root."""
     folder = temporary_folder("image")

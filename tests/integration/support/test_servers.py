@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
+import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +81,16 @@ def test_stopping_a_process_ends_what_it_started(tmp_path: Path) -> None:
     child = int(parent.await_output("child").split()[1])
     parent.stop()
     eventually(lambda: not psutil.pid_exists(child), what="the child to be gone")
+
+
+def test_a_process_that_a_test_forgot_disturbs_no_other(tmp_path: Path) -> None:
+    """Warnings are errors: Python's own, about a running process that nobody knows, would fail whoever runs by then."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        pid = Started("forgotten", ["sleep", "600"], tmp_path / "log").pid
+        gc.collect()
+    assert [str(each.message) for each in told] == []
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_a_process_that_ends_early_shows_what_it_said(tmp_path: Path) -> None:
