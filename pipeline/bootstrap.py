@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-import redis
-
 from config.home import local_key
 from config.settings import Settings
-from config.snapshot import config_hash
-from pipeline import keepalive, options
-from pipeline.clocks import ahead_of_redis_s
+from pipeline import options
+from pipeline.connections import Connections
 from pipeline.domain.decisions import Decision, End, Stage
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Transient
-from pipeline.domain.events import EventName, Events
+from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
-from pipeline.domain.instruments import plain
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit
 from pipeline.domain.positions import Equity
-from pipeline.domain.timeframes import Clock, SystemClock, Timeframe
-from pipeline.exchange.budget.ports import Budget
-from pipeline.exchange.budget.shared import SharedBudget
-from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
-from pipeline.exchange.paper.exchange import PaperExchange
-from pipeline.exchange.paper.store import PaperStore
 from pipeline.execution.dead_man import DeadMan
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.own_clock import OwnClock
@@ -39,12 +28,6 @@ from pipeline.governor.permits import PermitAuthority, Valid
 from pipeline.governor.universe import Universe, UniverseReport
 from pipeline.governor.view import Limits
 from pipeline.lazily import LazyStages, Remembered
-from pipeline.lease import Lease
-from pipeline.ledger.sql import SqlLedger
-from pipeline.market.errands import Errands
-from pipeline.market.notes import Notes
-from pipeline.market.source import CandleSource
-from pipeline.market.store import CandleStore
 from pipeline.stages.evaluate import Evaluate
 from pipeline.stages.execute import Execute
 from pipeline.stages.exits import Exits
@@ -60,7 +43,6 @@ from pipeline.strategies import registry
 from pipeline.strategies.interface import AnyStrategy
 from pipeline.strategies.judge import Patience
 from pipeline.strategies.resolution import Rule
-from pipeline.trace.events import LoggedEvents
 
 UNIVERSE_SEEN_EVERY_S = 5.0
 """How long a process goes on with the universe that it read in the ledger."""
@@ -69,73 +51,13 @@ HEARTBEAT_EVERY_S = 5.0
 
 EQUITY_AFTER_FILLS_EVERY_S = 1.0
 """How often a process that fills one order after the other asks for the equity."""
-BUDGET_WAITS_S = 1.0
-"""How long a request waits for the word of the rate budget."""
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class Pipeline(Connections):
     """One process's pipeline. Its parts are built when first asked for, so that a role needs only what it uses."""
 
-    settings: Settings
-    clock: Clock = field(default_factory=SystemClock)
-    events: Events = field(default_factory=LoggedEvents)
     overrun_errors: tuple[type[Exception], ...] = ()
-    pid: int = field(default_factory=os.getpid)
-    role: str = "process"
-    """What it calls itself beside host and pid: in containers of one host two processes may have the same pid."""
-    budget_alone: Budget | None = None
-    """What this process's requests pass instead of the budget that all share."""
-
-    # -- what stands alone ------------------------------------------------------------------------------------
-
-    @property
-    def account(self) -> str:
-        return self.settings.account
-
-    @cached_property
-    def config_hash(self) -> str:
-        return config_hash(self.settings)
-
-    @cached_property
-    def ledger(self) -> SqlLedger:
-        return SqlLedger(self.settings.ledger_url, busy_timeout_s=self.settings.ledger.busy_timeout_s)
-
-    @cached_property
-    def exchange(self) -> CcxtExchange | PaperExchange:
-        """Both sides of one exchange; with the paper broker, its own private one beside a real public one."""
-        told = options.exchange_options(self.settings)
-        real = connect(told, self.clock, self.budget_alone or self.budget)
-        if not self.settings.has_broker:
-            return real
-        store = PaperStore(self.settings.home / "paper.sqlite3")
-        return PaperExchange(
-            told.wire.exchange_id, real, store, options.paper_terms(self.settings), self.clock
-        )
-
-    @cached_property
-    def budget(self) -> SharedBudget:
-        """What the exchange allows, shared with every other process. Its Redis must answer at once, or is away."""
-        client = redis.Redis.from_url(
-            self.settings.redis_url, socket_timeout=BUDGET_WAITS_S, socket_connect_timeout=BUDGET_WAITS_S
-        )
-        return SharedBudget(
-            client,
-            options.rate_limits(self.settings),
-            self.events,
-            exchange=options.market_name(self.settings),
-            account=self.account,
-        )
-
-    @cached_property
-    def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(
-            self.settings.redis_url, socket_timeout=5, socket_connect_timeout=5, **keepalive.REDIS
-        )
-
-    @cached_property
-    def timeframes(self) -> tuple[Timeframe, ...]:
-        return tuple(Timeframe.parse(name) for name in self.settings.market.timeframes)
 
     # -- the universe -----------------------------------------------------------------------------------------
 
@@ -170,20 +92,6 @@ class Pipeline:
             wanted=options.wanted_symbols(self.settings),
             check_every=timedelta(seconds=self.settings.universe.check_every_s),
         )
-
-    def canonical(self, name: str) -> str:
-        """The symbol that `name` means, in any usual spelling.
-
-        Raises: UnknownSymbol, with the nearest known spelling; ExchangeUnavailable when the exchange cannot be
-        asked and the configured universe does not have it either.
-        """
-        try:
-            return self.exchange.instruments().find(name).symbol
-        except ExchangeUnavailable:
-            configured = {plain(symbol): symbol for symbol in self.settings.universe.symbols}
-            if plain(name) not in configured:
-                raise
-            return configured[plain(name)]
 
     # -- the chain --------------------------------------------------------------------------------------------
 
@@ -357,33 +265,6 @@ class Pipeline:
         LedgerUnavailable.
         """
         self._beats.get()
-
-    @cached_property
-    def candles(self) -> CandleStore:
-        return CandleStore(self.redis, prefix=f"tl:candles:{options.market_name(self.settings)}")
-
-    @cached_property
-    def windows(self) -> CandleSource:
-        """For those with time: asks the exchange until it answers."""
-        return CandleSource(self.candles, self.exchange, options.source_options(self.settings))
-
-    def beat_lease(self) -> Lease:
-        """The claim of this process's beat to be the one that fires."""
-        holder = f"{socket.gethostname()}/{self.pid}"
-        return Lease(self.redis, f"tl:beat:{self.account}", holder, lasts_s=self.settings.chain.beat_lease_s)
-
-    def clock_ahead_s(self) -> float:
-        """By how much this host's clock is ahead of Redis'. Raises: StoreUnavailable."""
-        return ahead_of_redis_s(self.redis, self.clock)
-
-    @cached_property
-    def quick_windows(self) -> CandleSource:
-        """For the stages: waits a moment for the exchange, and leaves the rest to the next try."""
-        told = self.settings
-        lasts_s = told.exchange.public_timeout_s + options.SENDER_SLACK_S
-        notes = Notes(self.redis, f"tl:asking:{options.market_name(told)}", lasts_s=lasts_s)
-        asker = Errands(notes, told.market.wait_for_bars_s)
-        return CandleSource(self.candles, self.exchange, options.patient(told), asker)
 
     @cached_property
     def authority(self) -> PermitAuthority:
