@@ -14,6 +14,7 @@ import psutil
 from pipeline.domain.errors import ThroughlineError
 from pipeline.execution.crashpoints import CrashPoint
 from tests.fault.rehearsal import Rehearsal
+from tests.support.waiting import BUSY
 
 PACE_S = 0.25
 AT_ONCE = 4
@@ -135,8 +136,8 @@ def until(
     timeout_s: float,
     pace_s: float = PACE_S,
 ) -> bool:
-    """Take all steps again and again until it is over; False when the time was up before."""
-    deadline = time.monotonic() + timeout_s
+    """Take all steps again and again until it is over; False when the time of a quiet machine was up `BUSY` times."""
+    deadline = time.monotonic() + timeout_s * BUSY
     while not over():
         if time.monotonic() > deadline:
             return False
@@ -144,6 +145,12 @@ def until(
             step()
         time.sleep(pace_s)
     return True
+
+
+def during(seconds: float, *steps: Callable[[], object]) -> None:
+    """Take all steps again and again for so long: an accident lasts."""
+    over_at = time.monotonic() + seconds
+    until(lambda: time.monotonic() >= over_at, steps, seconds)
 
 
 def set_faults(on: Rehearsal, *faults: Mapping[str, object]) -> None:

@@ -180,7 +180,7 @@ def _bad_days(plan: Plan, name: str, days: range, settings: Mapping[str, str]) -
             set_faults(on, *bad_day(day))
             goal = on.decisions() + DECISIONS_A_DAY
             flow = (lambda: traffic.keep(UNDER_WAY_THEN), on.upkeep)
-            if not until(lambda goal=goal: on.decisions() >= goal, flow, 300, 0.1):  # type: ignore[misc]
+            if not until(lambda goal=goal: on.decisions() >= goal, flow, 75, 0.1):  # type: ignore[misc]
                 raise TimeoutError(f"the pipeline does not move on the day of seed {day}")
             tally.injected["seeds"] += 1
             plan.say(f"{name}: seed {day}, {on.decisions()} decisions")
@@ -202,7 +202,7 @@ def _rage(
             plan.say(f"{tally.part}: {done} accidents, {traffic.enqueued} decisions")
 
     flow = (*steps, lambda: traffic.keep(UNDER_WAY), on.upkeep, progress)
-    if not until(over, flow, 1200):
+    if not until(over, flow, 300):
         raise TimeoutError(f"{tally.part}: not all accidents could happen: {dict(tally.injected)}")
     tally.under_faults = on.decisions()
 

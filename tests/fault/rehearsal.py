@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -249,7 +250,9 @@ class Rehearsal:
         return self.chain.pipeline.settings.ledger_url
 
     def audit(self, foreign: Iterable[str] = ()) -> list[Violation]:
-        return violations(self.evidence(foreign))
+        """What is broken. These tests run beside others: a process that nobody lets work protects nothing meanwhile."""
+        evidence = self.evidence(foreign)
+        return violations(replace(evidence, bare_s=BUSY * evidence.bare_s))
 
     def keep(self, name: str) -> Path:
         """Copy ledger, logs and journal to where they outlive this run."""

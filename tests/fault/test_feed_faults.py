@@ -47,8 +47,8 @@ def test_no_decision_sees_a_wrong_or_stale_bar_while_the_socket_is_gone(
     world.chain.heal()
     ended = world.now_ms()
     world.complete(timeout=30)
-    assert world.is_whole(ended)
-    judged = [each for each in decisions(world, began) if each.reason is not None]
+    eventually(lambda: world.is_whole(ended), 30, "the bars of meanwhile to be had")
+    judged = [each for each in decisions(world, began) if each.reason not in {None, EndReason.OVERLAP}]
     assert judged
     for each in judged:
         assert sees_the_truth(world, each) or says_what_is_missing(each), each
@@ -102,20 +102,22 @@ def test_a_spoilt_bar_is_refused_and_asked_for(world: FeedProcesses) -> None:
 
 @pytest.mark.parametrize("accident", ["killed", "frozen", "cut off"])
 def test_a_second_feed_takes_over(world: FeedProcesses, accident: str) -> None:
-    """Within 15 s; the first, when it comes back to itself or to Redis, stands by."""
+    """The first, when it comes back to itself or to Redis, stands by."""
     first = world.chain.processes["feed"]
     world.complete(leader=first.pid)
     second = world.start("feed-2")
-    eventually(lambda: says(world, "FEED_STANDS_BY", second.pid), 30)
-    strike, heal = ACCIDENTS[accident]
-    strike(world, first)
-    beat = world.complete(timeout=15, leader=second.pid)
-    assert beat.fence > 1
-    if heal is not None:
-        heal(world, first)
-        eventually(lambda: says(world, "FEED_STANDS_BY", first.pid), 20)
-        first.stop()
-    world.chain.processes["feed"] = second
+    try:
+        eventually(lambda: says(world, "FEED_STANDS_BY", second.pid), 30)
+        strike, heal = ACCIDENTS[accident]
+        strike(world, first)
+        beat = world.complete(timeout=15, leader=second.pid)
+        assert beat.fence > 1
+        if heal is not None:
+            heal(world, first)
+            eventually(lambda: says(world, "FEED_STANDS_BY", first.pid), 20)
+    finally:
+        first.stop(signal.SIGKILL)
+        world.chain.processes["feed"] = second
     eventually(lambda: world.is_whole(world.now_ms() - 2000), 20)
 
 

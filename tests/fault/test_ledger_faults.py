@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.execution.crashpoints import CrashPoint
-from tests.fault.accidents import ROUGH, Storm, Traffic, set_faults, until
+from tests.fault.accidents import ROUGH, Storm, Traffic, during, set_faults, until
 from tests.fault.rehearsal import Rehearsal, rehearsal
 from tests.support.processes import temporary_folder
 from tests.support.servers import PostgresServer, Unavailable
@@ -37,11 +37,6 @@ def ledger_file(on: Rehearsal) -> Path:
     return on.chain.home / "ledger.sqlite3"
 
 
-def hold(seconds: float) -> None:
-    """Let the accident last."""
-    until(lambda: False, (), seconds)
-
-
 def said(on: Rehearsal, what: str) -> int:
     """How many lines of the log say so."""
     return sum(what in line for line in on.chain.log_lines())
@@ -55,7 +50,7 @@ def test_a_ledger_that_somebody_holds_locked_costs_time_only(on: Rehearsal, kind
         holder.execute(f"BEGIN {kind}")
         for decision in decisions:
             on.publish("fetch", decision)
-        hold(LONGER_THAN_ANYBODY_WAITS_S)
+        during(LONGER_THAN_ANYBODY_WAITS_S)
         holder.execute("ROLLBACK")
     on.drain(60)
     assert on.audit() == []
@@ -145,7 +140,7 @@ def test_without_its_ledger_the_pipeline_sends_nothing(there: Rehearsal, server:
     server.crash()
     for decision in decisions:
         there.publish("fetch", decision)
-    hold(LONGER_THAN_ANYBODY_WAITS_S)
+    during(LONGER_THAN_ANYBODY_WAITS_S)
     assert len(there.chain.placed()) == placed
     server.start_again()
     there.drain(60)

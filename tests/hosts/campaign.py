@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.fault.accidents import until
+from tests.fault.accidents import during
 from tests.fault.campaigns import Plan, Tally
 from tests.hosts.world import World, hosts
 from tests.support.servers import Unavailable
@@ -13,7 +13,7 @@ ACCIDENTS = ("cut off", "hears nothing", "is not heard", "slow", "without power"
 SYMBOLS = 30
 ROUNDS = 24
 LASTS_S = (2.0, 15.0)
-GOES_ON_S = 120.0
+GOES_ON_S = 30.0
 
 
 def accidents(plan: Plan) -> Tally:
@@ -40,7 +40,7 @@ def _rage(world: World, plan: Plan, injected: Counter[str]) -> None:
     for accident in todo:
         host = dice.choice(sorted(world.network.hosts))
         happen(world, accident, host)
-        until(lambda: False, (world.flow,), dice.uniform(*LASTS_S))
+        during(dice.uniform(*LASTS_S), world.flow)
         mend(world, accident, host)
         injected[accident] += 1
         plan.say(f"hosts: {host} {accident}; {world.executed()} executed")

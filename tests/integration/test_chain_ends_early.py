@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def chain() -> Iterator[ChainProcesses]:
-    with chain_processes(STRATEGIES_ENABLED="never_trades", EXCHANGE_TIMEOUT_S="1") as chain:
+    with chain_processes(STRATEGIES_ENABLED="never_trades") as chain:
         chain.start_workers()
         yield chain
 

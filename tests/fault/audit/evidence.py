@@ -31,11 +31,15 @@ FINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED", "NOT_PLACED", "A
 ENDED = frozenset({"order_canceled", "order_expired"})
 ORDER_PATHS = frozenset({"/fapi/v1/order", "/fapi/v1/algoOrder"})
 ID_PARAMS = ("newClientOrderId", "clientAlgoId")
+ONE_CYCLE_S = 20.0
+"""The cadence of the rehearsals: `rehearsal.WIDE`."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Both sides. `foreign` are client order ids that somebody else placed on the same account on purpose."""
+    """Both sides. `foreign` are client order ids that somebody else placed on the same account on purpose; `bare_s` is
+    for how long a position may be without its stop.
+    """
 
     decisions: Sequence[Row]
     permits: Sequence[Row]
@@ -45,6 +49,7 @@ class Evidence:
     positions: Sequence[Row]
     journal: Sequence[Row]
     foreign: frozenset[str] = field(default_factory=frozenset)
+    bare_s: float = ONE_CYCLE_S
 
     @cached_property
     def decision(self) -> Mapping[str, Row]:

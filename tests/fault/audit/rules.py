@@ -14,8 +14,6 @@ from tests.fault.audit.protection import bare_spells
 LIQUIDATION = "autoclose-"
 MAIN = ("entry", "close")
 CENT = Decimal("0.00000001")
-ONE_CYCLE_S = 20.0
-"""The cadence of the rehearsals: `rehearsal.WIDE`."""
 
 Rule = Callable[[Evidence], Iterator[str]]
 
@@ -272,7 +270,7 @@ def _added(sums: list[Decimal], signed: Decimal, fee: object, profit: object) ->
 
 def no_position_is_long_without_its_stop(on: Evidence) -> Iterator[str]:
     """Whatever is killed, frozen or lost: a cycle later it is protected, or closed."""
-    yield from (str(spell) for spell in bare_spells(on.journal) if spell.seconds > ONE_CYCLE_S)
+    yield from (str(spell) for spell in bare_spells(on.journal) if spell.seconds > on.bare_s)
 
 
 RULES: tuple[Rule, ...] = (
