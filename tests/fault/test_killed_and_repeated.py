@@ -78,8 +78,12 @@ def _reached(chain: ChainProcesses, path: str, symbol: str) -> bool:
 
 def test_a_child_killed_while_it_evaluates_is_replaced_and_the_decision_goes_on(tmp_path: Path) -> None:
     """The strategy waits for a file, so that the kill hits it in the middle."""
-    params = json.dumps({"waits_for_file": {"folder": str(tmp_path)}})
-    with chain_processes(STRATEGIES_ENABLED="waits_for_file", STRATEGIES_PARAMS=params) as chain:
+    told = {
+        "STRATEGIES_ENABLED": "waits_for_file",
+        "STRATEGIES_PARAMS": json.dumps({"waits_for_file": {"folder": str(tmp_path)}}),
+        "STRATEGIES_TIME_LIMIT_S": "15",  # it waits for us
+    }
+    with chain_processes(**told) as chain:
         chain.start_workers()
         decision_id = chain.enqueue("BTCUSDT")
         eventually((tmp_path / "waiting").exists, 15, "the strategy to wait")

@@ -132,7 +132,7 @@ def as_order(wanted: Intent, decision: Decision, now: datetime) -> tuple[Order, 
 
 
 def adapter(
-    url: str, *, key: str = SIM_KEY, secret: str = SIM_SECRET, timeout_s: float = 5.0
+    url: str, *, key: str = SIM_KEY, secret: str = SIM_SECRET, timeout_s: float = 20.0
 ) -> CcxtExchange:
     """The real adapter, its requests diverted to `url`."""
     wire = WireOptions(api_key=key, api_secret=secret, base_url=url, timeout_s=timeout_s)
@@ -147,7 +147,7 @@ class Rehearsal:
         self.key = f"key-{next(_numbers)}-{datetime.now(UTC).timestamp()}"
         self.call("POST", "/_sim/accounts", {"api_key": self.key, "api_secret": "s", "balance": "10000"})
 
-    def adapter(self, timeout_s: float = 5.0) -> CcxtExchange:
+    def adapter(self, timeout_s: float = 20.0) -> CcxtExchange:
         return adapter(self.server.url, key=self.key, secret="s", timeout_s=timeout_s)
 
     def fault(self, kind: str, **fields: object) -> None:

@@ -30,7 +30,7 @@ class Divert(HTTPAdapter):
 def local(url: str, **more: Any) -> Exchange:
     """ccxt with its addresses replaced."""
     exchange = ccxt.binanceusdm(
-        {"apiKey": "sim-key", "secret": "sim-secret", "enableRateLimit": False, "timeout": 3000, **more}
+        {"apiKey": "sim-key", "secret": "sim-secret", "enableRateLimit": False, "timeout": 20_000, **more}
     )
     for name, address in exchange.urls["api"].items():
         if isinstance(address, str):
@@ -41,7 +41,7 @@ def local(url: str, **more: Any) -> Exchange:
 def diverted(url: str, **more: Any) -> Exchange:
     """ccxt with its real addresses, diverted underneath: it finds its table of errors by the address."""
     exchange = ccxt.binanceusdm(
-        {"apiKey": "sim-key", "secret": "sim-secret", "enableRateLimit": False, "timeout": 3000, **more}
+        {"apiKey": "sim-key", "secret": "sim-secret", "enableRateLimit": False, "timeout": 20_000, **more}
     )
     exchange.session.mount("https://fapi.binance.com", Divert(url))
     exchange.session.mount("https://api.binance.com", Divert(url))

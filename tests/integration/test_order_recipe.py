@@ -52,7 +52,7 @@ class Trading:
     events: RecordedEvents = field(default_factory=RecordedEvents)
 
     def __post_init__(self) -> None:
-        self.venue: CcxtExchange = self.rehearsal.adapter(timeout_s=0.7)
+        self.venue: CcxtExchange = self.rehearsal.adapter(timeout_s=1.5)
         self.face = Exchange(self.venue, self.venue, self.clock)
         self.intent: Intent = self.face.intent()
         self.decision: Decision = a_decision(self.clock.now())

@@ -34,7 +34,9 @@ def test_a_worker_ends_what_it_works_on_and_says_so(tmp_path: Path) -> None:
     with chain_processes(
         STRATEGIES_ENABLED="waits_for_file",
         STRATEGIES_PARAMS=params,
-        STRATEGIES_TIME_LIMIT_S="15",
+        STRATEGIES_TIME_LIMIT_S="25",  # it waits for us
+        CHAIN_SOFT_TIME_LIMIT_S="26",
+        CHAIN_HARD_TIME_LIMIT_S="28",
         WATCH_PULSE_EVERY_S="0.3",
     ) as chain:
         worker = chain.start_worker("market")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from tests.support.servers import LOOPBACK, RedisServer, Simulator
 from tests.support.waiting import eventually
 
 STRATEGIES = Path(__file__).parent / "strategies"
+UPKEEP_EVERY_S = 0.25
 WORKERS = {"market": "fetch,evaluate", "orders": "validate,execute,upkeep"}
 
 
@@ -221,12 +223,18 @@ class ChainProcesses:
         return eventually(look, timeout, f"{decision_id} to end; {self.tail()}")
 
     def wait_with_upkeep(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
-        """Wait for a condition where no beat runs: this asks for the upkeep that beat would ask for."""
+        """Wait for a condition where no beat runs: this asks for the upkeep that beat would ask for, and not faster
+        than a busy worker can do it.
+        """
         with trusted_client("upkeep", self.redis.url, self.home) as celery:
+            asked_at = float("-inf")
 
             def kept_up() -> bool:
-                for task in ("tasks.sweep", "tasks.resolve"):
-                    celery.send_task(task, queue="upkeep", expires=5)
+                nonlocal asked_at
+                if time.monotonic() - asked_at >= UPKEEP_EVERY_S:
+                    asked_at = time.monotonic()
+                    for task in ("tasks.sweep", "tasks.resolve"):
+                        celery.send_task(task, queue="upkeep", expires=5)
                 return condition()
 
             eventually(kept_up, timeout, f"{what}; {self.tail()}")

@@ -129,7 +129,7 @@ def read_evidence(
     """Read the ledger now. `journal` is what the simulated exchange wrote down, oldest first."""
     tables = _sqlite(ledger_url) if ledger_url.startswith("sqlite") else _postgres(ledger_url)
     mine = [each for each in journal if each.get("account") in {account_key, None}]
-    return Evidence(**tables, journal=mine, foreign=frozenset(foreign))
+    return Evidence(**tables, journal=mine, foreign=frozenset(foreign), bare_s=ONE_CYCLE_S)
 
 
 def journal_file(path: Path) -> Iterable[Row]:
