@@ -49,7 +49,9 @@ _BEAT = _upsert(heartbeats)
 HASHES = Query(
     select(heartbeats.c.config_hash)
     .distinct()
-    .where(heartbeats.c.account == bindparam("of_account"), heartbeats.c.beat_at >= bindparam("since")),
+    .where(
+        heartbeats.c.account == bindparam("of_account"), heartbeats.c.beat_at >= bindparam("beating_since")
+    ),
     lambda rows: frozenset(row["config_hash"] for row in rows),
 )
 _BREAKER, _OPEN_BREAKER = _of_account(breakers), insert_once(breakers)
@@ -98,7 +100,7 @@ class SqlGuards(Repository):
         self._write(_BEAT, asdict(heartbeat))
 
     def config_hashes(self, account: str, since: datetime) -> frozenset[str]:
-        return self._ask(HASHES, {"of_account": account, "since": since})
+        return self._ask(HASHES, {"of_account": account, "beating_since": since})
 
     def breaker(self, account: str) -> Breaker | None:
         row = self._first(_BREAKER, {"of_account": account})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import Select, bindparam, func, select, text, update
 from sqlalchemy import insert as plain_insert
 
 from pipeline.domain.errors import InvariantBroken
@@ -14,7 +15,7 @@ from pipeline.domain.ids import ClientOrderId, DecisionId
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order, OrderReport, OrderState, may_step
 from pipeline.ledger.columns import UtcDateTime
-from pipeline.ledger.repository import Repository, every, insert_once, matching, reader
+from pipeline.ledger.repository import Query, Repository, every, insert_once, matching, reader
 from pipeline.ledger.tables import IS_UNSETTLED, decisions, order_steps
 from pipeline.ledger.tables import orders as table
 
@@ -73,14 +74,16 @@ _MISS = (
     )
     .returning(table)
 )
-# The states stand in the text, as they do in the index that serves these two.
-_UNSETTLED = (
-    select(table)
-    .where(table.c.account == bindparam("of_account"), text(IS_UNSETTLED))
-    .order_by(table.c.created_at)
-)
-UNSETTLED = every(_UNSETTLED, Order)
-_UNSETTLED_ON = every(_UNSETTLED.where(table.c.symbol == bindparam("of_symbol")), Order)
+
+
+def _oldest_first(statement: Select[Any]) -> Query[list[Order]]:
+    """Sorted here, where they are few: for their order SQLite would read every order that there ever was."""
+    return Query(statement, lambda rows: sorted((Order(**row) for row in rows), key=attrgetter("created_at")))
+
+
+_UNSETTLED = select(table).where(table.c.account == bindparam("of_account"), text(IS_UNSETTLED))
+UNSETTLED = _oldest_first(_UNSETTLED)
+_UNSETTLED_ON = _oldest_first(_UNSETTLED.where(table.c.symbol == bindparam("of_symbol")))
 RECENT = every(
     select(table)
     .where(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select, text, update
 
 from pipeline.domain.ids import DecisionId, PermitId
 from pipeline.domain.intents import Leg
 from pipeline.domain.permits import OrderTerms, Permit, PermitState
 from pipeline.ledger.repository import Repository, every, insert_once, reader
-from pipeline.ledger.tables import budgets
+from pipeline.ledger.tables import IS_ISSUED, budgets
 from pipeline.ledger.tables import permits as table
 
 _values, _terms = reader(Permit), reader(OrderTerms)
@@ -47,7 +47,7 @@ RESERVING = every(
     .where(
         table.c.account == bindparam("of_account"),
         table.c.expires_at > bindparam("now"),
-        table.c.state == PermitState.ISSUED,
+        text(IS_ISSUED),
     )
     .order_by(table.c.issued_at),
     _permit,

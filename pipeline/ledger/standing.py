@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,7 @@ from pipeline.ledger.repository import Query
 from pipeline.ledger.statements import Row
 from pipeline.ledger.switches import ON, STATE
 from pipeline.ledger.tables import latches, orders, positions
-from pipeline.ledger.together import Question, ask_together
+from pipeline.ledger.together import ask_together
 
 LENGTHS = {"second": timedelta(seconds=1), "minute": timedelta(minutes=1), "day": timedelta(days=1)}
 
@@ -30,24 +30,19 @@ LENGTHS = {"second": timedelta(seconds=1), "minute": timedelta(minutes=1), "day"
 def standing(connection: Connection, account: str, symbol: str, now: datetime, horizon: Horizon) -> Standing:
     """Fulfils `ports.Unit.standing`."""
     of = {"of_account": account, "of_symbol": symbol, "now": now}
-    answers = ask_together(connection, _questions(of, horizon) | _about_activity(of, now, horizon))
+    answers = ask_together(connection, _QUERIES, of | _since_when(now, horizon))
     counts, lost = answers.pop("counts"), answers.pop("lost")
     return Standing(**answers, activity=_activity(counts, lost, symbol, horizon))
 
 
-def _questions(of: Mapping[str, object], horizon: Horizon) -> dict[str, Question]:
-    return {
-        "equity": (LATEST_EQUITY, of),
-        "positions": (OPEN_OF_ACCOUNT, of),
-        "unsettled": (UNSETTLED, of),
-        "reserving": (RESERVING, of),
-        "recent": (RECENT, {**of, "since": horizon.orders}),
-        "kill_switches": (ON, of),
-        "trading_state": (STATE, of),
-        "latches": (LATCHES, of),
-        "marks": (MARKS, of),
-        "reconciliation": (COMPARED, of),
-        "config_hashes": (HASHES, {**of, "since": horizon.beats}),
+def _since_when(now: datetime, horizon: Horizon) -> dict[str, datetime]:
+    began = {name: now - length for name, length in LENGTHS.items()}
+    return began | {
+        "since": horizon.orders,
+        "beating_since": horizon.beats,
+        "latch": horizon.latch,
+        "lately": min(began["minute"], horizon.latch),
+        "earliest": min(horizon.latch, horizon.losses),
     }
 
 
@@ -113,13 +108,21 @@ _CLOSED = select(
 _LOST = Query(_CLOSED, lambda rows: [row for row in rows if row["realised_pnl"] < row["fees"]])
 
 
-def _about_activity(of: Mapping[str, object], now: datetime, horizon: Horizon) -> dict[str, Question]:
-    began = {name: now - length for name, length in LENGTHS.items()} | {"latch": horizon.latch}
-    lately = min(began["minute"], horizon.latch)
-    return {
-        "counts": (_COUNTS, {**of, **began, "lately": lately}),
-        "lost": (_LOST, {**of, **began, "earliest": min(horizon.latch, horizon.losses)}),
-    }
+_QUERIES: dict[str, Query[Any]] = {
+    "equity": LATEST_EQUITY,
+    "positions": OPEN_OF_ACCOUNT,
+    "unsettled": UNSETTLED,
+    "reserving": RESERVING,
+    "recent": RECENT,
+    "kill_switches": ON,
+    "trading_state": STATE,
+    "latches": LATCHES,
+    "marks": MARKS,
+    "reconciliation": COMPARED,
+    "config_hashes": HASHES,
+    "counts": _COUNTS,
+    "lost": _LOST,
+}
 
 
 def _activity(counts: Row, lost: Sequence[Row], symbol: str, horizon: Horizon) -> Activity:

@@ -24,6 +24,7 @@ Statement = SelectBase | UpdateBase
 Row = dict[str, Any]
 Values = Mapping[str, object]
 _Named = tuple[str, Converter | None]
+Given = Sequence[_Named]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +34,26 @@ class Prepared:
     `fixed` are values that stand in the statement itself, as the driver takes them.
     """
 
-    text: str
+    text: str | bytes
     takes: Sequence[_Named]
     fixed: Mapping[str, Any]
-    gives: Sequence[_Named]
-    positional: bool
+    gives: Given
 
-    def bound(self, values: Values) -> Any:
+    def bound(self, values: Values) -> list[Any]:
         """The driver's parameters. Raises: NotStorable; KeyError when one is missing."""
         told = {**values, **self.fixed}
-        if self.positional:
-            return [told[name] if bind is None else bind(told[name]) for name, bind in self.takes]
-        return {name: told[name] if bind is None else bind(told[name]) for name, bind in self.takes}
+        return [told[name] if bind is None else bind(told[name]) for name, bind in self.takes]
 
     def rows(self, found: Iterable[Sequence[Any]]) -> list[Row]:
-        return [
-            {
-                name: value if read is None else read(value)
-                for (name, read), value in zip(self.gives, row, strict=True)
-            }
-            for row in found
-        ]
+        return named(self.gives, found)
+
+
+def named(gives: Given, found: Iterable[Sequence[Any]]) -> list[Row]:
+    """Rows of values as their readers take them, by the names of their columns."""
+    return [
+        {name: value if read is None else read(value) for (name, read), value in zip(gives, row, strict=True)}
+        for row in found
+    ]
 
 
 def rows_of(connection: Connection, statement: Statement, values: Values) -> list[Row]:
@@ -77,9 +77,9 @@ def write_all(connection: Connection, statement: Statement, rows: Sequence[Value
     bound = [prepared.bound(row) for row in rows]
     try:
         if len(bound) == 1:
-            driver_of(connection).execute(prepared.text, bound[0])
+            _cursor(connection).execute(prepared.text, bound[0])
         else:
-            driver_of(connection).cursor().executemany(prepared.text, bound)
+            _cursor(connection).executemany(prepared.text, bound)
     except connection.dialect.loaded_dbapi.Error as error:
         raise told_by_driver(connection, error) from error
 
@@ -88,7 +88,7 @@ def execute(connection: Connection, prepared: Prepared, values: Values) -> Any:
     """The driver's cursor."""
     bound = prepared.bound(values)
     try:
-        return driver_of(connection).execute(prepared.text, bound)
+        return _cursor(connection).execute(prepared.text, bound)
     except connection.dialect.loaded_dbapi.Error as error:
         raise told_by_driver(connection, error) from error
 
@@ -105,22 +105,45 @@ def driver_of(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
+def _cursor(connection: Connection) -> Any:
+    """psycopg's raw one takes the parameters as the server does, and has no need to look for them in the text."""
+    driver = driver_of(connection)
+    return (
+        connection.dialect.loaded_dbapi.RawCursor(driver)
+        if _is_psycopg(connection.dialect)
+        else driver.cursor()
+    )
+
+
+def _is_psycopg(dialect: Dialect) -> bool:
+    return dialect.driver == "psycopg"
+
+
 @lru_cache(maxsize=512)
 def prepare(statement: Statement, dialect: Dialect, names: tuple[str, ...]) -> Prepared:
     """`names` are those of the values that will be given."""
-    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+    compiled = statement.compile(dialect=_compiling(dialect), column_keys=list(names))
     expanded = compiled.construct_expanded_state(dict.fromkeys(names))
-    order = (expanded.positiontup or ()) if compiled.positional else expanded.parameters
     binders = {name: _binder(bind.type, dialect) for name, bind in compiled.binds.items()}
-    takes = [(name, binders.get(name) or expanded.processors.get(name)) for name in order]
+    takes = [
+        (name, binders.get(name) or expanded.processors.get(name)) for name in expanded.positiontup or ()
+    ]
     fixed = {name: value for name, value in expanded.parameters.items() if name not in names}
-    gives = [(column.key or "", _reader(column.type, dialect)) for column in statement.exported_columns]
-    return Prepared(expanded.statement, takes, fixed, gives, compiled.positional)
+    gives = [(column.key or "", reader_of(column.type, dialect)) for column in statement.exported_columns]
+    text = expanded.statement
+    return Prepared(text.encode() if _is_psycopg(dialect) else text, takes, fixed, gives)
+
+
+@lru_cache(maxsize=64)
+def _compiling(dialect: Dialect) -> Dialect:
+    """The dialect whose words have their parameters in order, as the drivers' cursors take them here."""
+    same: Any = type(dialect)
+    return same(paramstyle="numeric_dollar") if _is_psycopg(dialect) else dialect
 
 
 def _binder(type_: TypeEngine[Any], dialect: Dialect) -> Converter | None:
     return type_.dialect_impl(dialect).bind_processor(dialect)
 
 
-def _reader(type_: TypeEngine[Any], dialect: Dialect) -> Converter | None:
+def reader_of(type_: TypeEngine[Any], dialect: Dialect) -> Converter | None:
     return type_.dialect_impl(dialect).result_processor(dialect, DOUBLE_PRECISION)

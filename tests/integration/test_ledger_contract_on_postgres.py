@@ -5,17 +5,22 @@ that has no more rights than it needs.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import Engine, text
+from hypothesis import strategies as st
+from sqlalchemy import Engine, insert, select, text
 
 from pipeline.domain.errors import LedgerUnavailable
+from pipeline.domain.signals import Side
+from pipeline.ledger.repository import Query, every
 from pipeline.ledger.rights import TAKEN_AWAY, grant
 from pipeline.ledger.sql import SqlLedger
+from pipeline.ledger.statements import rows_of
 from pipeline.ledger.tables import metadata
+from pipeline.ledger.together import ask_together
 from tests.support.servers import PostgresServer
 from tests.unit.ledger import test_ledger_columns as columns
 from tests.unit.ledger.test_ledger_decisions import *  # noqa: F403 - the point of this file
@@ -138,6 +143,7 @@ def test_the_reader_reads_and_writes_nothing(migrated: SqlLedger) -> None:
     ledger.close()
 
 
+KINDS = ("amount", "at", "word", "record")
 few = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -153,3 +159,30 @@ def test_every_decimal_comes_back_exactly(engine: Engine, value: Decimal) -> Non
 def test_every_time_comes_back_to_the_microsecond(engine: Engine, value: datetime) -> None:
     """And in UTC, wherever it was written."""
     columns.check_time(engine, value)
+
+
+amounts = st.decimals(-(10**20), 10**20, places=30)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+records = st.dictionaries(
+    texts, texts | st.booleans() | st.none() | st.floats(allow_nan=False, allow_infinity=False)
+)
+
+
+@few
+@given(amounts, columns.times, st.sampled_from(Side), records)
+def test_what_is_asked_together_is_what_each_question_alone_says(
+    engine: Engine, amount: Decimal, at: datetime, word: Side, record: dict[str, object]
+) -> None:
+    """Together the answers come as JSON, in which money must not become a float nor a time another one."""
+    rows = [{"amount": amount, "at": at, "word": word, "record": record}, dict.fromkeys(KINDS)]
+    kept = columns.values.c
+    question: Query[list[dict[str, object]]] = every(
+        select(*(kept[name] for name in KINDS)).order_by(kept.id), dict
+    )
+    with engine.connect() as connection:
+        connection.execute(columns.values.delete())
+        connection.execute(insert(columns.values), rows)
+        alone = question.read(rows_of(connection, question.statement, {}))
+        together = ask_together(connection, {"one": question, "other": question}, {})
+    assert together == {"one": alone, "other": alone}
+    assert alone == [rows[0] | {"at": at.astimezone(UTC)}, rows[1]]

@@ -26,6 +26,7 @@ from pipeline.ledger.tables.safety import (
     universes,
 )
 from pipeline.ledger.tables.trade import (
+    IS_ISSUED,
     IS_UNSETTLED,
     UNSETTLED,
     budgets,
@@ -39,6 +40,7 @@ from pipeline.ledger.tables.trade import (
 from pipeline.ledger.tables.watching import alerts, levels
 
 __all__ = [
+    "IS_ISSUED",
     "IS_OPEN",
     "IS_UNSETTLED",
     "UNSETTLED",

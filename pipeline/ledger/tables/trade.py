@@ -39,6 +39,8 @@ from pipeline.ledger.tables.building import (
 
 UNSETTLED = tuple(state for state in OrderState if state not in FINAL)
 IS_UNSETTLED = f"state IN ({listed(UNSETTLED)})"
+IS_ISSUED = f"state = '{PermitState.ISSUED.value}'"
+"""Both stand in the text of queries too: PostgreSQL and SQLite use a partial index for no other."""
 
 permits = Table(
     "permits",
@@ -71,7 +73,7 @@ permits = Table(
     not_negative("limit_price"),
     not_negative("reserved"),
     CheckConstraint("(used_at IS NOT NULL) = (state = 'used')", name="used_at_when_used"),
-    index("permits_reserving", "account", "expires_at", where="state = 'issued'"),
+    index("permits_reserving", "account", "expires_at", where=IS_ISSUED),
 )
 
 budgets = Table("budgets", metadata, column("account", String(), primary_key=True))
