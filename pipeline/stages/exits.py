@@ -108,7 +108,12 @@ class Exits:
             unit.decisions.open(decision)
             unit.stages.add(self._record(decision, intent))
             asked = Asked(
-                decision=decision, intent=intent, outside=outside, in_universe=True, bar_jump_bps=None
+                decision=decision,
+                intent=intent,
+                outside=outside,
+                in_universe=True,
+                bar_jump_bps=None,
+                guarded=position,
             )
             answer = self.governor.judge(unit, asked)
             if isinstance(answer, Permit):

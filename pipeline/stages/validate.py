@@ -22,12 +22,14 @@ from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Denied, OrderTerms, Permit
 from pipeline.domain.ports import Clock, MarketData, Quote, Unit
+from pipeline.domain.positions import Position
 from pipeline.domain.signals import Side
 from pipeline.domain.standing import Standing
 from pipeline.domain.timeframes import Timeframe
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.governor import latches
 from pipeline.governor.assess import assess
+from pipeline.governor.exposure import Effect, effect_of
 from pipeline.governor.permits import PermitAuthority
 from pipeline.governor.rules.answers import seconds_between
 from pipeline.governor.universe import Universe
@@ -48,13 +50,16 @@ class Outside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be judged, with what was learnt about it before the transaction."""
+    """What is to be judged, with what was learnt about it before the transaction; `guarded` is the position that
+    it is the stop or the target of, as the transaction has it.
+    """
 
     decision: Decision
     intent: Intent
     outside: Outside
     in_universe: bool
     bar_jump_bps: Decimal | None
+    guarded: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +116,7 @@ class Validate:
     def judge(self, unit: Unit, asked: Asked) -> Permit | Denied:
         """The governor's answer, its verdicts written down. The permit itself is the caller's to add."""
         decision, intent = asked.decision, asked.intent
-        unit.permits.lock_budget(decision.account)
-        view = self._view(unit, asked)
+        view = self._seen(unit, asked)
         terms = OrderTerms.of(intent, decision.decision_id, decision.account, decision.mode)
         answer = assess(intent, terms, view, self.limits, self.authority)
         unit.verdicts.add_checks(decision.decision_id, intent.leg, answer.verdicts)
@@ -129,6 +133,26 @@ class Validate:
         """What denies until somebody re-arms it is written down where it was found."""
         trips = latches.repetitions(view.activity, self.limits)
         tell(self.events, view.account, trip(unit, view.account, list(trips), view.now))
+
+    def _seen(self, unit: Unit, asked: Asked) -> WorldView:
+        """A guard is judged by its position and its instrument alone, and takes nothing of the account's budget:
+        nothing else is read for it. What would not guard that position is judged by the whole account.
+        """
+        beside = self._beside(asked)
+        if effect_of(asked.intent, beside) is Effect.GUARDS:
+            return beside
+        unit.permits.lock_budget(asked.decision.account)
+        return self._view(unit, asked)
+
+    def _beside(self, asked: Asked) -> WorldView:
+        """The position that is guarded, and nothing else: whatever asks for more denies."""
+        return WorldView(
+            account=asked.decision.account,
+            mode=asked.decision.mode,
+            now=self.clock.now(),
+            instrument=asked.outside.instrument,
+            positions=(asked.guarded,) if asked.guarded is not None else (),
+        )
 
     def _view(self, unit: Unit, asked: Asked) -> WorldView:
         now, decision, outside, symbol = self.clock.now(), asked.decision, asked.outside, asked.intent.symbol
