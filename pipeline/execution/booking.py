@@ -23,7 +23,7 @@ from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.postings import of_fill
 
 Then = Callable[[Unit, Order], None]
-"""Something that is written in the same transaction as an order's end."""
+"""Something that is written in the same transaction as an order's end, or as the exchange's word that it waits."""
 
 BPS = Decimal(10_000)
 UNLISTED = "order-"
@@ -57,8 +57,8 @@ class Bookkeeper:
         trades: Sequence[Trade] | None = None,
     ) -> Order:
         """Book the order's new trades and take the step that `report` allows. Returns the order as it
-        stands now. `then` is called in the transaction that makes it final; `trades` are those of the order, unless
-        the exchange is to be asked for them.
+        stands now. `then` is called in the transaction that makes it final, or finds it waiting for its price; `trades`
+        are those of the order, unless the exchange is to be asked for them.
 
         Need not wait for the disk: an order whose booking a power cut forgets is asked about again, see
         docs/decisions/0009. Raises: InvariantBroken when the trades contradict the order; LedgerUnavailable.
@@ -70,7 +70,7 @@ class Bookkeeper:
             booked = book_trades(unit, order, trades, self.venue.name, now)
             known = unit.fills.of_order(order.client_order_id)
             after = _step(unit, order, report, known, now)
-            if then is not None and after.state.is_final:
+            if then is not None and (after.state.is_final or after.waits):
                 then(unit, after)
             reached(CrashPoint.BOOKING_UNCOMMITTED)
         reached(CrashPoint.BOOKED)

@@ -12,16 +12,18 @@ from pipeline.domain.intents import Intent
 from pipeline.domain.orders import Order
 from pipeline.domain.permits import OrderTerms, Permit
 from pipeline.execution.attempts import Attempt
+from pipeline.execution.booking import Then
 from pipeline.execution.options import ExecutionOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be done: one leg of one decision, with its permit."""
+    """What is to be done: one leg of one decision, with its permit; `then` as in `Bookkeeper.settle`."""
 
     decision: Decision
     intent: Intent
     permit: Permit
+    then: Then | None = None
 
     @property
     def terms(self) -> OrderTerms:

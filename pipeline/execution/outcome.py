@@ -30,6 +30,11 @@ def conclude(orders: Sequence[Order]) -> Ending:
     return _ending(sorted(orders, key=lambda order: order.attempt))
 
 
+def is_all(order: Order) -> bool:
+    """Whether no other attempt can stand beside it: the first one, which filled whole, or waits for its price."""
+    return order.attempt == 1 and (order.state is OrderState.FILLED or order.waits)
+
+
 def _ending(attempts: Sequence[Order]) -> End:
     """What all attempts filled together; without a fill, the last one that says something."""
     whole = together(attempts)

@@ -43,7 +43,7 @@ from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.gate import PermitCheck, stop_reason, uncovered
 from pipeline.execution.job import Job, new_order, order_context
 from pipeline.execution.options import ExecutionOptions
-from pipeline.execution.outcome import Ending, conclude
+from pipeline.execution.outcome import Ending, conclude, is_all
 from pipeline.execution.resolver import Resolver, abandon, blocks_its_symbol
 from pipeline.execution.resting import Resting
 
@@ -92,6 +92,31 @@ class OrderRouter:
             return self._give_up(job, last, problem)
         order = last or self._intend(job)
         return self._carry_out(job, order) if order else self._report_standing(job)
+
+    def intend(self, unit: Unit, decision: Decision, intent: Intent, permit: Permit) -> Order:
+        """Write the first attempt down in the unit that writes its permit: nothing of it can have been sent.
+
+        For what waits for its price and needs no quote. Raises: LedgerUnavailable.
+        """
+        job = Job(decision, intent, permit)
+        order = new_order(job, first_attempt(job.terms, None, self.options), self.clock.now())
+        unit.orders.add(order)
+        reached(CrashPoint.INTENT_UNCOMMITTED)
+        return order
+
+    def place_intended(
+        self, decision: Decision, intent: Intent, permit: Permit, order: Order, then: Then
+    ) -> Ending:
+        """Place what `intend` has written, as `place` would; nobody is asked what became of it before.
+
+        `then` is called in the transaction in which the exchange's answer settles it.
+        """
+        job = Job(decision, intent, permit, then)
+        problem = self._problem(job, ())
+        if problem is not None:
+            return self._give_up(job, order, problem)
+        self._tell_intended(job, order)
+        return self._carry_out(job, order)
 
     # --------------------------------------------------------------------------------- before it is sent
 
@@ -183,7 +208,7 @@ class OrderRouter:
             order = self._wait_out(job, self._record(job, sending, answer))
             following = self._successor(job, order, answer)
         self._release_dead_man(order)
-        return self._conclusion(job)
+        return self._conclusion(job, order)
 
     def _unsendable(self, job: Job, order: Order) -> End | None:
         """What the ledger cannot know: where the market stands, and whether the exchange would clean up."""
@@ -248,7 +273,7 @@ class OrderRouter:
         UNKNOWN. If a power cut forgets it, the exchange is asked.
         """
         if isinstance(answer, Acknowledged):
-            return self._books().settle(order, answer.report)
+            return self._books().settle(order, answer.report, job.then)
         rejected = isinstance(answer, Rejected)
         to = OrderState.REJECTED if rejected else OrderState.UNKNOWN
         detail = f"{answer.code}: {answer.message}" if isinstance(answer, Rejected) else answer.why
@@ -335,7 +360,10 @@ class OrderRouter:
         orders, _ = self._standing(job)
         return self._report(orders[-1])
 
-    def _conclusion(self, job: Job) -> Ending:
+    def _conclusion(self, job: Job, order: Order) -> Ending:
+        """Without another look at the ledger where this attempt is all there is."""
+        if is_all(order):
+            return conclude([order])
         with self.ledger.read() as unit:
             return conclude(unit.orders.of(job.decision.decision_id))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -20,11 +20,13 @@ from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.intents import Intent, TimeInForce
+from pipeline.domain.orders import Order
 from pipeline.domain.outcomes import EndReason, Reason
 from pipeline.domain.permits import Denied, Permit
 from pipeline.domain.ports import Clock, Ledger, Unit
 from pipeline.domain.positions import Position
-from pipeline.execution.outcome import Ending, conclude
+from pipeline.execution.crashpoints import CrashPoint, reached
+from pipeline.execution.outcome import Ending, conclude, is_all
 from pipeline.execution.protection import GUARDS, Place, exit_id
 from pipeline.execution.router import OrderRouter
 from pipeline.stages.ending import ended
@@ -36,11 +38,12 @@ NOT_ENDED = 500
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An exit that has its permit."""
+    """An exit that has its permit, and its order as INTENT."""
 
     decision: Decision
     intent: Intent
     permit: Permit
+    order: Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +58,14 @@ class Exits:
     router: OrderRouter
     host: str = field(default_factory=socket.gethostname)
 
-    def make(self, symbol: str, step: Place, outside: Outside, still_wanted: Callable[[Unit], bool]) -> None:
-        """Open an exit of the symbol's position, and send its order, if the governor permits.
+    def make(self, symbol: str, outside: Outside, wanted: Callable[[Unit], Sequence[Place]]) -> None:
+        """Open exits of the symbol's position, all at once, and send the order of each in turn, if the governor
+        permits.
 
-        `still_wanted` is asked inside the transaction that nobody else can open an exit of the position in.
+        `wanted` is asked inside the transaction that nobody else can open an exit of the position in.
         Raises: LedgerUnavailable.
         """
-        job = self._permitted(symbol, step, outside, still_wanted)
-        if job is not None:
+        for job in self._permitted(symbol, outside, wanted):
             self._send(job)
 
     def carry_on(self, decision: Decision) -> None:
@@ -71,7 +74,7 @@ class Exits:
             permit = unit.permits.of(decision.decision_id)
             intent = read_intent(unit.stages.get(decision.decision_id, Stage.EVALUATE))
         if permit is not None:
-            self._send(Job(decision, intent, permit))
+            self._end(decision, self.router.place(decision, intent, permit))
 
     def conclude(self) -> None:
         """End the exits whose order rests or is settled, and those that never came to one.
@@ -92,39 +95,59 @@ class Exits:
                 self._finish(decision, EndReason.PERMIT_EXPIRED, "nobody sent it while its permit lived")
 
     def _permitted(
-        self, symbol: str, step: Place, outside: Outside, still_wanted: Callable[[Unit], bool]
-    ) -> Job | None:
-        """Open the exit's decision with its permit, in one transaction. None when somebody else has seen to it
-        meanwhile, or the governor denies.
+        self, symbol: str, outside: Outside, wanted: Callable[[Unit], Sequence[Place]]
+    ) -> Sequence[Job]:
+        """Open the exits' decisions with their permits and orders, in one transaction. None of them when somebody
+        else has seen to it meanwhile; without those that the governor denies.
         """
         with self.ledger.begin() as unit:
             position = unit.positions.open_of(self.terms.account, symbol)
             if position is None or unit.decisions.lock(position.opened_by) is None:
-                return None
-            if not still_wanted(unit):
-                return None
-            intent = as_intent(position, step, self._strategy(unit, position), self.clock.now())
-            decision = self._opened(position, step, len(unit.decisions.exits_of(position.opened_by)))
-            unit.decisions.open(decision)
-            unit.stages.add(self._record(decision, intent))
-            asked = Asked(
-                decision=decision,
-                intent=intent,
-                outside=outside,
-                in_universe=True,
-                bar_jump_bps=None,
-                guarded=position,
-            )
-            answer = self.governor.judge(unit, asked)
-            if isinstance(answer, Permit):
-                unit.permits.add(answer)
-        emit_start(self.events, decision)
-        self._tell(position, step)
+                return ()
+            opened = self._open_each(unit, position, wanted(unit), outside)
+        reached(CrashPoint.INTENT_COMMITTED)
+        for step, decision, _ in opened:
+            emit_start(self.events, decision)
+            self._tell(position, step)
+        for step, decision, answer in opened:
+            if isinstance(answer, Denied):
+                first = answer.first
+                told = f"{step.why}; {first.value}, limit {first.limit}"
+                self._finish(decision, answer.reason, told)
+        return [answer for _, _, answer in opened if isinstance(answer, Job)]
+
+    def _open_each(
+        self, unit: Unit, position: Position, places: Sequence[Place], outside: Outside
+    ) -> Sequence[tuple[Place, Decision, Job | Denied]]:
+        if not places:
+            return ()
+        strategy = self._strategy(unit, position)
+        before = len(unit.decisions.exits_of(position.opened_by))
+        opened = []
+        for number, step in enumerate(places, before):
+            decision = self._opened(position, step, number)
+            intent = as_intent(position, step, strategy, self.clock.now())
+            opened.append((step, decision, self._open(unit, position, decision, intent, outside)))
+        return opened
+
+    def _open(
+        self, unit: Unit, position: Position, decision: Decision, intent: Intent, outside: Outside
+    ) -> Job | Denied:
+        unit.decisions.open(decision)
+        unit.stages.add(self._record(decision, intent))
+        asked = Asked(
+            decision=decision,
+            intent=intent,
+            outside=outside,
+            in_universe=True,
+            bar_jump_bps=None,
+            guarded=position,
+        )
+        answer = self.governor.judge(unit, asked)
         if isinstance(answer, Denied):
-            first = answer.first
-            self._finish(decision, answer.reason, f"{step.why}; {first.value}, limit {first.limit}")
-            return None
-        return Job(decision, intent, answer)
+            return answer
+        unit.permits.add(answer)
+        return Job(decision, intent, answer, self.router.intend(unit, decision, intent, answer))
 
     def _strategy(self, unit: Unit, position: Position) -> str:
         opening = opening_intent(unit, position.opened_by)
@@ -175,7 +198,21 @@ class Exits:
         )
 
     def _send(self, job: Job) -> None:
-        self._end(job.decision, self.router.place(job.decision, job.intent, job.permit))
+        """What rests or has filled at once ends its decision in the transaction that says so."""
+        at_once: list[Decision] = []
+
+        def end(unit: Unit, order: Order) -> None:
+            ending, now = conclude([order]), self.clock.now()
+            if not (is_all(order) and isinstance(ending, End)):
+                return
+            if unit.decisions.end(job.decision.decision_id, ending.reason, ending.detail, now):
+                at_once.append(ended(job.decision, ending.reason, ending.detail, now))
+
+        ending = self.router.place_intended(job.decision, job.intent, job.permit, job.order, end)
+        if at_once:
+            emit_end(self.events, at_once[0])
+        else:
+            self._end(job.decision, ending)
 
     def _end(self, decision: Decision, ending: Ending) -> None:
         """An exit whose order is out with an unknown fate stays open; the resolver and the next cycle see to it."""

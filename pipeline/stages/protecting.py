@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import groupby
 from typing import TypeVar
 
 from pipeline.domain.decisions import Origin
@@ -141,9 +142,8 @@ class Protector:
             wanted = [step for step in self._steps(symbol) if _key(step) not in done]
             if not wanted:
                 break
-            for step in wanted:
-                done.add(_key(step))
-                self._do(symbol, step)
+            done.update(map(_key, wanted))
+            self._do_all(symbol, wanted)
         return bool(done)
 
     def _steps(self, symbol: str) -> Sequence[Step]:
@@ -252,6 +252,16 @@ class Protector:
 
     # ----------------------------------------------------------------------------------------- doing it
 
+    def _do_all(self, symbol: str, wanted: Sequence[Step]) -> None:
+        """In turn; stop and target that stand beside each other are opened together."""
+        for are_guards, beside in groupby(wanted, _is_new_guard):
+            found = list(beside)
+            if are_guards:
+                self._guard(symbol, [each for each in found if isinstance(each, Place)])
+            else:
+                for step in found:
+                    self._do(symbol, step)
+
     def _do(self, symbol: str, step: Step) -> None:
         match step:
             case Ask(order):
@@ -261,7 +271,7 @@ class Protector:
             case CarryOn(exit):
                 self.exits.carry_on(exit.decision)
             case Place():
-                self._place(symbol, step)
+                self._close(symbol, step)
 
     def _ask(self, order: Order) -> None:
         """Without an answer another stop is placed: both only reduce."""
@@ -277,16 +287,26 @@ class Protector:
         )
         self.resolver.ask(order)
 
-    def _place(self, symbol: str, step: Place) -> None:
-        outside = self._outside(symbol, step)
+    def _guard(self, symbol: str, places: Sequence[Place]) -> None:
+        """Guards need no quote: they must not wait for one, least of all when the exchange is slow."""
+        self._make(symbol, places, Outside(instrument=self._instrument(symbol)))
+
+    def _close(self, symbol: str, step: Place) -> None:
+        outside = self.governor.look_outside(symbol)
         if step.origin is Origin.DUST:
             if outside.quote is None:
                 return
             step = self._priced(symbol, step, outside.quote)
+        self._make(symbol, [step], outside)
+
+    def _make(self, symbol: str, places: Sequence[Place], outside: Outside) -> None:
         quote = self._quote(symbol)
-        self.exits.make(
-            symbol, step, outside, lambda unit: _still_in(step, self._planned(unit, symbol, quote))
-        )
+
+        def still_wanted(unit: Unit) -> Sequence[Place]:
+            planned = self._planned(unit, symbol, quote)
+            return [each for each in places if _still_in(each, planned)]
+
+        self.exits.make(symbol, outside, still_wanted)
 
     def _priced(self, symbol: str, step: Place, quote: Quote) -> Place:
         """At most the slippage beyond the side that it is sold to, or bought from."""
@@ -304,12 +324,6 @@ class Protector:
         worst = price * (1 - position.side.sign * self.rules.slippage)
         return self._instrument(position.symbol).round_price_nearest(worst)
 
-    def _outside(self, symbol: str, step: Place) -> Outside:
-        """A guard needs no quote: it must not wait for one, least of all when the exchange is slow."""
-        if not step.leg.guards:
-            return self.governor.look_outside(symbol)
-        return Outside(instrument=self._instrument(symbol))
-
 
 Item = TypeVar("Item")
 
@@ -321,6 +335,10 @@ def _in_turn(do: Callable[[Item], object], items: Iterable[Item]) -> Iterator[Ex
             do(item)
         except (ExchangeUnavailable, ExchangeRefused, InvariantBroken) as error:
             yield error
+
+
+def _is_new_guard(step: Step) -> bool:
+    return isinstance(step, Place) and step.leg.guards
 
 
 def _still_in(step: Place, planned: Sequence[Step]) -> bool:
