@@ -30,7 +30,8 @@ class Horizon:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """An account at one instant. `positions` are open, `unsettled` orders not final, `reserving` permits
-    not used yet, all of them over all symbols; `recent` orders and `activity` are also about one symbol.
+    not used yet, all of them over all symbols, but for the orders of other symbols that only reduce;
+    `recent` orders and `activity` are also about one symbol.
     """
 
     equity: Equity | None

@@ -109,7 +109,8 @@ class WorldView:
     `now` is our clock, `exchange_now` the exchange's. `instrument` and `quote` are the intent's symbol's;
     `timeframe_s` is the length in seconds of the bars that its signal was judged on. `positions` (open ones),
     `unsettled` (orders that are not final) and `reserving` (permits that are not used yet) are the whole
-    account's, over all symbols; `recent` holds the symbol's orders of at least the last `duplicate_within_s`.
+    account's, over all symbols, but for the orders of other symbols that only reduce; `recent` holds the
+    symbol's orders of at least the last `duplicate_within_s`.
     `bar_jump_bps` is the largest move between the closes of the signal's newest bars, `clock_offset_s` how
     far the
     exchange's clock is ahead of ours. An empty tuple says "there are none", which is not the same as None.

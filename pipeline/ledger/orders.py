@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, text, update
+from sqlalchemy import Select, bindparam, func, or_, select, text, update
 from sqlalchemy import insert as plain_insert
 
 from pipeline.domain.errors import InvariantBroken
@@ -83,7 +83,10 @@ def _oldest_first(statement: Select[Any]) -> Query[list[Order]]:
 
 _UNSETTLED = select(table).where(table.c.account == bindparam("of_account"), text(IS_UNSETTLED))
 UNSETTLED = _oldest_first(_UNSETTLED)
-_UNSETTLED_ON = _oldest_first(_UNSETTLED.where(table.c.symbol == bindparam("of_symbol")))
+_ON_SYMBOL = table.c.symbol == bindparam("of_symbol")
+ADDING_OR_ON = _oldest_first(_UNSETTLED.where(or_(table.c.reduce_only.is_(False), _ON_SYMBOL)))
+"""Those that may add to what is held, and all of one symbol: each position has two guards, which add nothing."""
+_UNSETTLED_ON = _oldest_first(_UNSETTLED.where(_ON_SYMBOL))
 RECENT = every(
     select(table)
     .where(

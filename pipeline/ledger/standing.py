@@ -15,7 +15,7 @@ from pipeline.domain.orders import OrderState
 from pipeline.domain.standing import Horizon, Standing
 from pipeline.ledger.columns import UtcDateTime
 from pipeline.ledger.guards import COMPARED, HASHES, LATCHES, MARKS
-from pipeline.ledger.orders import RECENT, UNSETTLED
+from pipeline.ledger.orders import ADDING_OR_ON, RECENT
 from pipeline.ledger.permits import RESERVING
 from pipeline.ledger.positions import LATEST_EQUITY, OPEN_OF_ACCOUNT
 from pipeline.ledger.repository import Query
@@ -111,7 +111,7 @@ _LOST = Query(_CLOSED, lambda rows: [row for row in rows if row["realised_pnl"] 
 _QUERIES: dict[str, Query[Any]] = {
     "equity": LATEST_EQUITY,
     "positions": OPEN_OF_ACCOUNT,
-    "unsettled": UNSETTLED,
+    "unsettled": ADDING_OR_ON,
     "reserving": RESERVING,
     "recent": RECENT,
     "kill_switches": ON,

@@ -213,6 +213,21 @@ def test_a_standing_is_what_each_repository_says(ledger: SqlLedger) -> None:
         assert found.config_hashes == {"c0ffee"}
 
 
+def test_what_only_reduces_stands_for_its_own_symbol_alone(ledger: SqlLedger) -> None:
+    """Hundreds of positions have twice as many guards, which could add nothing to what is held."""
+    found: dict[tuple[str, bool], Order] = {}
+    for symbol, reduces in ((BTC, True), (ETH, True), (ETH, False)):
+        decision = a_decision(symbol, NOW + SECOND * len(found), opener=DecisionId("dec_1"))
+        permit = a_permit(decision)
+        order = an_order(permit, state=OrderState.ACKED, sent_at=NOW, reduce_only=reduces)
+        with ledger.begin() as unit:
+            unit.decisions.open(decision)
+            unit.permits.add(permit)
+            unit.orders.add(order)
+        found[symbol, reduces] = order
+    assert standing(ledger).unsettled == [found[BTC, True], found[ETH, False]]
+
+
 def an_equity() -> Equity:
     return Equity(
         account=ACCOUNT,

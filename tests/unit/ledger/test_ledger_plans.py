@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.ledger.orders import UNSETTLED
+from pipeline.ledger.orders import ADDING_OR_ON, UNSETTLED
 from pipeline.ledger.permits import RESERVING
 from pipeline.ledger.repository import Query
 from pipeline.ledger.sql import SqlLedger
@@ -15,7 +15,7 @@ from tests.unit.ledger.ledger_worlds import ACCOUNT, NOW
 
 def plan_of(query: Query[Any], file: Path) -> str:
     """SQLite's plan, in its words."""
-    values = {"of_account": ACCOUNT, "now": NOW}
+    values = {"of_account": ACCOUNT, "of_symbol": "BTC/USDT:USDT", "now": NOW}
     ledger = SqlLedger(f"sqlite:///{file}")
     with ledger.engine.connect() as connection:
         prepared = prepare(query.statement, connection.dialect, tuple(values))
@@ -28,4 +28,5 @@ def plan_of(query: Query[Any], file: Path) -> str:
 def test_what_is_open_is_found_without_a_look_at_what_is_over(ledger_file: Path) -> None:
     """A year's orders must not make each decision slower: both stand in an index of the few that are open."""
     assert "orders_unsettled" in plan_of(UNSETTLED, ledger_file)
+    assert "orders_unsettled" in plan_of(ADDING_OR_ON, ledger_file)
     assert "permits_reserving" in plan_of(RESERVING, ledger_file)
