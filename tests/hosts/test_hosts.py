@@ -41,7 +41,7 @@ def world() -> Iterator[World]:
 
 def well_and_audited(world: World) -> None:
     """Everything is found to be well again, every decision has ended, and not a digit differs."""
-    eventually(lambda: world.findings() == [], NOTICED_S, "all to be well again")
+    eventually(world.is_well, NOTICED_S, "all to be well again")
     with world.no_new_slots():
         world.on.drain(60)
         assert world.on.audit() == []
@@ -61,7 +61,7 @@ def test_a_host_that_is_cut_off_is_named_and_the_other_goes_on(world: World, way
     world.network.heal()
     world.await_pulses(lost)
     well_and_audited(world)
-    eventually(lambda: world.told_that_it_is_back(lost), 30, "everybody to be told that it is back")
+    eventually(lambda: world.told_of_its_end(lost), 30, "everybody to be told that it is back")
 
 
 def test_a_host_without_power_is_named_and_costs_no_decision(world: World) -> None:

@@ -171,9 +171,11 @@ class World:
             )
             return [str(kind) for kind in told.scalars()]
 
-    def told_that_it_is_back(self, host: str) -> bool:
-        """Whether that is the last word of it. While a leader is cut off another one leads, and both may tell."""
-        return self.alerts("HOST_GONE", host)[-1:] == ["cleared"]
+    def told_of_its_end(self, host: str) -> bool:
+        """Whether each time that somebody was told that it is gone, he was told once that it is back."""
+        told = self.alerts("HOST_GONE", host)
+        assert told == ["raised", "cleared"] * (len(told) // 2), told
+        return True
 
     def await_alert(self, code: str, subject: str) -> None:
         eventually(
@@ -221,6 +223,11 @@ class World:
     def findings(self) -> list[tuple[str, str]]:
         """Codes and subjects that the doctor found, the first cause first."""
         return [(each["code"], each["subject"]) for each in self.doctor()["findings"]]
+
+    def is_well(self) -> bool:
+        found = self.doctor()["findings"]
+        assert found == []
+        return True
 
     def flow(self) -> None:
         """Some more decisions."""
