@@ -74,7 +74,7 @@ def test_who_is_stopped_with_the_lock_in_his_hands_is_ended(ledger: SqlLedger, h
     holder = hold("BEGIN IMMEDIATE")
     stop(holder)
     write(ledger)
-    assert holder.wait(5) == -signal.SIGKILL
+    assert holder.wait(60) == -signal.SIGKILL
 
 
 def test_who_works_is_waited_for_and_lives(ledger: SqlLedger, hold: Hold) -> None:

@@ -206,7 +206,7 @@ def test_a_mute_socket_stays_open_and_says_nothing(server: Simulator) -> None:
     async def listen() -> tuple[bool, bool]:
         async with connected(server, "/ws/ethusdt@kline_1m") as socket:
             await socket.receive(timeout=WAIT_S)
-            control(server, "POST", "faults", kind="mute_socket", seconds=1.5, symbol="ETHUSDT", count=1)
+            control(server, "POST", "faults", kind="mute_socket", seconds=20, symbol="ETHUSDT", count=1)
             await asyncio.to_thread(
                 eventually, lambda: control(server, "GET", "faults")["faults"][0]["struck"]
             )

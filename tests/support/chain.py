@@ -249,7 +249,7 @@ class ChainProcesses:
 
     def placed(self) -> list[dict[str, Any]]:
         """Every order that the exchange accepted, from its own journal."""
-        with urlopen(f"{self.simulator.url}/_sim/journal?kind=order_accepted", timeout=10) as answer:  # noqa: S310 - our own address
+        with urlopen(f"{self.simulator.url}/_sim/journal?kind=order_accepted", timeout=60) as answer:  # noqa: S310 - our own address
             body = json.load(answer)
         entries: list[dict[str, Any]] = body["entries"] if isinstance(body, dict) else body
         return entries
@@ -266,7 +266,7 @@ class ChainProcesses:
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.simulator.url}/_sim/faults", data=data, method=method)  # noqa: S310 - our own address
         request.add_header("Content-Type", "application/json")
-        with urlopen(request, timeout=10):  # noqa: S310 - our own address
+        with urlopen(request, timeout=60):  # noqa: S310 - our own address
             pass
 
     def requests_for(self, path: str) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ class FeedProcesses:
     # -- the exchange's clock ---------------------------------------------------------------------------------
 
     def now_ms(self) -> int:
-        return int(requests.get(f"{self.url}/_sim/clock", timeout=5).json()["now_ms"])
+        return int(requests.get(f"{self.url}/_sim/clock", timeout=60).json()["now_ms"])
 
     def next_close(self) -> int:
         """Waits for the next close of a one-minute bar; returns that instant."""
@@ -102,7 +102,7 @@ class FeedProcesses:
         end = close_ms // step * step - 1
         name = symbol.partition(":")[0].replace("/", "")
         asked: dict[str, Any] = {"symbol": name, "interval": timeframe, "endTime": end, "limit": BARS}
-        rows = requests.get(f"{self.url}{KLINES}", params=asked, timeout=10).json()
+        rows = requests.get(f"{self.url}{KLINES}", params=asked, timeout=60).json()
         return [[float(value) for value in row[:6]] for row in rows]
 
     def kline_requests(self) -> int:

@@ -256,7 +256,7 @@ class Simulator:
 
     def journal(self) -> list[dict[str, object]]:
         """Every request and event so far, oldest first."""
-        with urllib.request.urlopen(f"{self.url}/_sim/journal", timeout=10) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(f"{self.url}/_sim/journal", timeout=60) as answer:  # noqa: S310 - our own address
             body = json.load(answer)
         entries: list[dict[str, object]] = body["entries"] if isinstance(body, dict) else body
         return entries
@@ -280,14 +280,14 @@ class Simulator:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310 - our own address
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=60):  # noqa: S310 - our own address
             pass
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/fapi/v1/time", timeout=2) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(f"{self.url}/fapi/v1/time", timeout=10) as answer:  # noqa: S310 - our own address
                 return bool(answer.status == 200)
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
 
 

@@ -68,14 +68,14 @@ def test_two_threads_never_take_each_others_time_or_answer() -> None:
 
     def wait_for_the_reader() -> Exception:
         inside.set()
-        assert read.wait(5)
+        assert read.wait(60)
         return requests.ReadTimeout("nothing came")
 
     http.answers[ORDER] = wait_for_the_reader
     http.answer("/fapi/v3/positionRisk", 200, [])
     sender = threading.Thread(target=lambda: answers.append(exchange.submit(*an_order())))
     sender.start()
-    assert inside.wait(5)
+    assert inside.wait(60)
     exchange.holdings()
     assert http.sent()["timestamp"] == str(int(NOON_MS) + 1000)
     read.set()

@@ -206,7 +206,7 @@ def test_a_writer_goes_on_as_soon_as_the_lock_is_free(ledger_file: Path) -> None
     """SQLite looks again after a tenth of a second when it has waited for a while: others go first again and again."""
     ledger = SqlLedger(f"sqlite:///{ledger_file}")
     open_one(ledger)
-    assert min(_waited_after_the_release(ledger, ledger_file) for _ in range(3)) < 0.03
+    assert any(_waited_after_the_release(ledger, ledger_file) < 0.03 for _ in range(6))
     ledger.close()
 
 
