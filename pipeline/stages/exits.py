@@ -105,7 +105,8 @@ class Exits:
             if position is None or unit.decisions.lock(position.opened_by) is None:
                 return ()
             opened = self._open_each(unit, position, wanted(unit), outside)
-        reached(CrashPoint.INTENT_COMMITTED)
+        if opened:
+            reached(CrashPoint.INTENT_COMMITTED)
         for step, decision, _ in opened:
             emit_start(self.events, decision)
             self._tell(position, step)
