@@ -128,7 +128,7 @@ def commit(connection: Connection) -> None:
 
 _POSTGRES_BEGIN = {
     Kind.READ: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    Kind.WRITE: "BEGIN; SET LOCAL synchronous_commit = off",
+    Kind.WRITE: "BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL plan_cache_mode = force_generic_plan",
     Kind.DURABLE: "BEGIN",
 }
 _TO_WRITE = ("PRAGMA query_only = OFF", "PRAGMA synchronous = NORMAL", "PRAGMA busy_timeout = 0")

@@ -11,7 +11,7 @@ from sqlalchemy import Table, bindparam, delete, select
 from sqlalchemy import insert as plain_insert
 
 from pipeline.domain.guards import Breaker, Heartbeat, Latch, Marks, Reconciliation, UniverseRecord
-from pipeline.ledger.repository import Query, Repository, every, insert, insert_once, one
+from pipeline.ledger.repository import Query, Repository, bounded, every, insert, insert_once, one
 from pipeline.ledger.tables import (
     breakers,
     equity_marks,
@@ -50,7 +50,9 @@ HASHES = Query(
     select(heartbeats.c.config_hash)
     .distinct()
     .where(
-        heartbeats.c.account == bindparam("of_account"), heartbeats.c.beat_at >= bindparam("beating_since")
+        heartbeats.c.account == bindparam("of_account"),
+        heartbeats.c.beat_at >= bindparam("beating_since"),
+        bounded(heartbeats.c.beat_at),
     ),
     lambda rows: frozenset(row["config_hash"] for row in rows),
 )

@@ -15,7 +15,7 @@ from pipeline.domain.ids import ClientOrderId, DecisionId
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order, OrderReport, OrderState, may_step
 from pipeline.ledger.columns import UtcDateTime
-from pipeline.ledger.repository import Query, Repository, every, insert_once, matching, reader
+from pipeline.ledger.repository import Query, Repository, bounded, every, insert_once, matching, reader
 from pipeline.ledger.tables import IS_UNSETTLED, decisions, order_steps
 from pipeline.ledger.tables import orders as table
 
@@ -93,6 +93,7 @@ RECENT = every(
         table.c.account == bindparam("of_account"),
         table.c.symbol == bindparam("of_symbol"),
         table.c.created_at >= bindparam("since"),
+        bounded(table.c.created_at),
     )
     .order_by(table.c.created_at.desc()),
     Order,

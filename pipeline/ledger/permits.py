@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, text, update
 from pipeline.domain.ids import DecisionId, PermitId
 from pipeline.domain.intents import Leg
 from pipeline.domain.permits import OrderTerms, Permit, PermitState
-from pipeline.ledger.repository import Repository, every, insert_once, reader
+from pipeline.ledger.repository import Repository, bounded, every, insert_once, reader
 from pipeline.ledger.tables import IS_ISSUED, budgets
 from pipeline.ledger.tables import permits as table
 
@@ -47,6 +47,7 @@ RESERVING = every(
     .where(
         table.c.account == bindparam("of_account"),
         table.c.expires_at > bindparam("now"),
+        bounded(table.c.expires_at),
         text(IS_ISSUED),
     )
     .order_by(table.c.issued_at),

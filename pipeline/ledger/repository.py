@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Select, String, Table, select, type_coerce
+from sqlalchemy import Column, ColumnElement, Connection, Select, String, Table, select, type_coerce
 from sqlalchemy.dialects import postgresql
 
 from pipeline.ledger.statements import Row, Statement, Values, count_of, rows_of, write_all
 
 Found = TypeVar("Found")
+THE_END = datetime(9999, 12, 31, tzinfo=UTC)
+"""Later than anything that happens, by whosever clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,13 @@ def reader(record: type) -> Callable[[object], dict[str, object]]:
     """A function from a record of this dataclass to its fields by name, nested ones as they are."""
     names = tuple(field.name for field in fields(record))
     return lambda of: {name: getattr(of, name) for name in names}
+
+
+def bounded(column: Column[datetime]) -> ColumnElement[bool]:
+    """True, and worth saying beside "since then": of a range with two ends PostgreSQL expects few rows without knowing
+    them. So it keeps one plan, through the index, and does not plan anew for each call.
+    """
+    return column <= THE_END
 
 
 def matching(table: Table, **wanted: str | None) -> Select[Any]:

@@ -18,7 +18,7 @@ from pipeline.ledger.guards import COMPARED, HASHES, LATCHES, MARKS
 from pipeline.ledger.orders import ADDING_OR_ON, RECENT
 from pipeline.ledger.permits import RESERVING
 from pipeline.ledger.positions import LATEST_EQUITY, OPEN_OF_ACCOUNT
-from pipeline.ledger.repository import Query
+from pipeline.ledger.repository import Query, bounded
 from pipeline.ledger.statements import Row
 from pipeline.ledger.switches import ON, STATE
 from pipeline.ledger.tables import latches, orders, positions
@@ -80,7 +80,7 @@ _COUNTS: Query[Row] = Query(
     # Two windows: the day's orders are only counted, in an index; what is looked at lies within minutes.
     select(
         select(func.count())
-        .where(_OF_ACCOUNT, orders.c.created_at >= _since("day"), _TAKES_RISK)
+        .where(_OF_ACCOUNT, orders.c.created_at >= _since("day"), bounded(orders.c.created_at), _TAKES_RISK)
         .scalar_subquery()
         .label("last_day"),
         _count(orders.c.created_at >= _since("second"), _TAKES_RISK).label("last_second"),
@@ -95,7 +95,7 @@ _COUNTS: Query[Row] = Query(
         _count(
             _counts_for_latch(orders.c.created_at), _TAKES_RISK, orders.c.symbol == bindparam("of_symbol")
         ).label("on_symbol"),
-    ).where(_OF_ACCOUNT, orders.c.created_at >= _since("lately")),
+    ).where(_OF_ACCOUNT, orders.c.created_at >= _since("lately"), bounded(orders.c.created_at)),
     lambda rows: rows[0],
 )
 _CLOSED = select(
@@ -104,7 +104,11 @@ _CLOSED = select(
     positions.c.fees,
     positions.c.closed_at,
     _counts_for_latch(positions.c.closed_at).label("counts"),
-).where(positions.c.account == bindparam("of_account"), positions.c.closed_at >= _since("earliest"))
+).where(
+    positions.c.account == bindparam("of_account"),
+    positions.c.closed_at >= _since("earliest"),
+    bounded(positions.c.closed_at),
+)
 _LOST = Query(_CLOSED, lambda rows: [row for row in rows if row["realised_pnl"] < row["fees"]])
 
 

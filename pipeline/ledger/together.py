@@ -27,15 +27,15 @@ def _in_turn(connection: Connection, statements: Sequence[Select[Any]], values: 
 
 
 def _at_once(connection: Connection, statements: tuple[Select[Any], ...], values: Values) -> list[list[Row]]:
-    [answers] = rows_of(connection, _packed(statements), values)
+    [packed] = rows_of(connection, _packed(statements), values)
     given = _given(statements, connection.dialect)
-    return [named(each, answer) for each, answer in zip(given, answers.values(), strict=True)]
+    return [named(each, rows) for each, rows in zip(given, packed["answers"], strict=True)]
 
 
 @lru_cache(maxsize=64)
 def _packed(statements: tuple[Select[Any], ...]) -> Select[Any]:
-    """One row with a column for each statement: its rows, as a JSON array of arrays."""
-    return select(*(_rows(statement).label(f"q{place}") for place, statement in enumerate(statements)))
+    """One value: for each statement its rows, and each of them an array."""
+    return select(func.json_build_array(*map(_rows, statements)).label("answers"))
 
 
 def _rows(statement: Select[Any]) -> ColumnElement[Any]:

@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.domain.ids import PermitId
 from pipeline.domain.permits import Denied, OrderTerms, Permit
+from pipeline.domain.standing import Horizon
 from pipeline.governor.assess import assess
 from pipeline.governor.permits import PermitAuthority
 from pipeline.ledger.sql import SqlLedger
@@ -64,10 +65,11 @@ def validate(ledger: SqlLedger, racer: int, turn: int) -> tuple[str, Decimal]:
     now, decision = moment(turn), a_decision(f"S{racer}/{turn}", NOW, account=ACCOUNT)
     intent = an_intent(symbol=f"S{racer}", qty=Decimal(random.randint(1, 10)), priced_at=now)
     terms = OrderTerms.of(intent, decision.decision_id, ACCOUNT, decision.mode)
-    with ledger.begin(durable=True) as unit:
+    with ledger.begin() as unit:
         unit.permits.lock_budget(ACCOUNT)
         assert unit.decisions.open(decision) is None
-        held_before = tuple(unit.permits.reserving(ACCOUNT, now))
+        horizon = Horizon(orders=now, latch=now, losses=now, beats=now)
+        held_before = tuple(unit.standing(ACCOUNT, intent.symbol, now, horizon).reserving)
         instrument = replace(INSTRUMENT, symbol=intent.symbol)
         view = a_view(now=now, exchange_now=now, instrument=instrument, reserving=held_before)
         answer = assess(intent, terms, view, TIGHT, PermitAuthority(KEY, TTL_S, FixedClock(now)))

@@ -290,3 +290,19 @@ def test_questions_asked_together_of_a_ledger_without_tables_say_so(postgres_url
     with pytest.raises(LedgerUnavailable, match="tables are missing"), ledger.begin() as unit:
         unit.standing(ACCOUNT, ETH, NOW, horizon)
     ledger.close()
+
+
+def test_what_is_asked_of_an_account_is_planned_once(postgres_url: str) -> None:
+    """Planned anew for each decision, as it would be with a long history, it would cost several times as much."""
+    ledger = SqlLedger(postgres_url)
+    ledger.migrate()
+    horizon = Horizon(orders=NOW, latch=NOW, losses=NOW, beats=NOW)
+    for _ in range(10):
+        with ledger.begin() as unit:
+            unit.standing(ACCOUNT, ETH, NOW, horizon)
+    with ledger.engine.connect() as connection:  # the one connection of the pool
+        plans = connection.exec_driver_sql(
+            "SELECT generic_plans > 0, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%%json_agg%%'"
+        ).all()
+    assert plans == [(True, 0)]
+    ledger.close()

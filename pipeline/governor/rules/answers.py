@@ -10,6 +10,7 @@ from pipeline.domain.checks import CheckCode, CheckVerdict
 NOT_CONFIGURED = "not configured"
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST = 120
+_SHORT = 12  # so long a text has no digit to round away
 
 
 def verdict(code: CheckCode, ok: object, value: str, limit: str, detail: str = "") -> CheckVerdict:
@@ -36,6 +37,9 @@ def number(value: object) -> str:
     """Up to 12 significant digits, without trailing zeros: `2000`, `0.0000125`, `1E+30`, `NaN`."""
     if not isinstance(value, Decimal):
         return seen(value)
+    text = str(value)
+    if len(text) <= _SHORT and text.replace(".", "").isdecimal():
+        return _plain(text) if "." in text else text
     if not value.is_finite() or not -9 < value.adjusted() < 18:
         return f"{value:.6g}"
     return _plain(f"{value:.{max(2, min(20, 11 - value.adjusted()))}f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.intents import Leg
@@ -81,6 +82,22 @@ def test_check_verdicts_keep_the_order_of_the_registry(ledger: SqlLedger) -> Non
     with ledger.begin() as unit:
         unit.verdicts.add_checks(decision, Leg.ENTRY, verdicts)
         assert list(unit.verdicts.checks_of(decision)) == verdicts
+
+
+def test_of_check_verdicts_only_what_must_not_stand_there_is_replaced(ledger: SqlLedger) -> None:
+    """One bad text among thirty denies no decision its record, and a signature in an error is nobody's to read."""
+    decision = open_one(ledger).decision_id
+    fine = CheckVerdict(CheckCode.MARGIN, ok=True, value="40 ü", limit="50", detail="")
+    bad = CheckVerdict(
+        CheckCode.RATE, ok=False, value="a\0b", limit="\ud800", detail="GET /x?signature=0a1b2c"
+    )
+    with ledger.begin() as unit:
+        unit.verdicts.add_checks(decision, Leg.ENTRY, [fine, bad])
+        kept = unit.verdicts.checks_of(decision)
+    assert list(kept) == [
+        fine,
+        replace(bad, value="a\N{REPLACEMENT CHARACTER}b", limit="?", detail="GET /x?signature=***"),
+    ]
 
 
 def test_check_verdicts_of_several_legs_come_leg_by_leg_and_once(ledger: SqlLedger) -> None:
