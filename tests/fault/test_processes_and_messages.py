@@ -25,7 +25,9 @@ SEED = int(os.environ.get("TEST_SEED", "20261121"))
 
 @pytest.fixture(scope="module")
 def on() -> Iterator[Rehearsal]:
-    with rehearsal(seed=13, symbols=40) as made:
+    # Whoever is stopped for a moment must still be in time: a longer window, the same time until absence counts.
+    window = {"EXCHANGE_RECEIVE_WINDOW_MS": "2500", "EXECUTION_NOT_PLACED_MARGIN_S": "0.5"}
+    with rehearsal(seed=13, symbols=40, **window) as made:
         made.start(orders=2)
         yield made
 

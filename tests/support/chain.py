@@ -67,8 +67,8 @@ class ChainProcesses:
             "MARKET_WAIT_FOR_BARS_S": "10",  # on a busy machine a stage would come twice for its bars
             "STRATEGIES_FOLDER": str(STRATEGIES),
             "STRATEGIES_ENABLED": "never_trades",
-            "CHAIN_CADENCE_S": "20",
-            "CHAIN_DEADLINE_S": "30",
+            "CHAIN_CADENCE_S": "60",  # whose subject is not time must not run out of it: nor here, nor with a permit
+            "CHAIN_DEADLINE_S": "60",
             "CHAIN_RESUME_AFTER_S": "3",
             "CHAIN_SWEEP_EVERY_S": "0.5",
             "CHAIN_RESOLVE_EVERY_S": "0.5",
@@ -76,6 +76,7 @@ class ChainProcesses:
             "EXCHANGE_TIMEOUT_S": "3",
             "EXCHANGE_RECEIVE_WINDOW_MS": "1000",
             "EXECUTION_NOT_PLACED_MARGIN_S": "2",
+            "GOVERNOR_PERMIT_TTL_S": "60",
             "GOVERNOR_MAX_POSITIONS": "50",
             "GOVERNOR_RECONCILED_MAX_AGE_S": "600",
             "GOVERNOR_MAX_CLOCK_SKEW_S": "5",
