@@ -93,7 +93,7 @@ class Gateway:
             fault = self._world.faults.strike(call.method or "", call.path or "", inbound.symbol)
         if fault is None:
             return self._process(inbound, route, headers)
-        self._world.journal.fault(fault.name, fault.fault_id, call)
+        self._world.journal.fault(fault.name, fault.fault_id, fault.args, call)
         return await self._under(fault, inbound, route, headers)
 
     async def _under(self, fault: Fault, inbound: Inbound, route: Route, headers: dict[str, str]) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from heapq import merge
@@ -106,11 +106,12 @@ class Journal:
         """Something that is neither an order nor a fill: a socket, a changed clock."""
         self._add(kind, call or self.call, None, fields)
 
-    def fault(self, name: str, fault_id: int, call: Call) -> None:
-        """A fault struck this request."""
+    def fault(self, name: str, fault_id: int, args: Mapping[str, object], call: Call) -> None:
+        """A fault struck this request; `args` are its own fields."""
         fields: Fields = {
             "fault": name,
             "fault_id": fault_id,
+            "args": args,
             "symbol": call.params.get("symbol"),
             "client_order_id": client_id_of(call.params),
             "order_id": None,

@@ -140,7 +140,7 @@ class Streams:
         fault = faults.strike_socket(Effect.STREAM, "/", {stream.symbol}) if faults else None
         if fault is None:
             return [event]
-        self._world.journal.fault(fault.name, fault.fault_id, Call("GET", stream.name))
+        self._world.journal.fault(fault.name, fault.fault_id, fault.args, Call("GET", stream.name))
         return spoilt_event(event, str(fault.args["flavour"]))
 
     def _event(self, stream: Stream, bar: Bar, closed: bool, now_ms: int) -> dict[str, object]:
@@ -263,7 +263,7 @@ class Streams:
                 self._hit(socket, fault)
 
     def _hit(self, socket: Socket, fault: Fault) -> None:
-        self._world.journal.fault(fault.name, fault.fault_id, Call("GET", socket.path))
+        self._world.journal.fault(fault.name, fault.fault_id, fault.args, Call("GET", socket.path))
         if fault.name == "drop_socket":
             reset(socket.raw)
         else:

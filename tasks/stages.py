@@ -66,7 +66,7 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
         if handoff is None:
             return "ended"
         publish(handoff.stage, handoff.decision)
-        reached(CrashPoint.HANDED_ON)
+        reached(CrashPoint.HANDED_ON, symbol)
         _tell_queued(handoff)
         return f"passed to {handoff.stage}"
 

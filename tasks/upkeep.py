@@ -29,14 +29,11 @@ def sweep() -> dict[str, int]:
 def resolve() -> int:
     """Ask the exchange about every order whose fate is not settled; report those that are settled now."""
     here = services()
-    settled = here.resolver.resolve(here.account)
+    settled = here.resolver.resolve(here.account, booked=here.protect)
     reached(CrashPoint.SETTLED_UNPUBLISHED)
     for decision in here.open_decisions(order.decision_id for order in settled):
         publish(Stage.EXECUTE, decision, attempt=2)  # never the first: that one was handed on by validate
-    filled = [order for order in settled if order.filled_qty]
-    for symbol in sorted({order.symbol for order in filled}):
-        here.protect(symbol)
-    if filled:
+    if any(order.filled_qty for order in settled):
         refresh_equity()
     if settled:  # each of them was in doubt: what else is not as the ledger has it?
         reconcile()

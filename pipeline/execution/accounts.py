@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pipeline.domain.events import EventName, Events
+from pipeline.domain.orders import Order
 from pipeline.domain.ports import Ledger, Venue
 from pipeline.domain.positions import Equity
 
@@ -63,20 +64,36 @@ def compare_positions(ledger: Ledger, venue: Venue, account: str) -> Sequence[Di
     ]
 
 
+def filled_unbooked(ledger: Ledger, venue: Venue, account: str) -> Sequence[Order]:
+    """Orders of open fate on symbols of which the exchange holds another quantity than the ledger: one of them has
+    filled, and nobody has booked it yet. The exchange is asked once, and not at all while no order is under way.
+
+    Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
+    """
+    orders = _book(ledger, account).under_way
+    if not orders:
+        return ()
+    theirs, ours = _held(venue), _book(ledger, account).held
+    return [each for each in orders if theirs.get(each.symbol, ZERO) != ours.get(each.symbol, ZERO)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Book:
-    """Signed quantities by symbol, and the symbols with an order whose fate is open."""
+    """Signed quantities by symbol, and the orders whose fate is open."""
 
     held: Mapping[str, Decimal]
-    moving: frozenset[str]
+    under_way: Sequence[Order]
+
+    @property
+    def moving(self) -> frozenset[str]:
+        return frozenset(each.symbol for each in self.under_way)
 
 
 def _book(ledger: Ledger, account: str) -> _Book:
     with ledger.read() as unit:
         held = {position.symbol: position.signed_qty for position in unit.positions.all_open(account)}
         unsettled = unit.orders.unsettled(account)
-    moving = (each for each in unsettled if each.state.may_be_on_exchange and not each.waits)
-    return _Book(held, frozenset(each.symbol for each in moving))
+    return _Book(held, [each for each in unsettled if each.state.may_be_on_exchange and not each.waits])
 
 
 def _held(venue: Venue) -> Mapping[str, Decimal]:

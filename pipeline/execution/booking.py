@@ -72,8 +72,8 @@ class Bookkeeper:
             after = _step(unit, order, report, known, now)
             if then is not None and (after.state.is_final or after.waits):
                 then(unit, after)
-            reached(CrashPoint.BOOKING_UNCOMMITTED)
-        reached(CrashPoint.BOOKED)
+            reached(CrashPoint.BOOKING_UNCOMMITTED, order.symbol)
+        reached(CrashPoint.BOOKED, order.symbol)
         self._tell(order, after, booked)
         return after
 

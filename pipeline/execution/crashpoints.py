@@ -2,7 +2,8 @@
 
 Off unless `arm` was called, and it refuses in every mode but paper; then reaching a point costs one look at
 an empty list. A plan is a folder. A file in it, named after a point, says what happens at its n-th arrival in
-a process: `KILL 1` or `STOP 3`. Whoever renames the file to `<point>.<pid>` is the one it happens to, once.
+a process: `KILL 1` or `STOP 3`. Whoever renames the file to `<point>.<pid>` is the one it happens to, once; it
+writes down what it did on which symbol.
 """
 
 from __future__ import annotations
@@ -69,20 +70,21 @@ def arm(plan: str, mode: Mode) -> None:
     _arrivals.clear()
 
 
-def reached(point: CrashPoint) -> None:
-    """Say that this process has come here. It returns, unless a plan says otherwise."""
+def reached(point: CrashPoint, symbol: str = "") -> None:
+    """Say that this process has come here with an order of `symbol`. It returns, unless a plan says otherwise."""
     if _armed:
-        _follow(_armed[0], point)
+        _follow(_armed[0], point, symbol)
 
 
-def _follow(plan: Path, point: CrashPoint) -> None:
+def _follow(plan: Path, point: CrashPoint, symbol: str) -> None:
     _arrivals[point] += 1
     order = plan / point
     try:
         word, arrival = order.read_text().split()
         if _arrivals[point] < int(arrival):
             return
-        order.rename(plan / f"{point}.{os.getpid()}")
+        mine = order.rename(plan / f"{point}.{os.getpid()}")
+        mine.write_text(f"{word} {symbol}")
     except (OSError, ValueError):  # nothing is planned here, or another process was faster
         return
     os.kill(os.getpid(), SIGNALS[word])

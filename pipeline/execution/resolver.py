@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,6 +30,10 @@ KNOWN_SINCE = timedelta(days=7)
 """How old an order of ours may be whose trade turns up now."""
 
 
+def nobody(symbol: str) -> None:
+    """Where nobody waits for fills."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resolver:
     """Asks the exchange about unsettled orders. Two at once do no harm: every step is a compare-and-set."""
@@ -40,12 +44,15 @@ class Resolver:
     options: ExecutionOptions
     events: Events
 
-    def resolve(self, account: str, symbol: str | None = None) -> Sequence[Order]:
+    def resolve(
+        self, account: str, symbol: str | None = None, booked: Callable[[str], None] = nobody
+    ) -> Sequence[Order]:
         """Ask about every unsettled order but those that rest until their trigger price: who protects the position
         watches them. Returns those that became final: their decisions can be concluded.
 
-        Those that were missed least come first. An exchange that answers two questions in a row with nothing ends the
-        pass early; the orders stay as they are.
+        `booked` is called with an order's symbol as soon as fills of it are booked: what they opened needs its stop
+        before the next question is asked. Those that were missed least come first. An exchange that answers two
+        questions in a row with nothing ends the pass early; the orders stay as they are.
         Raises: LedgerUnavailable; InvariantBroken, after all orders were asked about.
         """
         with self.ledger.read() as unit:
@@ -64,6 +71,10 @@ class Resolver:
                 broken.append(error)
                 continue
             silences = 0
+            if (
+                after.filled_qty and after != order
+            ):  # the quantity alone may have been known before its trades
+                booked(after.symbol)
             if after.state.is_final:
                 settled.append(after)
         if broken:
@@ -83,6 +94,14 @@ class Resolver:
         if order.state.is_final or order.state is OrderState.SENDING:
             return order
         return self._question(order)
+
+    def look(self, order: Order) -> Order:
+        """Write down what the exchange knows of an order, whoever sends it just now; nothing when it knows none.
+
+        Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
+        """
+        found = self.venue.find(order)
+        return order if found is None else self._tell(order, self._books().settle(order, found))
 
     # ---------------------------------------------------------------------------------------- never sent
 
@@ -108,7 +127,7 @@ class Resolver:
             after = unit.orders.step(order, OrderState.UNKNOWN, now, detail=detail) or as_it_stands(
                 unit, order
             )
-        reached(CrashPoint.LOST_SENDER_RECORDED)
+        reached(CrashPoint.LOST_SENDER_RECORDED, order.symbol)
         return after
 
     def _cancel_if_overdue(self, order: Order) -> None:
@@ -127,7 +146,7 @@ class Resolver:
             found is None
         ):  # it was acknowledged: whoever says "not found" is wrong, and the lists know better
             found = self.venue.listed(order, self._since(order))
-        reached(CrashPoint.RESOLVER_ANSWERED)
+        reached(CrashPoint.RESOLVER_ANSWERED, order.symbol)
         now = self.clock.now()
         verdict = judge(order, Answers(found), now, self.options)
         if isinstance(verdict, Wait) and _is_worth_proving(order, now, self.options):
@@ -176,8 +195,8 @@ class Resolver:
             after = unit.orders.step(order, OrderState.NOT_PLACED, now, detail=proof) or as_it_stands(
                 unit, order
             )
-            reached(CrashPoint.ABSENCE_UNCOMMITTED)
-        reached(CrashPoint.ABSENCE_COMMITTED)
+            reached(CrashPoint.ABSENCE_UNCOMMITTED, order.symbol)
+        reached(CrashPoint.ABSENCE_COMMITTED, order.symbol)
         return after
 
     def _books(self) -> Bookkeeper:

@@ -175,8 +175,8 @@ class OrderRouter:
         order = new_order(job, first_attempt(job.terms, quote, self.options), self.clock.now())
         with self.ledger.begin() as unit:
             added = unit.orders.add(order)
-            reached(CrashPoint.INTENT_UNCOMMITTED)
-        reached(CrashPoint.INTENT_COMMITTED)
+            reached(CrashPoint.INTENT_UNCOMMITTED, order.symbol)
+        reached(CrashPoint.INTENT_COMMITTED, order.symbol)
         if not added:
             return None
         self._tell_intended(job, order)
@@ -205,7 +205,7 @@ class OrderRouter:
             if sending is None:
                 return self._report_standing(job)
             answer = self._submit(job, sending)
-            order = self._wait_out(job, self._record(job, sending, answer))
+            order = self._wait_out(job, self._known(self._record(job, sending, answer)))
             following = self._successor(job, order, answer)
         self._release_dead_man(order)
         return self._conclusion(job, order)
@@ -248,19 +248,19 @@ class OrderRouter:
                 abandon(unit, order, unit.permits.of(order.decision_id, order.leg), stop, now)
                 return None
             sending = unit.orders.step(order, OrderState.SENDING, now, fence=uuid.uuid4().hex, sent_at=now)
-            reached(CrashPoint.CLAIM_UNCOMMITTED)
-        reached(CrashPoint.CLAIM_COMMITTED)
+            reached(CrashPoint.CLAIM_UNCOMMITTED, order.symbol)
+        reached(CrashPoint.CLAIM_COMMITTED, order.symbol)
         return sending
 
     def _submit(self, job: Job, order: Order) -> Answer:
         """Exactly one request. Nothing below repeats it."""
         self.events.emit(EventName.ORDER_CONTEXT, **order_context(job, order, self.options))
-        reached(CrashPoint.BEFORE_SEND)
+        reached(CrashPoint.BEFORE_SEND, order.symbol)
         try:
             answer = self.venue.submit(order, job.permit)
         except Exception as error:  # noqa: BLE001 -- it may have been sent: whatever this was, it settles nothing
             answer = Unknown(f"the adapter raised {type(error).__name__}: {error}")
-        reached(CrashPoint.ANSWER_RECEIVED)
+        reached(CrashPoint.ANSWER_RECEIVED, order.symbol)
         if self.events.wants(Area.EXECUTION):
             data = {"client_order_id": order.client_order_id, "answer": repr(answer)}
             self.events.emit(EventName.DEBUG, area=Area.EXECUTION.value, what="the answer", data=data)
@@ -281,10 +281,22 @@ class OrderRouter:
             after = _step_if_allowed(unit, order, to, self.clock.now(), detail)
             if self._may_try_again(job, after, answer):
                 unit.orders.add(new_order(job, after_refusal(after), self.clock.now()))
-        reached(CrashPoint.ANSWER_RECORDED)
+        reached(CrashPoint.ANSWER_RECORDED, order.symbol)
         name = EventName.ORDER_FAILED if rejected else EventName.ORDER_UNKNOWN
         self.events.emit(name, **order_fields(after), problem=detail)
         return after
+
+    def _known(self, order: Order) -> Order:
+        """Asked about at once if its fate or its trades are unknown: what it filled must not wait for its stop until
+        the resolver comes by.
+        """
+        if not blocks_its_symbol(order):
+            return order
+        try:
+            return self._resolver().look(order)
+        except (ExchangeUnavailable, ExchangeRefused) as error:
+            self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
+            return order
 
     def _may_try_again(self, job: Job, order: Order, answer: Answer) -> bool:
         """After a definite refusal that may pass, if there is time to wait for it."""
@@ -336,7 +348,7 @@ class OrderRouter:
             return None
         if isinstance(answer, Rejected):
             self.pause(self._backoff(order.attempt, answer).total_seconds())
-        reached(CrashPoint.BEFORE_NEXT_ATTEMPT)
+        reached(CrashPoint.BEFORE_NEXT_ATTEMPT, order.symbol)
         self._tell_intended(job, last)
         return last
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -23,6 +24,10 @@ ABANDONED_AFTER_MS = 10_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.0005, 0.005
 """Between two looks of a writer at SQLite's only write lock. SQLite itself waits longer each time, up to a tenth of a
 second: of several writers some would wait for hundreds of transactions of the others."""
+
+
+HOLDER_LOOKED_AT_EVERY_S = 0.5
+"""How long a writer waits before it looks who has the lock, and again: a unit takes milliseconds."""
 
 
 def parse_url(text: str) -> URL:
@@ -88,29 +93,43 @@ def _postgres(url: URL, busy_timeout_s: float, options: dict[str, Any]) -> Engin
     return create_engine(url, connect_args=connect, pool_timeout=busy_timeout_s, **options)
 
 
-def begin(connection: Connection, kind: Kind) -> None:
-    """Start the transaction. On SQLite a writing one takes its lock at once: no write fails halfway."""
+def nobody_to_end() -> bool:
+    """Where no process is ended for keeping the ledger locked."""
+    return False
+
+
+def begin(connection: Connection, kind: Kind, end_holder: Callable[[], bool] = nobody_to_end) -> None:
+    """Start the transaction. On SQLite a writing one takes its lock at once: no write fails halfway. `end_holder` is
+    called now and then while it waits for that; it says whether it has ended whoever held the lock.
+    """
     if connection.dialect.name == "sqlite":
         _set_pragmas(connection, kind)
         if kind is Kind.READ:
             command(connection, "BEGIN")
         else:
-            _begin_writing(connection)
+            _begin_writing(connection, end_holder)
     else:
         command(connection, _POSTGRES_BEGIN[kind])
     connection.info["kind"] = kind
 
 
-def _begin_writing(connection: Connection) -> None:
+def _begin_writing(connection: Connection, end_holder: Callable[[], bool]) -> None:
     """Wait for the lock as long as a unit may. Raises: LedgerUnavailable."""
-    until, pause_s = time.monotonic() + connection.info["busy_timeout_s"], FIRST_PAUSE_S
+    began, pause_s = time.monotonic(), FIRST_PAUSE_S
+    until = began + connection.info["busy_timeout_s"]
+    look_at = min(until, began + HOLDER_LOOKED_AT_EVERY_S)
     while True:
         try:
             command(connection, "BEGIN IMMEDIATE")
             return
         except LedgerDown as error:
-            if error.trouble is not LOCKED or time.monotonic() >= until:
+            if error.trouble is not LOCKED:
                 raise
+            now = time.monotonic()
+            if now >= look_at:
+                if not end_holder() and now >= until:
+                    raise
+                look_at = min(until, now + HOLDER_LOOKED_AT_EVERY_S)
         time.sleep(pause_s)
         pause_s = min(LONGEST_PAUSE_S, pause_s * 1.2)
 

@@ -91,7 +91,7 @@ class SqlLedger:
         self._thread.busy = True
         try:
             began = time.perf_counter()
-            with timed("ledger"), self._my_turn(), self._freed(engine, kind) as connection:
+            with timed("ledger"), self._my_turn(), self._begun(engine, kind) as connection:
                 self._look_at_revision(connection)
                 yield SqlUnit(connection)
                 commit(connection)
@@ -106,16 +106,8 @@ class SqlLedger:
             schema.refuse_another_revision(connection)
             self._looked_at = now
 
-    def _freed(self, engine: Engine, kind: Kind) -> Connection:
-        """A connection as `_begun` gives it; whoever is stopped while holding the lock does not hold it for ever."""
-        try:
-            return self._begun(engine, kind)
-        except LedgerUnavailable:
-            if kind is Kind.READ or not self._end_stopped_writer():
-                raise
-        return self._begun(engine, kind)
-
     def _end_stopped_writer(self) -> bool:
+        """Whoever is stopped while holding the lock does not hold it for ever."""
         if self.url.get_backend_name() != "sqlite" or not self.url.database:
             return False
         pid = end_stopped_writer(Path(self.url.database))
@@ -124,12 +116,11 @@ class SqlLedger:
             LoggedEvents().emit(EventName.UPKEEP_FAILED, what="the ledger", problem=problem)
         return pid is not None
 
-    @staticmethod
-    def _begun(engine: Engine, kind: Kind) -> Connection:
+    def _begun(self, engine: Engine, kind: Kind) -> Connection:
         """A connection inside a transaction; closing it undoes what was not committed."""
         connection = _connected(engine)
         try:
-            begin(connection, kind)
+            begin(connection, kind, self._end_stopped_writer)
         except LedgerUnavailable:
             went_away = connection.invalidated
             connection.close()
@@ -137,7 +128,7 @@ class SqlLedger:
                 raise
             # The pool held a connection whose server went away meanwhile; nothing was asked of it yet.
             connection = _connected(engine)
-            begin(connection, kind)
+            begin(connection, kind, self._end_stopped_writer)
         return connection
 
     def _my_turn(self) -> AbstractContextManager[object]:

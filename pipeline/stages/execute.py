@@ -31,7 +31,7 @@ class Execute:
     after_fill: Callable[[], None]
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
-        reached(CrashPoint.EXECUTE_BEGAN)
+        reached(CrashPoint.EXECUTE_BEGAN, decision.symbol)
         finish = self._place(decision)
         filled = outcome_of_end(finish) is Outcome.EXECUTED
         if filled or isinstance(finish, Unresolved):

@@ -22,6 +22,7 @@ from pipeline.domain.orders import Order
 from pipeline.domain.ports import Clock, Ledger, MarketData, Quote, Unit, Venue
 from pipeline.domain.positions import Position
 from pipeline.domain.signals import Side
+from pipeline.execution.accounts import filled_unbooked
 from pipeline.execution.booking import order_fields
 from pipeline.execution.dust import remainder, unorderable, was_refused
 from pipeline.execution.protection import (
@@ -83,12 +84,14 @@ class Protector:
         """Look at every position and every guard; the symbols on which something was amiss.
 
         Positions without a stop come first: neither the exchange's lists nor those that have one make them wait, and a
-        cycle that is cut off by its time limit has seen to them. Trouble with one symbol keeps no other from its stop.
+        cycle that is cut off by its time limit has seen to them. Next come those that only the exchange knows of yet:
+        whoever sent their entry may be dead. Trouble with one symbol keeps no other from its stop.
         Raises: ExchangeUnavailable, ExchangeRefused, InvariantBroken after all were looked at; LedgerUnavailable.
         """
         amiss: dict[str, None] = {}
         bare = self._restless(only_bare=True)
         trouble = [*self._protect_each(bare, amiss)]
+        trouble += _in_turn(lambda account: self._take_in(account, amiss), [self.account])
         self.exits.conclude()
         trouble += _in_turn(self._ask_about_the_gone, [self.account])
         trouble += self._protect_each([each for each in self._restless() if each not in bare], amiss)
@@ -117,6 +120,13 @@ class Protector:
             return bool(self._planned(unit, symbol, None))
         except (ExchangeUnavailable, ExchangeRefused):
             return True  # protecting it says what is wrong
+
+    def _take_in(self, account: str, amiss: dict[str, None]) -> None:
+        """Book what the exchange shows to be filled, and protect it, without waiting for whoever sent it."""
+        for order in filled_unbooked(self.ledger, self.venue, account):
+            trouble = [*_in_turn(self.resolver.look, [order]), *self._protect_each([order.symbol], amiss)]
+            for error in trouble:
+                self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
 
     def _ask_about_the_gone(self, account: str) -> None:
         """Ask what became of the guards that the exchange no longer holds."""

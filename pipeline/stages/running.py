@@ -192,8 +192,8 @@ class Runner:
                 now = self.clock.now()
                 unit.decisions.end(decision.decision_id, finish.reason, finish.detail[-DETAIL_LENGTH:], now)
                 gone = ended(decision, finish.reason, finish.detail, now)
-            reached(CrashPoint.CONCLUSION_UNCOMMITTED)
-        reached(CrashPoint.STAGE_COMMITTED)
+            reached(CrashPoint.CONCLUSION_UNCOMMITTED, decision.symbol)
+        reached(CrashPoint.STAGE_COMMITTED, decision.symbol)
         self._tell(stage, delivery, finish, began)
         if gone is not None:
             emit_end(self.events, gone)

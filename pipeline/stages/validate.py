@@ -201,7 +201,7 @@ class Validate:
 
     def _permitted(self, unit: Unit, intent: Intent, permit: Permit) -> Advance:
         unit.permits.add(permit)
-        reached(CrashPoint.PERMIT_UNCOMMITTED)
+        reached(CrashPoint.PERMIT_UNCOMMITTED, intent.symbol)
         self.events.emit(
             EventName.SIGNAL_VALIDATED,
             permit_id=permit.permit_id,

@@ -79,6 +79,8 @@ def sums(tallies: Sequence[Tally], injected: Counter[str], outcomes: Counter[str
     sent, accepted = sum(each.sent for each in tallies), sum(each.accepted for each in tallies)
     found, broke = sum(len(each.found) for each in tallies), sum(bool(each.broke) for each in tallies)
     killed, flushed = injected["Redis killed"], injected["Redis flushed"]
+    bare = max(each.longest_bare_s for each in tallies)
+    free = max(each.longest_unhindered_s for each in tallies)
     ended = ", ".join(f"{name} {count}" for name, count in outcomes.most_common())
     return [
         f"{at_points('KILL')} kills and {at_points('STOP')} freezes at named points",
@@ -86,7 +88,8 @@ def sums(tallies: Sequence[Tally], injected: Counter[str], outcomes: Counter[str
         f"{under} decisions opened while the exchange had faults, {injected['seeds']} bad days among them",
         f"{sum(outcomes.values())} decisions in all, {passes} through the chain, the others exits; ended as {ended}",
         f"{sent} orders sent, {accepted} accepted by the exchange",
-        f"no position was without its stop for longer than {max(each.longest_bare_s for each in tallies):.1f} s",
+        f"no position was without its stop for longer than {bare:.1f} s, with nothing in the way for {free:.1f} s",
+        f"one cycle took up to {max(each.one_cycle_s for each in tallies):.1f} s, as busy as the machine was",
         f"{found} violations; {broke} pieces could not be finished",
     ]
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from pipeline.execution.crashpoints import CrashPoint
 from tests.fault.accidents import ROUGH, Storm, Traffic, set_faults, until
 from tests.fault.audit import Evidence, Violation, violations
-from tests.fault.audit.protection import bare_spells
+from tests.fault.audit.obstacles import unhindered_spells
 from tests.fault.disasters import Outages, Parents
 from tests.fault.rehearsal import Rehearsal, rehearsal
 from tests.fault.weather import bad_day
@@ -46,6 +46,8 @@ class Tally:
     accepted: int = 0
     fills: int = 0
     longest_bare_s: float = 0.0
+    longest_unhindered_s: float = 0.0
+    one_cycle_s: float = 0.0
     injected: Counter[str] = field(default_factory=Counter)
     found: list[Violation] = field(default_factory=list)
     broke: str = ""
@@ -65,7 +67,10 @@ class Tally:
         self.fills = len(evidence.traded)
         faults = (f"exchange {each['fault']}" for each in evidence.journal if each["kind"] == "fault")
         self.injected.update(faults)
-        self.longest_bare_s = max((each.seconds for each in bare_spells(evidence.journal)), default=0.0)
+        self.one_cycle_s = evidence.one_cycle_s
+        spells = [*unhindered_spells(evidence)]
+        self.longest_bare_s = max((spell.seconds for spell, _ in spells), default=0.0)
+        self.longest_unhindered_s = max((seconds for _, seconds in spells), default=0.0)
         self.found += violations(evidence)
 
 
@@ -179,7 +184,7 @@ def _bad_days(plan: Plan, name: str, days: range, settings: Mapping[str, str]) -
             on.control("dice", {"seed": day})
             set_faults(on, *bad_day(day))
             goal = on.decisions() + DECISIONS_A_DAY
-            flow = (lambda: traffic.keep(UNDER_WAY_THEN), on.upkeep)
+            flow = (lambda: traffic.keep(UNDER_WAY_THEN),)
             if not until(lambda goal=goal: on.decisions() >= goal, flow, 75, 0.1):  # type: ignore[misc]
                 raise TimeoutError(f"the pipeline does not move on the day of seed {day}")
             tally.injected["seeds"] += 1
@@ -192,7 +197,7 @@ def _bad_days(plan: Plan, name: str, days: range, settings: Mapping[str, str]) -
 def _rage(
     on: Rehearsal, plan: Plan, steps: Sequence[Callable[[], None]], over: Callable[[], bool], tally: Tally
 ) -> None:
-    """Traffic, upkeep and accidents until all have happened."""
+    """Traffic and accidents until all have happened."""
     traffic, told = Traffic(on), [0]
 
     def progress() -> None:
@@ -201,7 +206,7 @@ def _rage(
             told[0] = done
             plan.say(f"{tally.part}: {done} accidents, {traffic.enqueued} decisions")
 
-    flow = (*steps, lambda: traffic.keep(UNDER_WAY), on.upkeep, progress)
+    flow = (*steps, lambda: traffic.keep(UNDER_WAY), progress)
     if not until(over, flow, 300):
         raise TimeoutError(f"{tally.part}: not all accidents could happen: {dict(tally.injected)}")
     tally.under_faults = on.decisions()
@@ -212,7 +217,8 @@ def kept(name: str, plan: Plan, symbols: int, ledger_url: str = "", **settings: 
     """A rehearsal whose evidence outlives it when it could not be finished."""
     with rehearsal(seed=plan.seed, symbols=symbols, ledger_url=ledger_url, **FASTER, **settings) as on:
         try:
-            yield on
+            with on.beat():
+                yield on
         except Exception:
             plan.say(f"{name}: broke; kept in {on.keep(f'{name}-{plan.seed}')}")
             raise

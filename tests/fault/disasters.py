@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from tests.fault.rehearsal import Rehearsal
+from tests.fault.rehearsal import REDIS_MISSED_S, Rehearsal
 
 
 @dataclass
@@ -45,6 +45,13 @@ class Parents:
         old = f"orders{self.on.generation}"
         if self.spare:
             self.on.start_orders(self.children)
+            self._end(old, number)
+        else:
+            with self.on.outage("all workers", 0.0):
+                self._end(old, number)
+                self.on.start_orders(self.children)
+
+    def _end(self, old: str, number: signal.Signals) -> None:
         ended = self.on.chain.processes.pop(old)
         with suppress(psutil.Error):
             self._orphans += psutil.Process(ended.pid).children()
@@ -52,8 +59,6 @@ class Parents:
             ended.kill()
         else:
             ended.stop()
-        if not self.spare:
-            self.on.start_orders(self.children)
 
     @property
     def is_over(self) -> bool:
@@ -85,9 +90,10 @@ class Outages:
         self.wanted[word] -= 1
         self.injected[f"Redis {word}"] += 1
         if word == "killed":
-            self.on.chain.redis.kill()
-            time.sleep(self.dice.uniform(0.0, self.longest_s))
-            self.on.chain.redis.start()
+            with self.on.outage("Redis", REDIS_MISSED_S):
+                self.on.chain.redis.kill()
+                time.sleep(self.dice.uniform(0.0, self.longest_s))
+                self.on.chain.redis.start()
         else:
             self.on.chain.redis.flush()
         self._next_at = time.monotonic() + self.dice.uniform(*self.every_s)

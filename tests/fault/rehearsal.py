@@ -9,7 +9,9 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -23,16 +25,25 @@ from pipeline.domain.ids import task_id
 from pipeline.execution.crashpoints import VARIABLE, CrashPoint
 from pipeline.stages.opening import PassRequest
 from tests.fault.audit import Evidence, Violation, read_evidence, violations
-from tests.fault.audit.evidence import journal_file
+from tests.fault.audit.evidence import Accident, journal_file, market_of
+from tests.fault.contention import Contention
 from tests.support.chain import ChainProcesses
 from tests.support.clients import trusted_client
 from tests.support.processes import ROOT, temporary_folder
 from tests.support.servers import LOOPBACK
 from tests.support.waiting import BUSY, eventually
 
-UPKEEP = ("tasks.sweep", "tasks.resolve", "tasks.protect")
+UPKEEP = ("tasks.protect", "tasks.sweep", "tasks.resolve")
 UPKEEP_EVERY_S = 0.4
+UPKEEP_EXPIRES_S = 2.0
 RECONCILED_EVERY_S = 4.0
+PROTECTING_ALL_TAKES_S = 1.0
+"""A cycle over all positions of a run while nothing else wants the processors."""
+CONTENTION_LOOKED_AT_EVERY_S = 2.0
+SENDER_MISSED_S = 2.0 + UPKEEP_EVERY_S
+"""Whose sender is killed or frozen is waited for two seconds (docs/protection.md), then until the next cycle."""
+REDIS_MISSED_S = 2.0
+"""A worker that could not connect tries again after two seconds: Celery's own interval."""
 WIDE = {
     "STRATEGIES_ENABLED": "takes_sides",
     "MARKET_TIMEFRAMES": "1m",
@@ -76,7 +87,11 @@ class Rehearsal:
     ) -> None:
         self.seed = seed
         self.generation = 0
+        self.protect_every_s = UPKEEP_EVERY_S
+        self.contention = Contention()
+        self._contention_at = 0.0
         self._kept_up_at = self._reconciled_at = 0.0
+        self._accidents: list[Accident] = []
         self._order_queues = "validate,execute,upkeep"
         self.folder = temporary_folder("rehearsal")
         self.plan = self.folder / "plan"
@@ -154,7 +169,27 @@ class Rehearsal:
             self._reconciled_at, more = now, (*more, "tasks.reconcile")
         with suppress(OperationalError, redis.RedisError):
             for task in (*UPKEEP, *more):
-                self._send(task, "upkeep", expires=5)
+                self._send(task, "upkeep", expires=UPKEEP_EXPIRES_S)
+
+    @contextmanager
+    def beat(self) -> Iterator[None]:
+        """Somebody asks for the upkeep all the while, whatever this thread is waiting for."""
+        over = Event()
+
+        def fire() -> None:
+            while not over.wait(UPKEEP_EVERY_S / 4):
+                self.upkeep()
+                if time.monotonic() - self._contention_at > CONTENTION_LOOKED_AT_EVERY_S:
+                    self._contention_at = time.monotonic()
+                    self.contention.look()
+
+        thread = Thread(target=fire, name="beat")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def _send(self, task: str, queue: str, **options: Any) -> None:
         self._celery.send_task(task, queue=queue, retry=False, **options)
@@ -173,8 +208,32 @@ class Rehearsal:
 
     def forget(self, point: CrashPoint) -> None:
         """Make room for the next accident at this point."""
+        self._accidents += self._struck(f"{point}.*")
         for file in self.plan.glob(f"{point}*"):
             file.unlink(missing_ok=True)
+
+    def _struck(self, files: str = "*.*") -> list[Accident]:
+        """What happened at named points to somebody who worked on a symbol: each writes that down just before."""
+        found = []
+        for file in self.plan.glob(files):
+            word, _, symbol = file.read_text(encoding="utf-8").partition(" ")
+            if symbol.strip() and not symbol.strip().isdigit():
+                since = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+                found.append(accident(f"{word} at {file.stem}", since, SENDER_MISSED_S, market_of(symbol)))
+        return found
+
+    def note(self, what: str, missed_s: float) -> None:
+        """For the auditor: this happens now, and everybody may need so long to make up for it."""
+        self._accidents.append(accident(what, datetime.now(UTC), missed_s))
+
+    @contextmanager
+    def outage(self, what: str, missed_s: float) -> Iterator[None]:
+        """For the auditor: without `what` nothing can be done, and it is found again so long afterwards."""
+        since = datetime.now(UTC)
+        try:
+            yield
+        finally:
+            self._accidents.append(replace(accident(what, datetime.now(UTC), missed_s), since=since))
 
     def frozen(self) -> list[psutil.Process]:
         """Every process of ours that is stopped now."""
@@ -243,16 +302,23 @@ class Rehearsal:
 
     def evidence(self, foreign: Iterable[str] = ()) -> Evidence:
         eventually(self._journal_is_whole, 10, "the journal to be written")
-        return read_evidence(self.ledger_url, journal_file(self.journal), foreign)
+        accidents = [*self._accidents, *self._struck()]
+        journal = journal_file(self.journal)
+        return read_evidence(
+            self.ledger_url, journal, foreign, accidents=accidents, one_cycle_s=self.one_cycle_s()
+        )
 
     @property
     def ledger_url(self) -> str:
         return self.chain.pipeline.settings.ledger_url
 
+    def one_cycle_s(self) -> float:
+        """From one cycle of protection to the end of the next, as slow as the machine has made all of it."""
+        self.contention.look()
+        return self.protect_every_s + PROTECTING_ALL_TAKES_S * self.contention.factor
+
     def audit(self, foreign: Iterable[str] = ()) -> list[Violation]:
-        """What is broken. These tests run beside others: a process that nobody lets work protects nothing meanwhile."""
-        evidence = self.evidence(foreign)
-        return violations(replace(evidence, bare_s=BUSY * evidence.bare_s))
+        return violations(self.evidence(foreign))
 
     def keep(self, name: str) -> Path:
         """Copy ledger, logs and journal to where they outlive this run."""
@@ -266,6 +332,10 @@ class Rehearsal:
         before = self.control("health", None, "GET")["journal_seq"]
         last = last_line(self.journal)
         return bool(last) and json.loads(last)["seq"] >= before
+
+
+def accident(what: str, since: datetime, missed_s: float, symbol: str = "") -> Accident:
+    return Accident(what, since, since + timedelta(seconds=missed_s), symbol)
 
 
 MAIN_LEGS = ("entry", "close")

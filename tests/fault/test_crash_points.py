@@ -22,7 +22,8 @@ def on() -> Iterator[Rehearsal]:
     """One pipeline for this file; each test leaves it quiet and audited."""
     with rehearsal(seed=7, symbols=40) as made:
         made.start()
-        yield made
+        with made.beat():
+            yield made
 
 
 def weather(on: Rehearsal, word: str) -> Storm:
@@ -30,7 +31,7 @@ def weather(on: Rehearsal, word: str) -> Storm:
     storm = Storm(on, word, Counter(dict.fromkeys(CrashPoint, 1)), random.Random(SEED))
     traffic = Traffic(on)
     set_faults(on, *ROUGH)
-    steps = (storm.step, lambda: traffic.keep(UNDER_WAY), on.upkeep)
+    steps = (storm.step, lambda: traffic.keep(UNDER_WAY))
     assert until(lambda: storm.is_over, steps, 120), f"seed {SEED}: never hit: {+storm.wanted}"
     storm.call_off()
     on.drain(90)

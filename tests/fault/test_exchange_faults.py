@@ -31,7 +31,8 @@ ON_SOCKETS = frozenset({"drop_socket", "mute_socket", "malformed_stream"})
 def on() -> Iterator[Rehearsal]:
     with rehearsal(seed=11, symbols=70) as made:
         made.start()
-        yield made
+        with made.beat():
+            yield made
 
 
 def test_no_fault_of_the_exchange_doubles_an_order_or_loses_one(on: Rehearsal) -> None:
@@ -49,7 +50,7 @@ def test_no_fault_of_the_exchange_doubles_an_order_or_loses_one(on: Rehearsal) -
             strike(on, next(markets), kind, endpoint=TRADES, method="GET", count=2)
             strike(on, next(markets), kind, endpoint=GUARD, method="POST", count=1)
     traffic = Traffic(on)
-    steps = (lambda: traffic.keep(MOST_OPEN), on.upkeep)
+    steps = (lambda: traffic.keep(MOST_OPEN),)
     assert until(lambda: not on.quiet_faults(), steps, 150), f"never struck: {on.quiet_faults()}"
     on.drain(60)
     assert on.audit() == []

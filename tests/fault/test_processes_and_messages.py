@@ -86,10 +86,11 @@ def test_a_worker_told_to_stop_in_the_middle_of_an_order_finishes_it(on: Rehears
     """A restart for a new version, every week."""
     decision, child = frozen_at(on, CrashPoint.BEFORE_SEND, on.symbols[6])
     worker = on.chain.processes.pop(f"orders{on.generation}")
-    worker.send(signal.SIGTERM)
-    child.resume()
-    assert worker.wait(30) == 0
-    on.start_orders(2)
+    with on.outage("all workers", 0.0):
+        worker.send(signal.SIGTERM)
+        child.resume()
+        assert worker.wait(30) == 0
+        on.start_orders(2)
     on.drain(60)
     with on.chain.pipeline.ledger.read() as unit:
         (order,) = [each for each in unit.orders.of(decision.decision_id) if each.leg == "entry"]

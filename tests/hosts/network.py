@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -25,10 +25,15 @@ from tests.support.waiting import eventually
 FAKETIME = "/usr/lib/*-linux-gnu/faketime/libfaketime.so.1"
 
 
+def nobody(trouble: str) -> None:
+    """Who is told of trouble until somebody asks for it."""
+
+
 class Network:
-    """The switch, and the hosts at it."""
+    """The switch, and the hosts at it. `on_trouble` is told what is done to them."""
 
     def __init__(self) -> None:
+        self.on_trouble: Callable[[str], None] = nobody
         self.folder = temporary_folder("hosts")
         self.hosts: dict[str, Host] = {}
         self._net = f"10.213.{os.getpid() % 251}"
@@ -67,12 +72,17 @@ class Network:
 
     def cut(self, host: str, *, to: bool = True, fro: bool = True) -> None:
         """What is sent to the host, and from it, is lost from now on."""
+        self.on_trouble(f"{host} cut off")
         for other in (each for each in ("a", *self.hosts) if each != host):
             self._way(other, host, cut=to)
             self._way(host, other, cut=fro)
 
     def slow(self, host: str, delay_s: float) -> None:
         """Everything to it, and from it, takes so much longer."""
+        self.on_trouble(f"{host} slow")
+        self._slow(host, delay_s)
+
+    def _slow(self, host: str, delay_s: float) -> None:
         for other in (each for each in ("a", *self.hosts) if each != host):
             self._way(other, host, delay_s=delay_s)
             self._way(host, other, delay_s=delay_s)
@@ -80,10 +90,11 @@ class Network:
     def heal(self) -> None:
         """All ways are open and quick."""
         for host in self.hosts:
-            self.slow(host, 0.0)
+            self._slow(host, 0.0)
 
     def forget(self) -> None:
         """As when a firewall between the hosts is started anew: what is connected now is dead, and nobody says so."""
+        self.on_trouble("connections forgotten")
         self._tell({"do": "forget"})
 
     def close(self) -> None:

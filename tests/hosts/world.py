@@ -23,6 +23,10 @@ from tests.support.servers import PostgresServer
 from tests.support.waiting import eventually
 
 CADENCE_S = 3.0
+PROTECT_EVERY_S = 2.0
+"""Beat's own, `chain.protect_every_s`."""
+HOST_MISSED_S = 10.0
+"""What a host holds that nobody hears of any more comes back after the visibility time-out."""
 QUIET_S = 5.0
 UNDER_WAY = 6
 SETTINGS = {
@@ -57,8 +61,13 @@ class World:
 
     def __post_init__(self) -> None:
         self.traffic = Traffic(self.on)
+        self.on.protect_every_s = PROTECT_EVERY_S
+        self.network.on_trouble = self._note
 
     # -- processes --------------------------------------------------------------------------------------------
+
+    def _note(self, trouble: str) -> None:
+        self.on.note(trouble, HOST_MISSED_S)
 
     def start(self, *names: str) -> None:
         """Every role that runs on each host; ready when their pulses are there."""
@@ -120,6 +129,7 @@ class World:
 
     def kill(self, host: str) -> None:
         """The host loses its power."""
+        self._note(f"{host} without power")
         self.network.hosts[host].kill()
         for at, role in list(self.running):
             if at == host:

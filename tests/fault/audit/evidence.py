@@ -31,14 +31,25 @@ FINAL = frozenset({"FILLED", "CANCELED", "EXPIRED", "REJECTED", "NOT_PLACED", "A
 ENDED = frozenset({"order_canceled", "order_expired"})
 ORDER_PATHS = frozenset({"/fapi/v1/order", "/fapi/v1/algoOrder"})
 ID_PARAMS = ("newClientOrderId", "clientAlgoId")
-ONE_CYCLE_S = 20.0
-"""The cadence of the rehearsals: `rehearsal.WIDE`."""
+
+ONE_CYCLE_S = 2.0
+"""How long a position may be without its stop while nothing is in the way."""
+
+
+@dataclass(frozen=True)
+class Accident:
+    """What the run itself did, on one symbol or, where that is empty, to all; at `until` it must be made up for."""
+
+    what: str
+    since: datetime
+    until: datetime
+    symbol: str = ""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Both sides. `foreign` are client order ids that somebody else placed on the same account on purpose; `bare_s` is
-    for how long a position may be without its stop.
+    """Both sides. `foreign` are client order ids that somebody else placed on the same account on purpose.
+    `one_cycle_s`: how long a cycle of protection takes in this run, from one to the next and through all positions.
     """
 
     decisions: Sequence[Row]
@@ -49,7 +60,8 @@ class Evidence:
     positions: Sequence[Row]
     journal: Sequence[Row]
     foreign: frozenset[str] = field(default_factory=frozenset)
-    bare_s: float = ONE_CYCLE_S
+    accidents: Sequence[Accident] = ()
+    one_cycle_s: float = ONE_CYCLE_S
 
     @cached_property
     def decision(self) -> Mapping[str, Row]:
@@ -124,12 +136,19 @@ def market_of(symbol: str) -> str:
 
 
 def read_evidence(
-    ledger_url: str, journal: Iterable[Row], foreign: Iterable[str] = (), account_key: str = "sim-key"
+    ledger_url: str,
+    journal: Iterable[Row],
+    foreign: Iterable[str] = (),
+    account_key: str = "sim-key",
+    accidents: Sequence[Accident] = (),
+    one_cycle_s: float = ONE_CYCLE_S,
 ) -> Evidence:
     """Read the ledger now. `journal` is what the simulated exchange wrote down, oldest first."""
     tables = _sqlite(ledger_url) if ledger_url.startswith("sqlite") else _postgres(ledger_url)
     mine = [each for each in journal if each.get("account") in {account_key, None}]
-    return Evidence(**tables, journal=mine, foreign=frozenset(foreign), bare_s=ONE_CYCLE_S)
+    return Evidence(
+        **tables, journal=mine, foreign=frozenset(foreign), accidents=accidents, one_cycle_s=one_cycle_s
+    )
 
 
 def journal_file(path: Path) -> Iterable[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from tests.fault.audit.evidence import Row
@@ -21,6 +21,10 @@ class Spell:
     symbol: str
     since: datetime
     seconds: float
+
+    @property
+    def until(self) -> datetime:
+        return self.since + timedelta(seconds=self.seconds)
 
     def __str__(self) -> str:
         return f"{self.symbol} was without its stop for {self.seconds:.2f} s from {self.since:%H:%M:%S.%f}"

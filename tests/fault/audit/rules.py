@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tests.fault.audit.evidence import FINAL, Evidence, Row, client_id_of, market_of
-from tests.fault.audit.protection import bare_spells
+from tests.fault.audit.obstacles import unhindered_spells
 
 LIQUIDATION = "autoclose-"
 MAIN = ("entry", "close")
@@ -269,8 +269,10 @@ def _added(sums: list[Decimal], signed: Decimal, fee: object, profit: object) ->
 
 
 def no_position_is_long_without_its_stop(on: Evidence) -> Iterator[str]:
-    """Whatever is killed, frozen or lost: a cycle later it is protected, or closed."""
-    yield from (str(spell) for spell in bare_spells(on.journal) if spell.seconds > on.bare_s)
+    """Whatever was in the way: a cycle after that it is protected, or closed."""
+    for spell, seconds in unhindered_spells(on):
+        if seconds > on.one_cycle_s:
+            yield f"{spell}, {seconds:.2f} s of it with nothing in the way"
 
 
 RULES: tuple[Rule, ...] = (

@@ -174,11 +174,51 @@ def test_an_exchange_that_does_not_answer_changes_nothing() -> None:
     assert world.order.misses == 0
 
 
+def hidden_world(orders: int = 1) -> OrderWorld:
+    """The answers to the first orders are lost, and for a second the exchange does not know them."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_ANSWER] * orders
+    world.venue.hidden_for = timedelta(seconds=1)
+    return world
+
+
+def test_a_fill_is_told_before_the_next_question_is_asked() -> None:
+    """What it opened needs its stop; a pass over many orders of an exchange that is slow may take a minute."""
+    world = hidden_world(2)
+    world.place()
+    eth = decision("other", "ETH/USDT:USDT")
+    wanted = intent(symbol=eth.symbol)
+    world.router.place(eth, wanted, world.permitted(eth, wanted))
+    world.pass_time(1)
+    booked: list[tuple[str, OrderState]] = []
+
+    def note(symbol: str) -> None:
+        with world.ledger.read() as unit:
+            states = [unit.orders.of(each.decision_id)[0].state for each in (world.decision, eth)]
+        booked.append((symbol, states[len(booked)]))
+        assert states.count(OrderState.FILLED) == len(booked)
+
+    world.resolver.resolve(ACCOUNT, booked=note)
+    assert booked == [(BTC, OrderState.FILLED), (eth.symbol, OrderState.FILLED)]
+
+
+def test_trades_that_come_after_their_order_are_told_as_well() -> None:
+    """The exchange says "filled" first and lists the trade later: only then is there a position to protect."""
+    world = OrderWorld()
+    world.venue.trades_late_by = timedelta(seconds=1)
+    world.place()
+    assert world.held == 0
+    world.pass_time(1)
+    booked: list[str] = []
+    world.resolver.resolve(ACCOUNT, booked=booked.append)
+    assert (booked, world.held) == ([BTC], Decimal("0.010"))
+
+
 def test_settled_orders_are_returned_once() -> None:
     """Each is a reason to conclude its decision."""
-    world = OrderWorld()
-    world.venue.accidents = [Accident.LOST_ANSWER]
+    world = hidden_world()
     world.place()
+    world.pass_time(1)
     assert [order.client_order_id for order in world.resolver.resolve(ACCOUNT)] == [
         world.order.client_order_id
     ]
@@ -198,12 +238,12 @@ def test_two_resolvers_at_once_book_a_fill_once() -> None:
 
 def test_one_impossible_order_does_not_hide_the_fate_of_the_others() -> None:
     """It is reported, after everybody else was asked about."""
-    world = OrderWorld()
-    world.venue.accidents = [Accident.LOST_ANSWER] * 2
+    world = hidden_world(2)
     world.place()
     eth = decision("other", "ETH/USDT:USDT")
     wanted = intent(symbol=eth.symbol)
     world.router.place(eth, wanted, world.permitted(eth, wanted))
+    world.pass_time(1)
     first = world.venue._book[0]
     first.report = replace(first.report, filled_qty=Decimal(5))
     with pytest.raises(InvariantBroken):
@@ -218,13 +258,13 @@ def test_one_question_without_an_answer_keeps_nobody_from_being_asked_about(
     monkeypatch: pytest.MonkeyPatch, silent: int, asked: int
 ) -> None:
     """A fill may stand behind it, and a position without its stop; two in a row are an exchange that is away."""
-    world = OrderWorld()
-    world.venue.accidents = [Accident.LOST_ANSWER] * 4
+    world = hidden_world(4)
     world.place()
     for name in ("ETH", "SOL", "XRP"):
         other = decision(name, f"{name}/USDT:USDT")
         wanted = intent(symbol=other.symbol)
         world.router.place(other, wanted, world.permitted(other, wanted))
+    world.pass_time(1)
     questions: list[str] = []
 
     def find(self: FakeVenue, order: Order) -> OrderReport | None:

@@ -169,10 +169,30 @@ def test_an_unknown_answer_is_never_followed_by_another_send() -> None:
     """The rule that the whole recipe exists for."""
     world = OrderWorld()
     world.venue.accidents = [Accident.LOST_ANSWER]
+    world.venue.hidden_for = timedelta(seconds=1)
     assert isinstance(world.place(), Unresolved)
     assert world.state is OrderState.UNKNOWN
+    world.pass_time(1)
     assert ended_for(world.place()) is EndReason.FILLED  # the second delivery asks, and finds it
     assert len(world.venue.requests) == 1
+
+
+def test_an_unknown_answer_is_asked_about_by_whoever_got_it() -> None:
+    """What has filled needs its stop now, not when the resolver comes by."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_ANSWER]
+    assert ended_for(world.place()) is EndReason.FILLED
+    assert world.held == Decimal("0.010")
+    assert len(world.venue.requests) == 1
+
+
+def test_an_exchange_that_is_silent_about_an_unknown_order_leaves_it_to_the_resolver() -> None:
+    """The question settles nothing that its answer did not."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LOST_REQUEST]
+    world.venue.down = "away"
+    assert isinstance(world.place(), Unresolved)
+    assert (world.state, world.order.misses) == (OrderState.UNKNOWN, 0)
 
 
 def test_an_adapter_that_raises_counts_as_unknown() -> None:
@@ -185,8 +205,9 @@ def test_an_adapter_that_raises_counts_as_unknown() -> None:
 
     world = OrderWorld()
     world.venue = Broken(world.clock, account=ACCOUNT)
-    assert isinstance(world.place(), Unresolved)
-    assert world.state is OrderState.UNKNOWN
+    assert ended_for(world.place()) is EndReason.FILLED  # the exchange was asked
+    assert EventName.ORDER_UNKNOWN in world.events.names
+    assert len(world.venue.requests) == 1
 
 
 def test_an_answer_that_comes_after_the_order_was_called_unknown_still_counts() -> None:

@@ -86,7 +86,7 @@ def evidence() -> Evidence:
             {"kind": "request", "method": "POST", **entry},
             {"kind": "order_accepted", **entry, "qty": "0.5"},
             {"kind": "fill", **entry, **trade},
-            {"kind": "clock", "at": "2026-03-01T12:00:05.000Z"},
+            {"kind": "clock", "at": "2026-03-01T12:00:01.000Z"},
         ],
     )  # fmt: skip
 
