@@ -13,7 +13,7 @@ from config.settings import Settings
 from pipeline import options
 from pipeline.connections import Connections
 from pipeline.domain.decisions import Decision, End, Stage
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Transient
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken, Transient
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
@@ -192,7 +192,23 @@ class Pipeline(Connections):
         return Remembered(self.refresh_equity, EQUITY_AFTER_FILLS_EVERY_S)
 
     def _execute(self) -> Execute:
-        return Execute(self.ledger, self.router, self.protect, self._after_fill)
+        return Execute(self.ledger, self.router, self.protect, self._after_fill, self._look_after)
+
+    @cached_property
+    def _looked_after(self) -> Remembered[None]:
+        return Remembered(self._catch_up, self.settings.chain.protect_every_s)
+
+    def _catch_up(self) -> None:
+        try:
+            self.protector.catch_up()
+        except (Transient, ExchangeRefused, InvariantBroken) as error:
+            self.events.emit(
+                EventName.UPKEEP_FAILED, what="protection", account=self.account, problem=str(error)
+            )
+
+    def _look_after(self) -> None:
+        """Who executes sees to every position that has no stop, as often as upkeep would."""
+        self._looked_after.get()
 
     def protect(self, symbol: str) -> None:
         """Bring the symbol's stop and target in line with its position. Raises nothing: upkeep comes again soon."""

@@ -29,6 +29,7 @@ class Execute:
     router: OrderRouter
     protect: Callable[[str], None]
     after_fill: Callable[[], None]
+    look_after: Callable[[], None]
 
     def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
         reached(CrashPoint.EXECUTE_BEGAN, decision.symbol)
@@ -40,6 +41,7 @@ class Execute:
             )  # before anything else: until then the market may take what it wants
         if filled:
             self.after_fill()
+        self.look_after()  # behind many orders the upkeep's own messages expire before anybody reads them
         return lambda unit: finish
 
     def _place(self, decision: Decision) -> StageEnd:

@@ -89,15 +89,24 @@ class Protector:
         Raises: ExchangeUnavailable, ExchangeRefused, InvariantBroken after all were looked at; LedgerUnavailable.
         """
         amiss: dict[str, None] = {}
-        bare = self._restless(only_bare=True)
-        trouble = [*self._protect_each(bare, amiss)]
-        trouble += _in_turn(lambda account: self._take_in(account, amiss), [self.account])
+        bare, trouble = self._first(amiss)
         self.exits.conclude()
         trouble += _in_turn(self._ask_about_the_gone, [self.account])
         trouble += self._protect_each([each for each in self._restless() if each not in bare], amiss)
         if trouble:
             raise trouble[0]
         return list(amiss)
+
+    def catch_up(self) -> None:
+        """The beginning of a cycle alone: what has no stop, whoever knows of it. Raises as `cycle` does."""
+        for error in self._first({})[1]:
+            raise error
+
+    def _first(self, amiss: dict[str, None]) -> tuple[Sequence[str], list[Exception]]:
+        """Protect what cannot wait; the symbols that had no stop by the ledger, and what was raised."""
+        bare = self._restless(only_bare=True)
+        trouble = [*self._protect_each(bare, amiss)]
+        return bare, [*trouble, *_in_turn(lambda account: self._take_in(account, amiss), [self.account])]
 
     def _protect_each(self, symbols: Sequence[str], amiss: dict[str, None]) -> Iterator[Exception]:
         """Protect them in turn; what was raised. Where something was to be done is noted in `amiss`."""

@@ -35,7 +35,7 @@ from tests.support.waiting import BUSY, eventually
 
 UPKEEP = ("tasks.protect", "tasks.sweep", "tasks.resolve")
 UPKEEP_EVERY_S = 0.4
-UPKEEP_EXPIRES_S = 2.0
+UPKEEP_EXPIRES_S = 5.0
 RECONCILED_EVERY_S = 4.0
 PROTECTING_ALL_TAKES_S = 1.0
 """A cycle over all positions of a run while nothing else wants the processors."""
@@ -51,6 +51,7 @@ WIDE = {
     "CHAIN_CADENCE_S": "20",
     "CHAIN_DEADLINE_S": "20",
     "CHAIN_RESUME_AFTER_S": "2",
+    "CHAIN_PROTECT_EVERY_S": "0.5",
     "CHAIN_SOFT_TIME_LIMIT_S": "6",
     "CHAIN_HARD_TIME_LIMIT_S": "8",
     "CHAIN_VISIBILITY_TIMEOUT_S": "20",

@@ -130,13 +130,22 @@ ORDER = {"endpoint": "/fapi/v1/order", "method": "POST", "count": 1}
     ],
 )
 def test_an_order_whose_answer_was_spoilt_is_found_and_never_repeated(trading: Trading, kind: str) -> None:
-    """The exchange has it; we were told nonsense or nothing."""
+    """The exchange has it; we were told nonsense or nothing, and at first it denies it."""
     trading.rehearsal.fault(kind, **ORDER)
+    trading.rehearsal.fault("false_not_found", count=1)
     assert isinstance(trading.place(), Unresolved)
     assert trading.order.state is OrderState.UNKNOWN
     assert trading.resolved().state is OrderState.FILLED
     assert reason(trading.place()) is EndReason.FILLED
     assert len(trading.rehearsal.submissions()) <= 1
+    assert len(trading.rehearsal.accepted()) == 1
+    assert trading.agrees()
+
+
+def test_an_order_whose_answer_was_lost_is_asked_about_at_once(trading: Trading) -> None:
+    """What it filled must not wait for the resolver to get its stop."""
+    trading.rehearsal.fault("reset_after", **ORDER)
+    assert reason(trading.place()) is EndReason.FILLED
     assert len(trading.rehearsal.accepted()) == 1
     assert trading.agrees()
 

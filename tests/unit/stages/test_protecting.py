@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -51,6 +51,21 @@ def test_the_next_cycle_protects_what_only_the_exchange_knows_to_be_filled() -> 
     assert world.protector().cycle() == [BTC]
     assert world.resting == WHOLE
     assert len(world.venue.requests) == 3
+
+
+def test_who_executes_protects_what_others_left_and_asks_for_no_list_of_orders() -> None:
+    """Behind many orders no message of the upkeep is read in time; the lists are for quieter moments."""
+
+    class Unlisted(Deadly):
+        def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
+            raise AssertionError("nobody needs it now")
+
+    world = ProtectedWorld()
+    world.venue = Unlisted(world.clock, account=ACCOUNT)
+    with suppress(SenderGone):
+        world.place()
+    world.protector().catch_up()
+    assert [(each.leg, each.waits) for each in world.exit_orders] == [(Leg.STOP, True), (Leg.TARGET, True)]
 
 
 def test_a_position_that_nobody_tells_of_keeps_no_other_from_its_stop() -> None:
