@@ -115,7 +115,8 @@ def there(server: PostgresServer) -> Iterator[Rehearsal]:
     """A pipeline whose ledger is on PostgreSQL."""
     with rehearsal(seed=23, symbols=40, ledger_url=server.url(server.create_database())) as made:
         made.start()
-        yield made
+        with made.beat():
+            yield made
 
 
 @pytest.mark.postgres
@@ -124,7 +125,7 @@ def test_accidents_at_every_point_leave_a_ledger_on_postgres_right(there: Rehear
     storm = Storm(there, "KILL", Counter(dict.fromkeys(CrashPoint, 1)), random.Random(SEED))
     traffic = Traffic(there)
     set_faults(there, *ROUGH)
-    steps = (storm.step, lambda: traffic.keep(UNDER_WAY), there.upkeep)
+    steps = (storm.step, lambda: traffic.keep(UNDER_WAY))
     assert until(lambda: storm.is_over, steps, 120), f"seed {SEED}: never hit: {+storm.wanted}"
     storm.call_off()
     there.drain(90)
