@@ -167,6 +167,12 @@ def test_a_closed_bar_is_stored_and_its_decision_asked_for_once_all_its_bars_hav
     asyncio.run(story())
 
 
+def repaired(world: World) -> list[dict[str, object]]:
+    """What was told of bars of a minute that the first symbol lacked."""
+    repairs = [each for each in world.events.of(EventName.FEED_REPAIR) if each["symbol"] == A]
+    return [each for each in repairs if each["lacked"] == ["1m"]]
+
+
 def test_a_bar_that_was_lost_on_its_way_is_asked_for_as_soon_as_a_later_one_is_heard() -> None:
     """The newest bar alone does not hide the gap behind it."""
 
@@ -176,8 +182,8 @@ def test_a_bar_that_was_lost_on_its_way_is_asked_for_as_soon_as_a_later_one_is_h
         world.exchange.pass_time(timedelta(minutes=2, seconds=1))
         world.tell(A, NOON_MS + STEP_MS)
         await until(lambda: world.stored(A)[-2:] == rows(NOON_MS, 2))
-        repairs = [each for each in world.events.of(EventName.FEED_REPAIR) if each["symbol"] == A]
-        (repair,) = [each for each in repairs if each["lacked"] == ["1m"]]
+        await until(lambda: repaired(world), "the repair to be told, which it is after it was made")
+        (repair,) = repaired(world)
         assert "rest" in str(repair["sources"])
         await world.end()
 
