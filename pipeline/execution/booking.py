@@ -67,6 +67,8 @@ class Bookkeeper:
         if trades is None:
             trades = self._trades(replace(order, exchange_order_id=report.exchange_order_id), report)
         with self.ledger.begin() as unit:
+            if then is not None:  # the decision before its order, as a claim does: nobody waits in a circle
+                unit.decisions.lock(order.decision_id)
             booked = book_trades(unit, order, trades, self.venue.name, now)
             known = unit.fills.of_order(order.client_order_id)
             after = _step(unit, order, report, known, now)
