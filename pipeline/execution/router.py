@@ -101,7 +101,7 @@ class OrderRouter:
         job = Job(decision, intent, permit)
         order = new_order(job, first_attempt(job.terms, None, self.options), self.clock.now())
         unit.orders.add(order)
-        reached(CrashPoint.INTENT_UNCOMMITTED)
+        reached(CrashPoint.INTENT_UNCOMMITTED, order.symbol)
         return order
 
     def place_intended(

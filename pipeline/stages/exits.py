@@ -106,7 +106,7 @@ class Exits:
                 return ()
             opened = self._open_each(unit, position, wanted(unit), outside)
         if opened:
-            reached(CrashPoint.INTENT_COMMITTED)
+            reached(CrashPoint.INTENT_COMMITTED, symbol)
         for step, decision, _ in opened:
             emit_start(self.events, decision)
             self._tell(position, step)
