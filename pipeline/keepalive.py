@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-IDLE_S, EVERY_S, TIMES = 5, 5, 2
+IDLE_S, EVERY_S, TIMES = 3, 2, 2
 """After so long without a word ask whether the other side is there, so often, and give up after so many."""
 
 LOST_AFTER_S = IDLE_S + EVERY_S * TIMES
