@@ -24,6 +24,8 @@ from tests.support.waiting import eventually
 
 FAKETIME = "/usr/lib/*-linux-gnu/faketime/libfaketime.so.1"
 
+FORGOTTEN = "connections forgotten"
+
 
 def nobody(trouble: str) -> None:
     """Who is told of trouble until somebody asks for it."""
@@ -94,7 +96,7 @@ class Network:
 
     def forget(self) -> None:
         """As when a firewall between the hosts is started anew: what is connected now is dead, and nobody says so."""
-        self.on_trouble("connections forgotten")
+        self.on_trouble(FORGOTTEN)
         self._tell({"do": "forget"})
 
     def close(self) -> None:

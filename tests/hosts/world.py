@@ -14,10 +14,11 @@ from config.home import local_key
 from console import roles
 from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.outcomes import Reason
+from pipeline.keepalive import LOST_AFTER_S
 from pipeline.oversight import pulse_store
 from tests.fault.accidents import Traffic
 from tests.fault.rehearsal import Rehearsal, wait_slowly
-from tests.hosts.network import Host, Network, require_namespaces
+from tests.hosts.network import FORGOTTEN, Host, Network, require_namespaces
 from tests.support.processes import ROOT, Started
 from tests.support.servers import PostgresServer
 from tests.support.waiting import eventually
@@ -27,6 +28,8 @@ PROTECT_EVERY_S = 2.0
 """Beat's own, `chain.protect_every_s`."""
 HOST_MISSED_S = 10.0
 """What a host holds that nobody hears of any more comes back after the visibility time-out."""
+FORGOTTEN_MISSED_S = 2 * LOST_AFTER_S + 1
+"""Nobody hears anybody: each process gives up first its way to Redis, then that to the ledger, and connects anew."""
 QUIET_S = 5.0
 UNDER_WAY = 6
 SETTINGS = {
@@ -68,7 +71,7 @@ class World:
     # -- processes --------------------------------------------------------------------------------------------
 
     def _note(self, trouble: str) -> None:
-        self.on.note(trouble, HOST_MISSED_S)
+        self.on.note(trouble, FORGOTTEN_MISSED_S if trouble == FORGOTTEN else HOST_MISSED_S)
 
     def start(self, *names: str) -> None:
         """Every role that runs on each host; ready when their pulses are there."""
