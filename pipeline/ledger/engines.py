@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -47,6 +47,31 @@ def parse_url(text: str) -> URL:
 
 def is_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}
+
+
+class Engines(NamedTuple):
+    """The connections to one ledger: for units that write, and for those that read."""
+
+    writing: Engine
+    reading: Engine
+
+    def of(self, kind: Kind) -> Engine:
+        return self.reading if kind is Kind.READ else self.writing
+
+    def dispose(self, *, close: bool = True) -> None:
+        for engine in {self.writing, self.reading}:
+            engine.dispose(close=close)
+
+
+def make_engines(url: URL, busy_timeout_s: float) -> Engines:
+    """Engines that have not connected yet.
+
+    A connection to a SQLite file that changed between reading and writing would plan its statements anew after each
+    change: `query_only` is one of the settings after which SQLite takes every plan for outdated.
+    """
+    writing = make_engine(url, busy_timeout_s)
+    shared = url.get_backend_name() != "sqlite" or is_memory(url)
+    return Engines(writing, writing if shared else make_engine(url, busy_timeout_s))
 
 
 def make_engine(url: URL, busy_timeout_s: float) -> Engine:

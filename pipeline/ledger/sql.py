@@ -16,7 +16,7 @@ from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
 from pipeline.domain.events import Area, EventName
 from pipeline.domain.timing import timed
 from pipeline.ledger import schema
-from pipeline.ledger.engines import begin, commit, is_memory, make_engine, parse_url
+from pipeline.ledger.engines import Engines, begin, commit, is_memory, make_engines, parse_url
 from pipeline.ledger.holders import end_stopped_writer
 from pipeline.ledger.kinds import Kind
 from pipeline.ledger.unit import SqlUnit
@@ -36,7 +36,7 @@ class SqlLedger:
     def __init__(self, url: str, *, busy_timeout_s: float = 10.0) -> None:
         self.url = parse_url(url)
         self._busy_timeout_s = busy_timeout_s
-        self._engine = make_engine(self.url, busy_timeout_s)
+        self._engines = make_engines(self.url, busy_timeout_s)
         self._pid = os.getpid()
         self._thread = threading.local()
         self._looked_at = float("-inf")
@@ -51,7 +51,7 @@ class SqlLedger:
 
     def close(self) -> None:
         """Close every connection. A later unit connects again."""
-        self.engine.dispose()
+        self.engines.dispose()
 
     def migrate(self) -> None:
         """Create the tables, or bring them to this program's revision. Safe in several processes at once.
@@ -69,23 +69,28 @@ class SqlLedger:
 
     @property
     def engine(self) -> Engine:
-        """This process's engine: connections are never shared over a fork."""
+        """This process's engine, for whatever writes."""
+        return self.engines.writing
+
+    @property
+    def engines(self) -> Engines:
+        """This process's engines: connections are never shared over a fork."""
         if os.getpid() != self._pid:
             self._leave_parent()
-        return self._engine
+        return self._engines
 
     def _leave_parent(self) -> None:
         if self._turn is not None:
             raise InvariantBroken("a ledger in memory was used in a process that did not make it")
         # Closing the parent's connections from here would harm the parent: they are kept, and never touched.
-        _of_parents.append(self._engine.pool)
-        self._engine.dispose(close=False)
+        _of_parents.extend(engine.pool for engine in self._engines)
+        self._engines.dispose(close=False)
         self._thread = threading.local()
         self._pid = os.getpid()
 
     @contextmanager
     def _unit(self, kind: Kind) -> Iterator[SqlUnit]:
-        engine = self.engine
+        engine = self.engines.of(kind)
         if getattr(self._thread, "busy", False):
             raise InvariantBroken("a unit of the ledger was begun inside another one: pass the first one on")
         self._thread.busy = True

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.ports import Ledger, Unit
 from pipeline.domain.switches import TradingState
 from pipeline.ledger import wal
+from pipeline.ledger.kinds import Kind
 from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
 from tests.unit.ledger.ledger_worlds import ACCOUNT, BTC, ETH, NOW, a_decision, a_stage, open_one
@@ -83,6 +85,21 @@ def test_a_unit_inside_a_unit_is_refused(ledger: SqlLedger, kind: str) -> None:
         unit.decisions.open(a_decision())
     with ledger.read() as unit:
         assert unit.decisions.counts() == {"open": 1}
+
+
+def test_reading_and_writing_in_turn_changes_no_setting_of_a_connection(ledger_file: Path) -> None:
+    """SQLite would plan every statement of the connection anew after each change: half of what a unit costs."""
+    ledger, ran = SqlLedger(f"sqlite:///{ledger_file}"), list[str]()
+    for kind in (Kind.READ, Kind.WRITE):
+        engine = ledger.engines.of(kind)
+        event.listen(engine, "connect", lambda driver, _: driver.set_trace_callback(ran.append))
+    for _ in range(5):
+        open_one(ledger, str(len(ran)))
+        with ledger.read() as unit:
+            assert unit.decisions.counts()
+    settings = [text for text in ran if text.startswith("PRAGMA query_only")]
+    assert sorted(settings) == ["PRAGMA query_only = OFF", "PRAGMA query_only = ON"]
+    ledger.close()
 
 
 def test_threads_take_turns(ledger: SqlLedger) -> None:
