@@ -107,7 +107,7 @@ class Engine:
         return order
 
     def cancel_all(self, account: Account, symbol: str, now_ms: int) -> list[Order]:
-        mine = [order for order in account.orders.open.values() if order.request.symbol == symbol]
+        mine = account.orders.open.of(symbol)
         return [self.cancel(account, order, now_ms) for order in mine]
 
     def place_algo(self, account: Account, request: OrderRequest, now_ms: int) -> AlgoOrder:
@@ -233,7 +233,7 @@ class Engine:
         self, account: Account, algo: AlgoOrder, status: AlgoStatus, kind: str, now_ms: int
     ) -> None:
         algo.end(status, now_ms)
-        account.orders.open_algos.pop(algo.algo_id, None)
+        account.orders.open_algos.drop(algo.algo_id)
         self._tell_algo(kind, account, algo)
 
     def _tell(self, kind: str, account: Account, order: Order) -> None:

@@ -13,7 +13,7 @@ from simulator.bars import INTERVALS, Bar, Bars
 from simulator.clock import DAY_MS, MINUTE_MS
 from simulator.errors import BAD_INTERVAL, BAD_SYMBOL, ApiError
 from simulator.instruments import Instrument
-from simulator.path import Point, price_at, stretch, walked
+from simulator.path import Point, Walk
 
 
 class Series(Protocol):
@@ -63,7 +63,7 @@ class Market:
         self.instruments = {instrument.symbol: instrument for instrument in instruments}
         self._source = source
         self._series: dict[str, Series] = {}
-        self._current: dict[str, Bar] = {}
+        self._current: dict[str, Walk] = {}
         self._day: dict[str, tuple[int, DayStats]] = {}
 
     def instrument(self, symbol: str) -> Instrument:
@@ -83,7 +83,7 @@ class Market:
     def last_ticks(self, symbol: str, now_ms: int) -> int:
         """The last traded price in ticks."""
         series, now_ms = self._at(symbol, now_ms)
-        return max(1, round(price_at(self._base_bar(symbol, series, now_ms), series.base_ms, now_ms)))
+        return max(1, round(self._walk(symbol, series, now_ms).price_at(now_ms)))
 
     def last(self, symbol: str, now_ms: int) -> Decimal:
         """The last traded price; mark and index price follow it exactly."""
@@ -100,7 +100,7 @@ class Market:
         series, now_ms = self._at(symbol, now_ms)
         opened = now_ms // interval_ms * interval_ms
         base_open = now_ms // series.base_ms * series.base_ms
-        latest = walked(self._base_bar(symbol, series, now_ms), series.base_ms, now_ms)
+        latest = self._walk(symbol, series, now_ms).so_far(now_ms)
         if base_open <= opened:
             return latest
         earlier = series.bars(series.base_ms, opened, base_open)
@@ -126,9 +126,25 @@ class Market:
         """The corner points of the price between two moments, oldest first, and the price at the end."""
         series, until_ms = self._at(symbol, until_ms)
         while after_ms < until_ms:
-            bar = self._base_bar(symbol, series, after_ms + 1)
-            yield from stretch(bar, series.base_ms, after_ms, until_ms)
-            after_ms = max(after_ms + 1, bar.open_ms + series.base_ms - 1)
+            walk = self._walk(symbol, series, after_ms + 1)
+            yield from walk.stretch(after_ms, until_ms)
+            after_ms = max(after_ms + 1, walk.end_ms)
+
+    def stays_within(self, symbol: str, after_ms: int, low: float, high: float) -> int | None:
+        """A moment before which the price touches neither bound, seen from `after_ms` on: not later than the next bar.
+        None: never, the recording has ended. Bounds in ticks.
+        """
+        series = self._of(symbol)
+        if series.freeze_ms is not None and after_ms >= series.freeze_ms:
+            return None
+        walk = self._walk(symbol, series, after_ms)
+        return walk.stays_within(after_ms, low, high) if walk.covers(after_ms) else after_ms + 1
+
+    def extremes(self, symbol: str, now_ms: int) -> tuple[Decimal, Decimal]:
+        """The lowest and the highest price of the shortest bar around that moment, its future included."""
+        series, now_ms = self._at(symbol, now_ms)
+        bar, instrument = self._walk(symbol, series, now_ms).bar, self.instruments[symbol]
+        return instrument.price(max(1, bar.low)), instrument.price(max(1, bar.high))
 
     def day(self, symbol: str, now_ms: int) -> DayStats:
         """Open, extremes and volume of the last 24 hours; refreshed once a simulated minute."""
@@ -161,12 +177,12 @@ class Market:
         series = self._of(symbol)
         return series, now_ms if series.freeze_ms is None else min(now_ms, series.freeze_ms)
 
-    def _base_bar(self, symbol: str, series: Series, now_ms: int) -> Bar:
-        bar = self._current.get(symbol)
-        if bar is None or not bar.open_ms <= now_ms < bar.open_ms + series.base_ms:
-            bar = series.base_bar(now_ms)
-            self._current[symbol] = bar
-        return bar
+    def _walk(self, symbol: str, series: Series, now_ms: int) -> Walk:
+        walk = self._current.get(symbol)
+        if walk is None or not walk.covers(now_ms):
+            walk = Walk(series.base_bar(now_ms), series.base_ms)
+            self._current[symbol] = walk
+        return walk
 
 
 @dataclass(frozen=True, slots=True)

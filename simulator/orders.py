@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 ZERO = Decimal(0)
 
@@ -171,33 +173,70 @@ class Trade:
     at_ms: int
 
 
+Either = TypeVar("Either", Order, AlgoOrder)
+
+
+@dataclass(slots=True)
+class OpenOrders(Generic[Either]):
+    """The open orders of one kind by number, oldest first; those of a symbol are found without a look at the others."""
+
+    _all: dict[int, Either] = field(default_factory=dict)
+    _of: dict[str, dict[int, Either]] = field(default_factory=dict)
+    news: set[str] = field(default_factory=set)
+    """Symbols that have got one since somebody emptied this."""
+
+    def add(self, number: int, order: Either) -> None:
+        symbol = order.request.symbol
+        self._all[number] = order
+        self._of.setdefault(symbol, {})[number] = order
+        self.news.add(symbol)
+
+    def drop(self, number: int) -> None:
+        """Nothing happens when it is not among them."""
+        order = self._all.pop(number, None)
+        if order is not None:
+            del self._of[order.request.symbol][number]
+
+    def of(self, symbol: str) -> list[Either]:
+        return list(self._of.get(symbol, {}).values())
+
+    def values(self) -> Collection[Either]:
+        return self._all.values()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
 @dataclass(slots=True)
 class OrderBookOfAccount:
     """Every order of one account: by id, by client id (latest), and the open ones."""
 
     by_id: dict[int, Order] = field(default_factory=dict)
     by_client: dict[str, list[Order]] = field(default_factory=dict)
-    open: dict[int, Order] = field(default_factory=dict)
+    open: OpenOrders[Order] = field(default_factory=OpenOrders)
     algos: dict[int, AlgoOrder] = field(default_factory=dict)
     algos_by_client: dict[str, list[AlgoOrder]] = field(default_factory=dict)
-    open_algos: dict[int, AlgoOrder] = field(default_factory=dict)
+    open_algos: OpenOrders[AlgoOrder] = field(default_factory=OpenOrders)
     trades: list[Trade] = field(default_factory=list)
 
     def add(self, order: Order) -> None:
         self.by_id[order.order_id] = order
         self.by_client.setdefault(order.request.client_id, []).append(order)
         if order.status.is_open:
-            self.open[order.order_id] = order
+            self.open.add(order.order_id, order)
 
     def add_algo(self, algo: AlgoOrder) -> None:
         self.algos[algo.algo_id] = algo
         self.algos_by_client.setdefault(algo.request.client_id, []).append(algo)
-        self.open_algos[algo.algo_id] = algo
+        self.open_algos.add(algo.algo_id, algo)
 
     def settle(self, order: Order) -> None:
         """Forget an order that is no longer open from the list of open ones."""
         if not order.status.is_open:
-            self.open.pop(order.order_id, None)
+            self.open.drop(order.order_id)
 
     def has_open_client_id(self, client_id: str) -> bool:
         """A client order id is taken only while an order that carries it is open."""

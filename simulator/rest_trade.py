@@ -187,22 +187,21 @@ def delete_algo(ask: Ask) -> object:
 def delete_all_algos(ask: Ask) -> object:
     symbol = ask.params.need("symbol").upper()
     ask.world.market.instrument(symbol)
-    for algo in list(ask.account.orders.open_algos.values()):
-        if algo.request.symbol == symbol:
-            ask.world.engine.cancel_algo(ask.account, algo, ask.now_ms)
+    for algo in ask.account.orders.open_algos.of(symbol):
+        ask.world.engine.cancel_algo(ask.account, algo, ask.now_ms)
     return DONE
 
 
 def open_orders(ask: Ask) -> object:
     symbol = asked_symbol(ask)
-    orders = ask.account.orders.open.values()
-    return [stored(ask, order) for order in orders if symbol in {None, order.request.symbol}]
+    orders = ask.account.orders.open
+    return [stored(ask, order) for order in (orders.of(symbol) if symbol else orders.values())]
 
 
 def open_algos(ask: Ask) -> object:
     symbol = asked_symbol(ask)
-    algos = ask.account.orders.open_algos.values()
-    return [algo_row(ask, algo) for algo in algos if symbol in {None, algo.request.symbol}]
+    algos = ask.account.orders.open_algos
+    return [algo_row(ask, algo) for algo in (algos.of(symbol) if symbol else algos.values())]
 
 
 def asked_symbol(ask: Ask) -> str | None:

@@ -174,18 +174,18 @@ def _put_order(account: Account, order: Order) -> None:
     book, same_id = account.orders, account.orders.by_client.setdefault(order.request.client_id, [])
     _replace(same_id, order, lambda each: each.order_id)
     book.by_id[order.order_id] = order
-    book.open.pop(order.order_id, None)
+    book.open.drop(order.order_id)
     if order.status.is_open:
-        book.open[order.order_id] = order
+        book.open.add(order.order_id, order)
 
 
 def _put_algo(account: Account, algo: AlgoOrder) -> None:
     book, same_id = account.orders, account.orders.algos_by_client.setdefault(algo.request.client_id, [])
     _replace(same_id, algo, lambda each: each.algo_id)
     book.algos[algo.algo_id] = algo
-    book.open_algos.pop(algo.algo_id, None)
+    book.open_algos.drop(algo.algo_id)
     if algo.is_open:
-        book.open_algos[algo.algo_id] = algo
+        book.open_algos.add(algo.algo_id, algo)
 
 
 def _replace(found: list[Made], new: Made, number: Callable[[Made], int]) -> None:

@@ -3,6 +3,8 @@ liquidates."""
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +13,9 @@ from simulator import funding
 from simulator.account import Account
 from simulator.engine import Engine
 from simulator.orders import AlgoOrder, Order, OrderRequest, OrderType, Side, TimeInForce
+
+ROUNDING = 0.6
+"""Ticks. The walk of a price is rounded to whole ones: it reaches an order from half a tick before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,20 @@ class Waiting:
 
 
 class Sweeper:
-    """Keeps the engine's orders in step with the clock."""
+    """Keeps the engine's orders in step with the clock.
+
+    It is asked with every request, so it only looks at a symbol when an order of it may go off.
+    """
 
     def __init__(self, engine: Engine, now_ms: int) -> None:
         self._engine = engine
         self._seen_ms = now_ms
         self._countdowns: dict[tuple[str, str], int] = {}
+        self._next_deadline_ms = math.inf
+        """No countdown ends before."""
+        self._news: set[str] = set()
+        self._next: list[tuple[int, str]] = []
+        """A heap: before which moment nothing of which symbol goes off."""
 
     def set_countdown(self, account: Account, symbol: str, deadline_ms: int | None) -> None:
         """Cancel all orders of a symbol at that time unless it is set anew; None takes it back."""
@@ -45,9 +58,15 @@ class Sweeper:
         self._countdowns.pop(key, None)
         if deadline_ms is not None:
             self._countdowns[key] = deadline_ms
+            self._next_deadline_ms = min(self._next_deadline_ms, deadline_ms)
 
     def advance(self, now_ms: int) -> None:
         """Bring everything from the last seen time to now."""
+        if now_ms >= self._next_deadline_ms:
+            self._end_countdowns(now_ms)
+        self._walk_funded(now_ms)
+
+    def _end_countdowns(self, now_ms: int) -> None:
         due = [(deadline, key) for key, deadline in self._countdowns.items() if deadline <= now_ms]
         for deadline, key in sorted(due):
             self._walk_funded(deadline)
@@ -55,7 +74,7 @@ class Sweeper:
             account = self._engine.accounts.get(key[0])
             if account is not None:
                 self._engine.cancel_all(account, key[1], deadline)
-        self._walk_funded(now_ms)
+        self._next_deadline_ms = min(self._countdowns.values(), default=math.inf)
 
     def _walk_funded(self, now_ms: int) -> None:
         for at_ms in funding.times(self._seen_ms, now_ms):
@@ -66,15 +85,45 @@ class Sweeper:
     def _walk_all(self, now_ms: int) -> None:
         if now_ms <= self._seen_ms:
             return
-        by_symbol: dict[str, list[Waiting]] = {}
-        for waiting in self._waiting():
-            by_symbol.setdefault(waiting.order.request.symbol, []).append(waiting)
-        for symbol in sorted(by_symbol):
-            self._walk(symbol, by_symbol[symbol], now_ms)
+        for symbol in self._due(now_ms):
+            self._walk(symbol, now_ms)
+            self._news.add(symbol)
         self._seen_ms = now_ms
 
-    def _walk(self, symbol: str, waiting: list[Waiting], now_ms: int) -> None:
-        market = self._engine.market
+    def _due(self, now_ms: int) -> list[str]:
+        """The symbols of which something may go off between the last seen time and now, in the order of their names."""
+        self._take_news()
+        due = set()
+        while self._next and self._next[0][0] <= now_ms:
+            due.add(heapq.heappop(self._next)[1])
+        return sorted(due)
+
+    def _take_news(self) -> None:
+        """Work out when to look again at symbols that were looked at, or that have got an order since."""
+        for account in self._engine.accounts.values():
+            for orders in (account.orders.open, account.orders.open_algos):
+                self._news |= orders.news
+                orders.news.clear()
+        for symbol in self._news:
+            quiet_until_ms = self._quiet_until(symbol)
+            if quiet_until_ms is not None:
+                heapq.heappush(self._next, (quiet_until_ms, symbol))
+        self._news.clear()
+
+    def _quiet_until(self, symbol: str) -> int | None:
+        """A moment before which no order of a symbol goes off; None when none ever will as things are."""
+        waiting = self._waiting(symbol)
+        if not waiting:
+            return None
+        tick = self._engine.market.instrument(symbol).tick
+        rising = [one.price for one in waiting if one.when_rising]
+        falling = [one.price for one in waiting if not one.when_rising]
+        high = float(min(rising) / tick) - ROUNDING if rising else math.inf
+        low = float(max(falling) / tick) + ROUNDING if falling else -math.inf
+        return self._engine.market.stays_within(symbol, self._seen_ms, low, high)
+
+    def _walk(self, symbol: str, now_ms: int) -> None:
+        market, waiting = self._engine.market, self._waiting(symbol)
         instrument = market.instrument(symbol)
         price = market.last(symbol, self._seen_ms)
         for at_ms, ticks in market.path(symbol, self._seen_ms, now_ms):
@@ -96,7 +145,7 @@ class Sweeper:
                 return waiting
             _, number, start = min(reached)
             self._set_off(waiting[number], start, at_ms)
-            waiting = [one for one in self._waiting() if one.order.request.symbol == symbol]
+            waiting = self._waiting(symbol)
 
     def _set_off(self, waiting: Waiting, price: Decimal, at_ms: int) -> None:
         order = waiting.order
@@ -106,14 +155,8 @@ class Sweeper:
         else:
             self._engine.fill_resting(waiting.account, order, at_ms)
 
-    def _waiting(self) -> Iterator[Waiting]:
-        for account in self._engine.accounts.values():
-            for order in account.orders.open.values():
-                request = order.request
-                if request.price is not None:
-                    yield Waiting(account, order, request.price, request.side is Side.SELL)
-            for algo in account.orders.open_algos.values():
-                yield Waiting(account, algo, algo.trigger, algo.request.triggers_rising)
+    def _waiting(self, symbol: str) -> list[Waiting]:
+        return [one for account in self._engine.accounts.values() for one in waiting_of(account, symbol)]
 
     def liquidate(self, now_ms: int) -> None:
         """Close everything of an account whose margin balance no longer covers the maintenance margin."""
@@ -133,6 +176,16 @@ class Sweeper:
                 side = Side.SELL if held > 0 else Side.BUY
                 request = liquidation(symbol, side, abs(held), now_ms)
                 self._engine.execute(account, request, self._engine.book(symbol, now_ms), now_ms)
+
+
+def waiting_of(account: Account, symbol: str) -> Iterator[Waiting]:
+    """What waits of one account and symbol, oldest first: orders, then conditional ones."""
+    for order in account.orders.open.of(symbol):
+        request = order.request
+        if request.price is not None:
+            yield Waiting(account, order, request.price, request.side is Side.SELL)
+    for algo in account.orders.open_algos.of(symbol):
+        yield Waiting(account, algo, algo.trigger, algo.request.triggers_rising)
 
 
 def liquidation(symbol: str, side: Side, qty: Decimal, now_ms: int) -> OrderRequest:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from simulator import errors
 from simulator.book import Book, take
 from simulator.errors import ApiError
 from simulator.orders import AlgoStatus, Status
+from simulator.path import Point
 from tests.unit.simulator.exchange_worlds import START_MS, SYMBOL, TEST, Desk, request
 
 
@@ -219,6 +221,29 @@ def test_of_two_orders_on_the_way_the_nearer_one_fills_first() -> None:
     near = desk.order(side="SELL", kind="LIMIT", price="102", reduce_only=True)
     desk.wait(10)
     assert (near.status, far.status) == (Status.FILLED, Status.EXPIRED)
+
+
+def test_a_stop_goes_off_in_the_first_millisecond_of_its_price_and_costs_nothing_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every request moves the exchange on: with hundreds of stops it would do little else."""
+    desk = Desk([100, 97])
+    desk.order()
+    stop = desk.algo(side="SELL", kind="STOP_MARKET", trigger=98, reduce_only=True)
+    path, walks = desk.market.path, []
+
+    def counted(symbol: str, after_ms: int, until_ms: int) -> Iterator[Point]:
+        walks.append(symbol)
+        return path(symbol, after_ms, until_ms)
+
+    monkeypatch.setattr(desk.market, "path", counted)
+    while stop.is_open:
+        desk.now_ms += 1
+        desk.sweeper.advance(desk.now_ms)
+    prices = [desk.market.last(SYMBOL, each) for each in range(START_MS, desk.now_ms + 1)]
+    assert [number for number, price in enumerate(prices) if price <= 98] == [len(prices) - 1]
+    assert stop.triggered_ms == desk.now_ms > START_MS + 60_000
+    assert len(walks) < 100  # of a hundred thousand times that it was asked
 
 
 def test_canceling_what_is_not_open_is_refused() -> None:

@@ -11,7 +11,7 @@ from simulator.bars import INTERVALS, Bar, Bars, aggregated
 from simulator.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from simulator.instruments import choose, make
 from simulator.market import Market, Window
-from simulator.path import corners, price_at, stretch, walked
+from simulator.path import Walk
 from simulator.sources import SyntheticSource
 from simulator.synthetic import BLOCK_MS, BLOCKS_KEPT, HISTORY_BLOCKS, SyntheticSeries
 
@@ -128,10 +128,11 @@ BARS = st.builds(
 @given(BARS, st.integers(0, MINUTE_MS - 1))
 def test_a_forming_candle_never_leaves_the_candle_it_becomes(bar: Bar, after_ms: int) -> None:
     """What was seen on the way must be inside the closed candle, or backtests and live runs differ."""
-    forming = walked(bar, MINUTE_MS, bar.open_ms + after_ms)
+    walk = Walk(bar, MINUTE_MS)
+    forming = walk.so_far(bar.open_ms + after_ms)
     assert bar.low <= forming.low <= forming.close <= forming.high <= bar.high
     assert forming.open == bar.open
-    ended = walked(bar, MINUTE_MS, bar.open_ms + MINUTE_MS - 1)
+    ended = walk.so_far(bar.open_ms + MINUTE_MS - 1)
     assert (ended.high, ended.low, ended.close) == (bar.high, bar.low, bar.close)
 
 
@@ -141,11 +142,27 @@ def test_the_way_passes_every_corner_and_ends_at_the_price_of_the_moment(
 ) -> None:
     """Order matching walks this way: a skipped corner would be a skipped stop."""
     after, until = bar.open_ms + min(one, two), bar.open_ms + max(one, two)
-    points = stretch(bar, MINUTE_MS, after, until)
-    passed = [point for point in corners(bar, MINUTE_MS) if after < point[0] <= until]
+    walk = Walk(bar, MINUTE_MS)
+    points = walk.stretch(after, until)
+    passed = [point for point in walk.corners if after < point[0] <= until]
     assert points[:-1] == passed
-    assert points[-1] == (until, price_at(bar, MINUTE_MS, until))
+    assert points[-1] == (until, walk.price_at(until))
     assert all(left[0] <= right[0] for left, right in itertools.pairwise(points))
+
+
+@given(BARS, st.integers(0, MINUTE_MS - 1), st.integers(50, 11_000), st.integers(2, 2_000))
+def test_a_price_stays_within_its_bounds_until_the_moment_that_is_told_and_then_leaves(
+    bar: Bar, after: int, low: int, width: int
+) -> None:
+    """Told too late, a stop would be late; told too early, every request would look for nothing."""
+    walk, after_ms = Walk(bar, MINUTE_MS), bar.open_ms + after
+    until_ms = walk.stays_within(after_ms, low, low + width)
+    before = [after_ms, until_ms - 1, *(moment for moment, _ in walk.corners if after_ms < moment < until_ms)]
+    if until_ms > after_ms + 1:
+        assert all(low - 1e-6 < walk.price_at(moment) < low + width + 1e-6 for moment in before)
+        then = [walk.price_at(min(moment, walk.end_ms)) for moment in (until_ms, until_ms + 1)]
+        left = any(not low + 1e-6 < price < low + width - 1e-6 for price in then)
+        assert left or until_ms == walk.end_ms + 1
 
 
 @pytest.fixture(scope="module")
