@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, text, update
 from pipeline.domain.ids import DecisionId, PermitId
 from pipeline.domain.intents import Leg
 from pipeline.domain.permits import OrderTerms, Permit, PermitState
-from pipeline.ledger.repository import Repository, bounded, every, insert_once, reader
+from pipeline.ledger.repository import Repository, bounded, every_once, insert_once, reader
 from pipeline.ledger.tables import IS_ISSUED, budgets
 from pipeline.ledger.tables import permits as table
 
@@ -42,8 +42,12 @@ def _permit(**row: Any) -> Permit:
     return Permit(terms=terms, **{name: row[name] for name in _OWN})
 
 
-RESERVING = every(
-    select(table)
+def _reserving(**row: Any) -> Permit:
+    return _permit(**row, limits={})
+
+
+RESERVING = every_once(
+    select(*(column for column in table.c if column is not table.c.limits))
     .where(
         table.c.account == bindparam("of_account"),
         table.c.expires_at > bindparam("now"),
@@ -51,14 +55,16 @@ RESERVING = every(
         text(IS_ISSUED),
     )
     .order_by(table.c.issued_at),
-    _permit,
+    _reserving,
 )
 _BUDGET = select(budgets.c.account).where(budgets.c.account == bindparam("of_account")).with_for_update()
 _NEW_BUDGET = insert_once(budgets)
 
 
 class SqlPermits(Repository):
-    """Fulfils `ports.Permits`. A permit is read back without its verdicts: `verdicts.checks_of` has them."""
+    """Fulfils `ports.Permits`. A permit is read back without its verdicts: `verdicts.checks_of` has them.
+    What is reserving is read without the limits that it was judged by as well: nobody asks for those of all permits.
+    """
 
     __slots__ = ()
 

@@ -8,7 +8,16 @@ from sqlalchemy import bindparam, or_, select
 
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.positions import Equity, Position
-from pipeline.ledger.repository import Repository, every, insert, insert_once, matching, one, reader
+from pipeline.ledger.repository import (
+    Repository,
+    every,
+    every_once,
+    insert,
+    insert_once,
+    matching,
+    one,
+    reader,
+)
 from pipeline.ledger.tables import equity
 from pipeline.ledger.tables import positions as table
 
@@ -22,7 +31,7 @@ _SAVE = _INSERT.on_conflict_do_update(
 _GET = select(table).where(table.c.position_id == bindparam("id"))
 _OPEN = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.symbol)
 _OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
-ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every(_OF_ACCOUNT, Position)
+ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every_once(_OF_ACCOUNT, Position)
 _OPEN_OF = _OF_ACCOUNT.where(table.c.symbol == bindparam("of_symbol"))
 _TOUCHED = (
     select(table)

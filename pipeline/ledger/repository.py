@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, String, Table, select, type_coerce
 from sqlalchemy.dialects import postgresql
 
-from pipeline.ledger.statements import Row, Statement, Values, count_of, rows_of, write_all
+from pipeline.ledger.statements import Given, Row, Statement, Values, count_of, found_by, rows_of, write_all
 
 Found = TypeVar("Found")
 THE_END = datetime(9999, 12, 31, tzinfo=UTC)
 """Later than anything that happens, by whosever clock."""
+REMEMBERED = 4096
+"""Rows of one kind whose records a process keeps: more than an account has open, and a few MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,9 @@ class Query(Generic[Found]):
     """
 
     statement: Select[Any]
-    read: Callable[[Sequence[Row]], Found]
+    read: Callable[[Sequence[Any]], Found]
+    decode: Callable[[Given, Iterable[Sequence[Any]]], Sequence[Any]] = Given.rows
+    """From the driver's rows to what `read` takes."""
 
 
 def one(statement: Select[Any], read: Callable[..., Found]) -> Query[Found | None]:
@@ -35,6 +40,23 @@ def one(statement: Select[Any], read: Callable[..., Found]) -> Query[Found | Non
 def every(statement: Select[Any], read: Callable[..., Found]) -> Query[list[Found]]:
     """Each row as the arguments of `read`."""
     return Query(statement, lambda rows: [read(**row) for row in rows])
+
+
+def every_once(statement: Select[Any], read: Callable[..., Found]) -> Query[list[Found]]:
+    """As `every`, for what is asked for much more often than it changes."""
+    return Query(statement, list, once(read))
+
+
+def once(read: Callable[..., object]) -> Callable[[Given, Iterable[Sequence[Any]]], Sequence[Any]]:
+    """Each row as the arguments of `read`, decoded once: a row that comes again as it was gives the record that it gave
+    before, which nobody changes.
+    """
+
+    @lru_cache(maxsize=REMEMBERED)
+    def record(given: Given, found: tuple[Any, ...]) -> object:
+        return read(**given.row(found))
+
+    return lambda given, found: [record(given, tuple(row)) for row in found]
 
 
 class Repository:
@@ -54,7 +76,7 @@ class Repository:
         write_all(self._connection, statement, rows)
 
     def _ask(self, query: Query[Found], values: Values) -> Found:
-        return query.read(self._all(query.statement, values))
+        return query.read(query.decode(*found_by(self._connection, query.statement, values)))
 
     def _first(self, statement: Statement, values: Values) -> Row | None:
         rows = rows_of(self._connection, statement, values)

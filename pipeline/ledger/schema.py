@@ -21,6 +21,7 @@ REVISIONS = (
     "0005",
     "0006",
     "0007",
+    "0008",
 )  # oldest first; one for each file under migrations/versions
 HEAD = REVISIONS[-1]
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, text
 
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.guards import Activity
-from pipeline.domain.intents import Leg
 from pipeline.domain.orders import OrderState
 from pipeline.domain.standing import Horizon, Standing
 from pipeline.ledger.columns import UtcDateTime
@@ -18,10 +17,10 @@ from pipeline.ledger.guards import COMPARED, HASHES, LATCHES, MARKS
 from pipeline.ledger.orders import ADDING_OR_ON, RECENT
 from pipeline.ledger.permits import RESERVING
 from pipeline.ledger.positions import LATEST_EQUITY, OPEN_OF_ACCOUNT
-from pipeline.ledger.repository import Query, bounded
+from pipeline.ledger.repository import Query, bounded, once
 from pipeline.ledger.statements import Row
 from pipeline.ledger.switches import ON, STATE
-from pipeline.ledger.tables import latches, orders, positions
+from pipeline.ledger.tables import IS_IN_TROUBLE, TAKES_RISK, latches, orders, positions
 from pipeline.ledger.together import ask_together
 
 LENGTHS = {"second": timedelta(seconds=1), "minute": timedelta(minutes=1), "day": timedelta(days=1)}
@@ -41,7 +40,6 @@ def _since_when(now: datetime, horizon: Horizon) -> dict[str, datetime]:
         "since": horizon.orders,
         "beating_since": horizon.beats,
         "latch": horizon.latch,
-        "lately": min(began["minute"], horizon.latch),
         "earliest": min(horizon.latch, horizon.losses),
     }
 
@@ -70,32 +68,33 @@ def _counts_for_latch(at: Any) -> Any:
 
 
 def _count(*conditions: Any) -> Any:
-    return func.count().filter(*conditions)
+    """How many orders of the account: each count looks into an index of those that it could count. An entry brings a
+    stop and a target, so most orders are neither risk nor trouble.
+    """
+    of_account = orders.c.account == bindparam("of_account")
+    counted = select(func.count()).select_from(orders)
+    return counted.where(of_account, bounded(orders.c.created_at), *conditions).scalar_subquery()
 
 
-_OF_ACCOUNT = orders.c.account == bindparam("of_account")
-# One entry brings a stop and a target, which move with the market: what is limited is how often risk is taken.
-_TAKES_RISK = and_(*(orders.c.leg != leg for leg in Leg if leg.guards))
-_COUNTS: Query[Row] = Query(
-    # Two windows: the day's orders are only counted, in an index; what is looked at lies within minutes.
+def _risks(*conditions: Any) -> Any:
+    """What is limited is how often risk is taken; guards move with the market."""
+    return _count(text(TAKES_RISK), *conditions)
+
+
+def _troubles(*states: OrderState) -> Any:
+    among = or_(*(orders.c.state == state for state in states))
+    return _count(text(IS_IN_TROUBLE), among, _counts_for_latch(orders.c.created_at))
+
+
+COUNTS: Query[Row] = Query(
     select(
-        select(func.count())
-        .where(_OF_ACCOUNT, orders.c.created_at >= _since("day"), bounded(orders.c.created_at), _TAKES_RISK)
-        .scalar_subquery()
-        .label("last_day"),
-        _count(orders.c.created_at >= _since("second"), _TAKES_RISK).label("last_second"),
-        _count(orders.c.created_at >= _since("minute"), _TAKES_RISK).label("last_minute"),
-        _count(_counts_for_latch(orders.c.created_at), orders.c.state == OrderState.REJECTED).label(
-            "rejects"
+        *(_risks(orders.c.created_at >= _since(name)).label(f"last_{name}") for name in LENGTHS),
+        _troubles(OrderState.REJECTED).label("rejects"),
+        _troubles(OrderState.UNKNOWN, OrderState.NOT_PLACED).label("unknowns"),
+        _risks(_counts_for_latch(orders.c.created_at), orders.c.symbol == bindparam("of_symbol")).label(
+            "on_symbol"
         ),
-        _count(
-            _counts_for_latch(orders.c.created_at),
-            or_(orders.c.state == OrderState.UNKNOWN, orders.c.state == OrderState.NOT_PLACED),
-        ).label("unknowns"),
-        _count(
-            _counts_for_latch(orders.c.created_at), _TAKES_RISK, orders.c.symbol == bindparam("of_symbol")
-        ).label("on_symbol"),
-    ).where(_OF_ACCOUNT, orders.c.created_at >= _since("lately"), bounded(orders.c.created_at)),
+    ),
     lambda rows: rows[0],
 )
 _CLOSED = select(
@@ -109,7 +108,7 @@ _CLOSED = select(
     positions.c.closed_at >= _since("earliest"),
     bounded(positions.c.closed_at),
 )
-_LOST = Query(_CLOSED, lambda rows: [row for row in rows if row["realised_pnl"] < row["fees"]])
+_LOST = Query(_CLOSED, lambda rows: [row for row in rows if row["realised_pnl"] < row["fees"]], once(dict))
 
 
 _QUERIES: dict[str, Query[Any]] = {
@@ -124,7 +123,7 @@ _QUERIES: dict[str, Query[Any]] = {
     "marks": MARKS,
     "reconciliation": COMPARED,
     "config_hashes": HASHES,
-    "counts": _COUNTS,
+    "counts": COUNTS,
     "lost": _LOST,
 }
 

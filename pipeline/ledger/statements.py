@@ -24,7 +24,32 @@ Statement = SelectBase | UpdateBase
 Row = dict[str, Any]
 Values = Mapping[str, object]
 _Named = tuple[str, Converter | None]
-Given = Sequence[_Named]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """The columns that a statement gives: their names, and how those are read that are not as the driver gives them.
+    Equal to itself alone.
+    """
+
+    names: Sequence[str]
+    readers: Sequence[tuple[str, Converter]]
+
+    @classmethod
+    def of(cls, columns: Iterable[_Named]) -> Given:
+        columns = list(columns)
+        readers = [(name, read) for name, read in columns if read is not None]
+        return cls([name for name, _ in columns], readers)
+
+    def row(self, found: Sequence[Any]) -> Row:
+        """The values of one row as their readers take them, by the names of their columns."""
+        row = dict(zip(self.names, found, strict=True))
+        for name, read in self.readers:
+            row[name] = read(row[name])
+        return row
+
+    def rows(self, found: Iterable[Sequence[Any]]) -> list[Row]:
+        return [self.row(each) for each in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +69,19 @@ class Prepared:
         told = {**values, **self.fixed}
         return [told[name] if bind is None else bind(told[name]) for name, bind in self.takes]
 
-    def rows(self, found: Iterable[Sequence[Any]]) -> list[Row]:
-        return named(self.gives, found)
-
-
-def named(gives: Given, found: Iterable[Sequence[Any]]) -> list[Row]:
-    """Rows of values as their readers take them, by the names of their columns."""
-    return [
-        {name: value if read is None else read(value) for (name, read), value in zip(gives, row, strict=True)}
-        for row in found
-    ]
-
 
 def rows_of(connection: Connection, statement: Statement, values: Values) -> list[Row]:
     """Run it; every row that it gives."""
+    given, found = found_by(connection, statement, values)
+    return given.rows(found)
+
+
+def found_by(
+    connection: Connection, statement: Statement, values: Values
+) -> tuple[Given, list[Sequence[Any]]]:
+    """Run it; every row as the driver gives it, and how they are read."""
     prepared = prepare(statement, connection.dialect, tuple(values))
-    return prepared.rows(execute(connection, prepared, values).fetchall())
+    return prepared.gives, execute(connection, prepared, values).fetchall()
 
 
 def count_of(connection: Connection, statement: Statement, values: Values) -> int:
@@ -129,7 +151,9 @@ def prepare(statement: Statement, dialect: Dialect, names: tuple[str, ...]) -> P
         (name, binders.get(name) or expanded.processors.get(name)) for name in expanded.positiontup or ()
     ]
     fixed = {name: value for name, value in expanded.parameters.items() if name not in names}
-    gives = [(column.key or "", reader_of(column.type, dialect)) for column in statement.exported_columns]
+    gives = Given.of(
+        (column.key or "", reader_of(column.type, dialect)) for column in statement.exported_columns
+    )
     text = expanded.statement
     return Prepared(text.encode() if _is_psycopg(dialect) else text, takes, fixed, gives)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -12,24 +12,30 @@ from sqlalchemy.types import TypeEngine
 
 from pipeline.ledger.columns import Converter, Exact, UtcDateTime
 from pipeline.ledger.repository import Query
-from pipeline.ledger.statements import Given, Row, Values, named, reader_of, rows_of
+from pipeline.ledger.statements import Given, Values, found_by, reader_of, rows_of
+
+_Answer = tuple[Given, Sequence[Sequence[Any]]]
 
 
 def ask_together(connection: Connection, queries: Mapping[str, Query[Any]], values: Values) -> dict[str, Any]:
     """The answer to each query under its name. All of them take their parameters from the same values."""
     ask = _in_turn if connection.dialect.name == "sqlite" else _at_once
-    found = ask(connection, tuple(query.statement for query in queries.values()), values)
-    return {name: query.read(rows) for (name, query), rows in zip(queries.items(), found, strict=True)}
+    answers = ask(connection, tuple(query.statement for query in queries.values()), values)
+    return {
+        name: query.read(query.decode(given, found))
+        for (name, query), (given, found) in zip(queries.items(), answers, strict=True)
+    }
 
 
-def _in_turn(connection: Connection, statements: Sequence[Select[Any]], values: Values) -> list[list[Row]]:
-    return [rows_of(connection, statement, values) for statement in statements]
+def _in_turn(connection: Connection, statements: Sequence[Select[Any]], values: Values) -> Iterable[_Answer]:
+    return [found_by(connection, statement, values) for statement in statements]
 
 
-def _at_once(connection: Connection, statements: tuple[Select[Any], ...], values: Values) -> list[list[Row]]:
+def _at_once(
+    connection: Connection, statements: tuple[Select[Any], ...], values: Values
+) -> Iterable[_Answer]:
     [packed] = rows_of(connection, _packed(statements), values)
-    given = _given(statements, connection.dialect)
-    return [named(each, rows) for each, rows in zip(given, packed["answers"], strict=True)]
+    return zip(_given(statements, connection.dialect), packed["answers"], strict=True)
 
 
 @lru_cache(maxsize=64)
@@ -52,7 +58,7 @@ def _in_json(column: ColumnElement[Any]) -> ColumnElement[Any]:
 @lru_cache(maxsize=64)
 def _given(statements: tuple[Select[Any], ...], dialect: Dialect) -> list[Given]:
     return [
-        [(column.key or "", _unpacker(column.type, dialect)) for column in statement.exported_columns]
+        Given.of((column.key or "", _unpacker(column.type, dialect)) for column in statement.exported_columns)
         for statement in statements
     ]
 

@@ -237,8 +237,11 @@ def test_verdicts_of_before_they_shared_a_row_are_kept_in_their_order(ledger: Sq
     with ledger.engine.connect() as connection:
         for table in AFTER_0002:
             connection.exec_driver_sql(f"DROP TABLE {table}")
-        for index in ("one_open_decision", "decisions_of_exits"):
+        for index in ("one_open_decision", "decisions_of_exits", "orders_taking_risk", "orders_in_trouble"):
             connection.exec_driver_sql(f"DROP INDEX {index}")
+        connection.exec_driver_sql(
+            "CREATE INDEX orders_of_account ON orders (account, created_at, state, symbol)"
+        )
         connection.exec_driver_sql("ALTER TABLE decisions DROP COLUMN opener")
         connection.exec_driver_sql(
             "CREATE UNIQUE INDEX one_open_decision ON decisions (account, symbol) WHERE ended_at IS NULL"

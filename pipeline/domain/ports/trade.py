@@ -31,7 +31,9 @@ class Permits(Protocol):
         """Compare-and-set from `issued` to `released`."""
 
     def reserving(self, account: str, now: datetime) -> Sequence[Permit]:
-        """Issued, unexpired, unused permits: their `reserved` counts against the limits."""
+        """Issued, unexpired, unused permits, without verdicts and limits: their `reserved` counts against what is
+        allowed.
+        """
 
 
 class Orders(Protocol):

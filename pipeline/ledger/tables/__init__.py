@@ -26,8 +26,10 @@ from pipeline.ledger.tables.safety import (
     universes,
 )
 from pipeline.ledger.tables.trade import (
+    IS_IN_TROUBLE,
     IS_ISSUED,
     IS_UNSETTLED,
+    TAKES_RISK,
     UNSETTLED,
     budgets,
     equity,
@@ -40,9 +42,11 @@ from pipeline.ledger.tables.trade import (
 from pipeline.ledger.tables.watching import alerts, levels
 
 __all__ = [
+    "IS_IN_TROUBLE",
     "IS_ISSUED",
     "IS_OPEN",
     "IS_UNSETTLED",
+    "TAKES_RISK",
     "UNSETTLED",
     "alerts",
     "assessments",

@@ -40,7 +40,9 @@ from pipeline.ledger.tables.building import (
 UNSETTLED = tuple(state for state in OrderState if state not in FINAL)
 IS_UNSETTLED = f"state IN ({listed(UNSETTLED)})"
 IS_ISSUED = f"state = '{PermitState.ISSUED.value}'"
-"""Both stand in the text of queries too: PostgreSQL and SQLite use a partial index for no other."""
+IS_IN_TROUBLE = f"state IN ({listed((OrderState.REJECTED, OrderState.UNKNOWN, OrderState.NOT_PLACED))})"
+TAKES_RISK = f"leg NOT IN ({listed(leg for leg in Leg if leg.guards)})"
+"""They stand in the text of queries too: PostgreSQL and SQLite use a partial index for no other."""
 
 permits = Table(
     "permits",
@@ -123,7 +125,8 @@ orders = Table(
     index("orders_unsettled", "account", "symbol", where=IS_UNSETTLED),
     index("orders_recent", "account", "symbol", "created_at"),
     index("orders_by_time", "created_at"),
-    index("orders_of_account", "account", "created_at", "leg", "state", "symbol"),
+    index("orders_taking_risk", "account", "created_at", "leg", where=TAKES_RISK),
+    index("orders_in_trouble", "account", "created_at", "state", where=IS_IN_TROUBLE),
     index("orders_by_exchange_id", "exchange_order_id"),
 )
 

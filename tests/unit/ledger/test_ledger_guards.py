@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from pipeline.domain.guards import Activity, Breaker, Heartbeat, Latch, Marks, R
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order, OrderState
-from pipeline.domain.positions import Equity
+from pipeline.domain.positions import Equity, Position
 from pipeline.domain.standing import Horizon, Standing
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
 from pipeline.ledger.sql import SqlLedger
@@ -211,6 +212,23 @@ def test_a_standing_is_what_each_repository_says(ledger: SqlLedger) -> None:
         assert found.marks == unit.guards.marks(ACCOUNT)
         assert found.reconciliation == unit.guards.reconciliation(ACCOUNT)
         assert found.config_hashes == {"c0ffee"}
+
+
+def test_a_position_that_has_changed_stands_as_it_is_now(ledger: SqlLedger) -> None:
+    """Rows that did not change are not decoded again; one that did must not be taken for what it was."""
+    btc, eth = (a_position(open_one(ledger, symbol)) for symbol in (BTC, ETH))
+    seen: list[Sequence[Position]] = []
+    for held in (btc, eth), (replace(eth, qty=eth.qty * 2),), (replace(btc, fees=btc.fees + 1),):
+        with ledger.begin() as unit:
+            for position in held:
+                unit.positions.save(position)
+        seen.append(standing(ledger).positions)
+    assert [[each.qty for each in positions] for positions in seen] == [
+        [btc.qty, eth.qty],
+        [btc.qty, eth.qty * 2],
+        [btc.qty, eth.qty * 2],
+    ]
+    assert seen[-1][0].fees == btc.fees + 1
 
 
 def test_what_only_reduces_stands_for_its_own_symbol_alone(ledger: SqlLedger) -> None:

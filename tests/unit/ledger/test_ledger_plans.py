@@ -9,13 +9,16 @@ from pipeline.ledger.orders import ADDING_OR_ON, UNSETTLED
 from pipeline.ledger.permits import RESERVING
 from pipeline.ledger.repository import Query
 from pipeline.ledger.sql import SqlLedger
+from pipeline.ledger.standing import COUNTS
 from pipeline.ledger.statements import driver_of, prepare
 from tests.unit.ledger.ledger_worlds import ACCOUNT, NOW
+
+SINCE = ("second", "minute", "day", "latch")
 
 
 def plan_of(query: Query[Any], file: Path) -> str:
     """SQLite's plan, in its words."""
-    values = {"of_account": ACCOUNT, "of_symbol": "BTC/USDT:USDT", "now": NOW}
+    values = {"of_account": ACCOUNT, "of_symbol": "BTC/USDT:USDT", "now": NOW} | dict.fromkeys(SINCE, NOW)
     ledger = SqlLedger(f"sqlite:///{file}")
     with ledger.engine.connect() as connection:
         prepared = prepare(query.statement, connection.dialect, tuple(values))
@@ -30,3 +33,12 @@ def test_what_is_open_is_found_without_a_look_at_what_is_over(ledger_file: Path)
     assert "orders_unsettled" in plan_of(UNSETTLED, ledger_file)
     assert "orders_unsettled" in plan_of(ADDING_OR_ON, ledger_file)
     assert "permits_reserving" in plan_of(RESERVING, ledger_file)
+
+
+def test_what_the_limits_count_is_counted_in_the_indexes_of_it(ledger_file: Path) -> None:
+    """Each position has two guards, which move with the market: no decision may go through all of their orders."""
+    plan = plan_of(COUNTS, ledger_file)
+    assert plan.count("COVERING INDEX orders_taking_risk") == len(("second", "minute", "day"))
+    assert plan.count("COVERING INDEX orders_in_trouble") == len(("rejects", "unknowns"))
+    assert plan.count("INDEX orders_recent") == len(("on_symbol",))
+    assert "SCAN orders" not in plan
