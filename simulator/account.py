@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from simulator.orders import ZERO, OrderBookOfAccount, Side, Trade
+from simulator.orders import ZERO, Order, OrderBookOfAccount, Side, Trade
 
 TAKER_FEE = Decimal("0.0004")
 MAKER_FEE = Decimal("0.0002")
@@ -101,6 +101,8 @@ class Account:
     isolated: set[str] = field(default_factory=set)
     orders: OrderBookOfAccount = field(default_factory=OrderBookOfAccount)
     incomes: list[Income] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set, compare=False)
+    """Symbols whose position, orders or leverage are not what they were when the cushion looked."""
 
     def position(self, symbol: str) -> Position:
         return self.positions.setdefault(symbol, Position())
@@ -113,6 +115,10 @@ class Account:
     def leverage(self, symbol: str) -> int:
         return self.leverages.get(symbol, DEFAULT_LEVERAGE)
 
+    def set_leverage(self, symbol: str, leverage: int) -> None:
+        self.leverages[symbol] = leverage
+        self.changed.add(symbol)
+
     def reducible(self, symbol: str, side: Side) -> Decimal:
         """How much an order of this side could close."""
         held = self.held(symbol)
@@ -121,7 +127,7 @@ class Account:
 
     def take(self, trade: Trade) -> None:
         """Book a trade whose realised profit is already in its record."""
-        self.orders.trades.append(trade)
+        self.orders.take(trade)
         self.wallet += trade.realised - trade.fee
         if trade.realised:
             self._book("REALIZED_PNL", trade.realised, trade)
@@ -150,12 +156,21 @@ class Account:
             sum(notional.values(), ZERO) * MAINTENANCE,
         )
 
+    def adds(self, symbol: str, mark: Decimal) -> Decimal:
+        """What a symbol adds to the available balance at a price: profit, less the margin of position and orders."""
+        held_back = sum((self._held_back(order) for order in self.orders.open.of(symbol)), ZERO)
+        position = self.positions.get(symbol)
+        if position is None:
+            return -held_back
+        return position.unrealised(mark) - abs(position.qty) * mark / self.leverage(symbol) - held_back
+
     def _order_margin(self) -> Decimal:
-        """What the open limit orders that could open something hold back."""
-        total = ZERO
-        for order in self.orders.open.values():
-            request = order.request
-            opening = max(ZERO, order.remaining - self.reducible(request.symbol, request.side))
-            if not request.is_reducing and request.price:
-                total += opening * request.price / self.leverage(request.symbol)
-        return total
+        return sum((self._held_back(order) for order in self.orders.open.values()), ZERO)
+
+    def _held_back(self, order: Order) -> Decimal:
+        """The margin of an open limit order that could open something."""
+        request = order.request
+        if request.is_reducing or not request.price:
+            return ZERO
+        opening = max(ZERO, order.remaining - self.reducible(request.symbol, request.side))
+        return opening * request.price / self.leverage(request.symbol)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from simulator import errors, filters, funding
 from simulator.account import MAKER_FEE, TAKER_FEE, Account, Income, Margin
 from simulator.book import Book, Level, take
+from simulator.cushion import Cushion
 from simulator.errors import ApiError
 from simulator.ids import Ids
 from simulator.instruments import round_down
@@ -41,6 +42,7 @@ class Engine:
         self.state = state or State(journal.clock)
         self._journal = journal
         self._ids = Ids()
+        self._cushions: dict[str, Cushion] = {}
 
     def open_account(
         self, api_key: str, api_secret: str, balance: Decimal, now_ms: int, *, can_withdraw: bool = False
@@ -58,6 +60,17 @@ class Engine:
         """The account valued at the prices of that time."""
         held = [symbol for symbol, position in account.positions.items() if position.qty]
         return account.value({symbol: self.market.last(symbol, now_ms) for symbol in held})
+
+    def cushion(self, account: Account) -> Cushion:
+        known = self._cushions.get(account.api_key)
+        if known is None or known.account is not account:
+            known = self._cushions[account.api_key] = Cushion(account, self.market)
+        return known
+
+    def _has_available(self, account: Account, amount: Decimal, now_ms: int) -> bool:
+        return (
+            self.cushion(account).least(now_ms) >= amount or self.margin(account, now_ms).available >= amount
+        )
 
     def place(self, account: Account, request: OrderRequest, now_ms: int, fraction: Decimal = ALL) -> Order:
         """Accept an order and fill what can be filled at once.
@@ -183,7 +196,7 @@ class Engine:
             return
         price = request.price or (book.ask if request.side == "BUY" else book.bid)
         needed = opening * price / account.leverage(request.symbol) + request.qty * price * TAKER_FEE
-        if needed > self.margin(account, now_ms).available:
+        if not self._has_available(account, needed, now_ms):
             raise ApiError(errors.MARGIN_INSUFFICIENT)
 
     def _matches(self, request: OrderRequest, qty: Decimal, fraction: Decimal, book: Book) -> list[Level]:
@@ -206,6 +219,7 @@ class Engine:
         position = account.position(request.symbol)
         realised = position.apply(request.side.signed(piece.qty), piece.price)
         position.updated_ms = now_ms
+        account.changed.add(request.symbol)
         order.fill(piece.qty, piece.price, now_ms)
         trade = Trade(
             trade_id=self._ids.trade(),
@@ -237,6 +251,7 @@ class Engine:
         self._tell_algo(kind, account, algo)
 
     def _tell(self, kind: str, account: Account, order: Order) -> None:
+        account.changed.add(order.request.symbol)
         self._journal.order(kind, account, order)
         self.state.order(account, order)
 

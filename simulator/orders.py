@@ -182,7 +182,7 @@ class OpenOrders(Generic[Either]):
 
     _all: dict[int, Either] = field(default_factory=dict)
     _of: dict[str, dict[int, Either]] = field(default_factory=dict)
-    news: set[str] = field(default_factory=set)
+    news: set[str] = field(default_factory=set, compare=False)
     """Symbols that have got one since somebody emptied this."""
 
     def add(self, number: int, order: Either) -> None:
@@ -221,6 +221,7 @@ class OrderBookOfAccount:
     algos_by_client: dict[str, list[AlgoOrder]] = field(default_factory=dict)
     open_algos: OpenOrders[AlgoOrder] = field(default_factory=OpenOrders)
     trades: list[Trade] = field(default_factory=list)
+    trades_of: dict[str, list[Trade]] = field(default_factory=dict)
 
     def add(self, order: Order) -> None:
         self.by_id[order.order_id] = order
@@ -232,6 +233,10 @@ class OrderBookOfAccount:
         self.algos[algo.algo_id] = algo
         self.algos_by_client.setdefault(algo.request.client_id, []).append(algo)
         self.open_algos.add(algo.algo_id, algo)
+
+    def take(self, trade: Trade) -> None:
+        self.trades.append(trade)
+        self.trades_of.setdefault(trade.symbol, []).append(trade)
 
     def settle(self, order: Order) -> None:
         """Forget an order that is no longer open from the list of open ones."""

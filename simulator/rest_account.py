@@ -54,7 +54,7 @@ def set_leverage(ask: Ask) -> object:
     symbol, leverage = needed(ask), ask.params.whole("leverage")
     if leverage is None or not 1 <= leverage <= MAX_LEVERAGE:
         raise ApiError(errors.BAD_LEVERAGE, leverage)
-    ask.account.leverages[symbol] = leverage
+    ask.account.set_leverage(symbol, leverage)
     ask.world.engine.state.account(ask.account)
     return {"symbol": symbol, "leverage": leverage, "maxNotionalValue": "5000000"}
 

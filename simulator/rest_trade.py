@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
@@ -242,18 +243,25 @@ def all_algos(ask: Ask) -> object:
 def user_trades(ask: Ask) -> object:
     symbol = ask.params.need("symbol").upper()
     instrument = ask.world.market.instrument(symbol)
-    trades = [trade for trade in ask.account.orders.trades if wanted_trade(ask.params, trade, symbol)]
-    return [trade_json(trade, instrument) for trade in page(ask, trades)]
+    trades = ask.account.orders.trades_of.get(symbol, [])
+    wanted = wanted_trades(ask.params)
+    return [trade_json(trade, instrument) for trade in page(ask, list(filter(wanted, trades)))]
 
 
-def wanted_trade(params: Params, trade: Trade, symbol: str) -> bool:
-    order_id, first_id = params.whole("orderId"), params.whole("fromId")
-    return (
-        trade.symbol == symbol
-        and (order_id is None or trade.order_id == order_id)
-        and (first_id is None or trade.trade_id >= first_id)
-        and within_times(params, trade.at_ms)
-    )
+def wanted_trades(params: Params) -> Callable[[Trade], bool]:
+    """Raises: ApiError naming the parameter."""
+    order_id, first_id = params.whole("orderId"), params.whole("fromId") or 0
+    start_ms, end_ms = params.whole("startTime") or 0, params.whole("endTime")
+
+    def wanted(trade: Trade) -> bool:
+        return (
+            (order_id is None or trade.order_id == order_id)
+            and trade.trade_id >= first_id
+            and trade.at_ms >= start_ms
+            and (end_ms is None or trade.at_ms <= end_ms)
+        )
+
+    return wanted
 
 
 def page(ask: Ask, items: list[Item]) -> list[Item]:

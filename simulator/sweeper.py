@@ -164,6 +164,8 @@ class Sweeper:
             self._liquidate(account, now_ms)
 
     def _liquidate(self, account: Account, now_ms: int) -> None:
+        if self._engine.cushion(account).least(now_ms) >= 0:
+            return  # the maintenance margin is less than the margin that a position needs at any leverage
         if not any(position.qty for position in account.positions.values()):
             return
         margin = self._engine.margin(account, now_ms)
