@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pipeline.domain.events import EventName, Events
+from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order
-from pipeline.domain.ports import Ledger, Venue
+from pipeline.domain.ports import Ledger, Unit, Venue
 from pipeline.domain.positions import Equity
 
 ZERO = Decimal(0)
@@ -75,6 +76,19 @@ def filled_unbooked(ledger: Ledger, venue: Venue, account: str) -> Sequence[Orde
         return ()
     theirs, ours = _held(venue), _book(ledger, account).held
     return [each for each in orders if theirs.get(each.symbol, ZERO) != ours.get(each.symbol, ZERO)]
+
+
+def concerned(unit: Unit, account: str) -> Sequence[str]:
+    """Symbols with a position, or with a guard that may have outlived one."""
+    held = {position.symbol for position in unit.positions.all_open(account)}
+    guarded = {each.symbol for each in unit.orders.unsettled(account) if each.leg.guards}
+    return sorted(held | guarded)
+
+
+def unprotected(unit: Unit, account: str) -> Sequence[str]:
+    """Symbols with a position and no stop of it that rests."""
+    stopped = {each.symbol for each in unit.orders.unsettled(account) if each.leg is Leg.STOP and each.waits}
+    return sorted({position.symbol for position in unit.positions.all_open(account)} - stopped)
 
 
 @dataclass(frozen=True, slots=True)

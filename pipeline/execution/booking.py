@@ -55,18 +55,21 @@ class Bookkeeper:
         report: OrderReport,
         then: Then | None = None,
         trades: Sequence[Trade] | None = None,
+        *,
+        durable: bool = False,
     ) -> Order:
         """Book the order's new trades and take the step that `report` allows. Returns the order as it
         stands now. `then` is called in the transaction that makes it final, or finds it waiting for its price; `trades`
         are those of the order, unless the exchange is to be asked for them.
 
         Need not wait for the disk: an order whose booking a power cut forgets is asked about again, see
-        docs/decisions/0009. Raises: InvariantBroken when the trades contradict the order; LedgerUnavailable.
+        docs/decisions/0009. `durable` when `then` claims another order.
+        Raises: InvariantBroken when the trades contradict the order; LedgerUnavailable.
         """
         now = self.clock.now()  # of the report: asking for the trades takes a request of its own
         if trades is None:
             trades = self._trades(replace(order, exchange_order_id=report.exchange_order_id), report)
-        with self.ledger.begin() as unit:
+        with self.ledger.begin(durable=durable) as unit:
             if then is not None:  # the decision before its order, as a claim does: nobody waits in a circle
                 unit.decisions.lock(order.decision_id)
             booked = book_trades(unit, order, trades, self.venue.name, now)
@@ -240,6 +243,16 @@ def as_it_stands(unit: Unit, order: Order) -> Order:
     if found is None:
         raise InvariantBroken(f"order {order.client_order_id} has vanished from the ledger")
     return found
+
+
+def step_if_allowed(unit: Unit, order: Order, to: OrderState, now: datetime, detail: str) -> Order:
+    """Take the step from wherever the order stands by now, if the table allows it from there."""
+    while may_step(order.state, to):
+        stepped = unit.orders.step(order, to, now, detail=detail)
+        if stepped is not None:
+            return stepped
+        order = as_it_stands(unit, order)
+    return order
 
 
 def order_fields(order: Order) -> dict[str, Any]:

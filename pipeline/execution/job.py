@@ -18,12 +18,13 @@ from pipeline.execution.options import ExecutionOptions
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be done: one leg of one decision, with its permit; `then` as in `Bookkeeper.settle`."""
+    """What is to be done: one leg of one decision, with its permit; `then` and `durable` as in `Bookkeeper.settle`."""
 
     decision: Decision
     intent: Intent
     permit: Permit
     then: Then | None = None
+    durable: bool = False
 
     @property
     def terms(self) -> OrderTerms:

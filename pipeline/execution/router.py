@@ -16,14 +16,14 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Decision, End
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownDecision
 from pipeline.domain.events import Area, EventName, Events
 from pipeline.domain.intents import Intent, OrderType
-from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState, Rejected, Unknown, may_step
+from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState, Rejected, Unknown
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.ports import Clock, Ledger, Quote, Unit, Venue
@@ -38,7 +38,7 @@ from pipeline.execution.attempts import (
     is_resting_kind,
     rests,
 )
-from pipeline.execution.booking import Bookkeeper, Then, as_it_stands, order_fields
+from pipeline.execution.booking import Bookkeeper, Then, order_fields, step_if_allowed
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.gate import PermitCheck, stop_reason, uncovered
 from pipeline.execution.job import Job, new_order, order_context
@@ -104,14 +104,24 @@ class OrderRouter:
         reached(CrashPoint.INTENT_UNCOMMITTED, order.symbol)
         return order
 
-    def place_intended(
-        self, decision: Decision, intent: Intent, permit: Permit, order: Order, then: Then
-    ) -> Ending:
-        """Place what `intend` has written, as `place` would; nobody is asked what became of it before.
-
-        `then` is called in the transaction in which the exchange's answer settles it.
+    def claim_intended(self, unit: Unit, job: Job, order: Order) -> Order | None:
+        """Become the only one who may send what `intend` has written, in this durable unit or an earlier one; None
+        when it must not be sent, or somebody else has it. Only guards: nothing outside the ledger is asked about them.
         """
-        job = Job(decision, intent, permit, then)
+        problem = self._problem(job, ())
+        if problem is not None:
+            abandon(unit, order, job.permit, problem, self.clock.now())
+            return None
+        return self._claim_in(unit, job, order)
+
+    def place_intended(self, job: Job, order: Order, sending: Order | None = None) -> Ending:
+        """Place what `intend` has written, as `place` would; nobody is asked what became of it before. `sending` is
+        the order as `claim_intended` has committed it.
+        """
+        if sending is not None:
+            reached(CrashPoint.CLAIM_COMMITTED, order.symbol)
+            self._tell_intended(job, order)
+            return self._send(job, sending)
         problem = self._problem(job, ())
         if problem is not None:
             return self._give_up(job, order, problem)
@@ -195,18 +205,19 @@ class OrderRouter:
     # ---------------------------------------------------------------------------------------- sending it
 
     def _carry_out(self, job: Job, order: Order) -> Ending:
-        following: Order | None = order
-        while following is not None:
-            order = following
-            problem = self._unsendable(job, order)
-            if problem is not None:
-                return self._give_up(job, order, problem)
-            sending = self._claim(job, order)
-            if sending is None:
-                return self._report_standing(job)
-            answer = self._submit(job, sending)
-            order = self._wait_out(job, self._known(self._record(job, sending, answer)))
-            following = self._successor(job, order, answer)
+        problem = self._unsendable(job, order)
+        if problem is not None:
+            return self._give_up(job, order, problem)
+        sending = self._claim(job, order)
+        return self._report_standing(job) if sending is None else self._send(job, sending)
+
+    def _send(self, job: Job, sending: Order) -> Ending:
+        """Send what is claimed, and what follows it under its permit."""
+        answer = self._submit(job, sending)
+        order = self._wait_out(job, self._known(self._record(job, sending, answer)))
+        following = self._successor(job, order, answer)
+        if following is not None:
+            return self._carry_out(job, following)
         self._release_dead_man(order)
         return self._conclusion(job, order)
 
@@ -233,23 +244,28 @@ class OrderRouter:
         return None
 
     def _claim(self, job: Job, order: Order) -> Order | None:
+        with self.ledger.begin(durable=True) as unit:
+            sending = self._claim_in(unit, job, order)
+        if sending is not None:
+            reached(CrashPoint.CLAIM_COMMITTED, order.symbol)
+        return sending
+
+    def _claim_in(self, unit: Unit, job: Job, order: Order) -> Order | None:
         """Become the only one who may send `order`. None when it must not be sent, or somebody else has it.
 
         One durable transaction: the decision is open and in time, no switch is on, the permit is used up
         by this, and the order is SENDING with our fence and the time that will be signed.
         """
-        with self.ledger.begin(durable=True) as unit:
-            now = self.clock.now()
-            decision = unit.decisions.lock(job.decision.decision_id)
-            if decision is None:
-                raise UnknownDecision(f"{job.decision.decision_id} is not in the ledger; nothing was sent")
-            stop = stop_reason(unit, decision, job.intent, now) or uncovered(unit, order, job.permit, now)
-            if stop is not None:
-                abandon(unit, order, unit.permits.of(order.decision_id, order.leg), stop, now)
-                return None
-            sending = unit.orders.step(order, OrderState.SENDING, now, fence=uuid.uuid4().hex, sent_at=now)
-            reached(CrashPoint.CLAIM_UNCOMMITTED, order.symbol)
-        reached(CrashPoint.CLAIM_COMMITTED, order.symbol)
+        now = self.clock.now()
+        decision = unit.decisions.lock(job.decision.decision_id)
+        if decision is None:
+            raise UnknownDecision(f"{job.decision.decision_id} is not in the ledger; nothing was sent")
+        stop = stop_reason(unit, decision, job.intent, now) or uncovered(unit, order, job.permit, now)
+        if stop is not None:
+            abandon(unit, order, unit.permits.of(order.decision_id, order.leg), stop, now)
+            return None
+        sending = unit.orders.step(order, OrderState.SENDING, now, fence=uuid.uuid4().hex, sent_at=now)
+        reached(CrashPoint.CLAIM_UNCOMMITTED, order.symbol)
         return sending
 
     def _submit(self, job: Job, order: Order) -> Answer:
@@ -273,12 +289,12 @@ class OrderRouter:
         UNKNOWN. If a power cut forgets it, the exchange is asked.
         """
         if isinstance(answer, Acknowledged):
-            return self._books().settle(order, answer.report, job.then)
+            return self._books().settle(order, answer.report, job.then, durable=job.durable)
         rejected = isinstance(answer, Rejected)
         to = OrderState.REJECTED if rejected else OrderState.UNKNOWN
         detail = f"{answer.code}: {answer.message}" if isinstance(answer, Rejected) else answer.why
         with self.ledger.begin() as unit:
-            after = _step_if_allowed(unit, order, to, self.clock.now(), detail)
+            after = step_if_allowed(unit, order, to, self.clock.now(), detail)
             if self._may_try_again(job, after, answer):
                 unit.orders.add(new_order(job, after_refusal(after), self.clock.now()))
         reached(CrashPoint.ANSWER_RECORDED, order.symbol)
@@ -384,13 +400,3 @@ class OrderRouter:
 
     def _resolver(self) -> Resolver:
         return Resolver(self.ledger, self.venue, self.clock, self.options, self.events)
-
-
-def _step_if_allowed(unit: Unit, order: Order, to: OrderState, now: datetime, detail: str) -> Order:
-    """Take the step from wherever the order stands by now, if the table allows it from there."""
-    while may_step(order.state, to):
-        stepped = unit.orders.step(order, to, now, detail=detail)
-        if stepped is not None:
-            return stepped
-        order = as_it_stands(unit, order)
-    return order

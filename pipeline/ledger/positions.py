@@ -29,6 +29,7 @@ _SAVE = _INSERT.on_conflict_do_update(
     set_={name: _INSERT.excluded[name] for name in table.c.keys() if name != "position_id"},  # noqa: SIM118
 )
 _GET = select(table).where(table.c.position_id == bindparam("id"))
+_LOCK = _GET.with_for_update()
 _OPEN = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.symbol)
 _OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
 ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every_once(_OF_ACCOUNT, Position)
@@ -66,6 +67,10 @@ class SqlPositions(Repository):
 
     def get(self, position_id: str) -> Position | None:
         row = self._first(_GET, {"id": position_id})
+        return None if row is None else Position(**row)
+
+    def lock(self, position_id: str) -> Position | None:
+        row = self._first(_LOCK, {"id": position_id})
         return None if row is None else Position(**row)
 
     def touched_by(self, decision_id: DecisionId) -> Sequence[Position]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import zip_longest
 
 from pipeline.domain import ids
 from pipeline.domain.decisions import Decision, End, Stage, StageRecord, StageResult
@@ -22,10 +23,11 @@ from pipeline.domain.ids import DecisionId
 from pipeline.domain.intents import Intent, TimeInForce
 from pipeline.domain.orders import Order
 from pipeline.domain.outcomes import EndReason, Reason
-from pipeline.domain.permits import Denied, Permit
+from pipeline.domain.permits import Denied
 from pipeline.domain.ports import Clock, Ledger, Unit
 from pipeline.domain.positions import Position
 from pipeline.execution.crashpoints import CrashPoint, reached
+from pipeline.execution.job import Job
 from pipeline.execution.outcome import Ending, conclude, is_all
 from pipeline.execution.protection import GUARDS, Place, exit_id
 from pipeline.execution.router import OrderRouter
@@ -35,15 +37,50 @@ from pipeline.stages.validate import Asked, Outside, Validate, read_intent
 
 NOT_ENDED = 500
 
+Wanted = Callable[[Unit, Position | None], Sequence[Place]]
+"""Which exits of the position are to be made, by what the unit shows."""
+
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Permitted:
     """An exit that has its permit, and its order as INTENT."""
 
-    decision: Decision
-    intent: Intent
-    permit: Permit
+    job: Job
     order: Order
+
+    @property
+    def decision(self) -> Decision:
+        return self.job.decision
+
+
+Answer = Permitted | Denied
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Exits that were opened together of the position as it was then; `were_there` counts those that it had before.
+    `sending` is the first one's order, if it was claimed with that.
+    """
+
+    position: Position
+    were_there: int
+    each: Sequence[tuple[Place, Decision, Answer]]
+    sending: Order | None
+
+    @property
+    def permitted(self) -> Sequence[Permitted]:
+        return [answer for _, _, answer in self.each if isinstance(answer, Permitted)]
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What was written with the exchange's answer to an exit: how its decision ended, the order of the next exit as it
+    was claimed, and whether the position stands as it was when nothing comes after.
+    """
+
+    ended: Decision | None = None
+    sending: Order | None = None
+    stands: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +95,16 @@ class Exits:
     router: OrderRouter
     host: str = field(default_factory=socket.gethostname)
 
-    def make(self, symbol: str, outside: Outside, wanted: Callable[[Unit], Sequence[Place]]) -> None:
+    def make(self, symbol: str, outside: Outside, wanted: Wanted) -> bool:
         """Open exits of the symbol's position, all at once, and send the order of each in turn, if the governor
         permits.
 
-        `wanted` is asked inside the transaction that nobody else can open an exit of the position in.
+        `wanted` is asked inside the transaction that nobody else can open an exit of the position in. Whether all of
+        them wait on the exchange, the only ones of a position that is still the same.
         Raises: LedgerUnavailable.
         """
-        for job in self._permitted(symbol, outside, wanted):
-            self._send(job)
+        opened = self._opened(symbol, outside, wanted)
+        return opened is not None and self._send_each(opened)
 
     def carry_on(self, decision: Decision) -> None:
         """Send what was permitted and never sent. Raises: LedgerUnavailable."""
@@ -94,46 +132,51 @@ class Exits:
             elif permit is None or now >= permit.expires_at:
                 self._finish(decision, EndReason.PERMIT_EXPIRED, "nobody sent it while its permit lived")
 
-    def _permitted(
-        self, symbol: str, outside: Outside, wanted: Callable[[Unit], Sequence[Place]]
-    ) -> Sequence[Job]:
-        """Open the exits' decisions with their permits and orders, in one transaction. None of them when somebody
-        else has seen to it meanwhile; without those that the governor denies.
+    def _opened(self, symbol: str, outside: Outside, wanted: Wanted) -> Opened | None:
+        """Open the exits' decisions with their permits and orders, and claim the first, in one durable transaction.
+        None when nothing is wanted.
         """
-        with self.ledger.begin() as unit:
+        with self.ledger.begin(durable=True) as unit:
             position = unit.positions.open_of(self.terms.account, symbol)
-            if position is None or unit.decisions.lock(position.opened_by) is None:
-                return ()
-            opened = self._open_each(unit, position, wanted(unit), outside)
-        if opened:
-            reached(CrashPoint.INTENT_COMMITTED, symbol)
-        for step, decision, _ in opened:
+            is_known = position is not None and unit.decisions.lock(position.opened_by) is not None
+            places = wanted(unit, position)
+            if position is None or not is_known or not places:
+                return None
+            opened = self._open_each(unit, position, places, outside)
+        reached(CrashPoint.INTENT_COMMITTED, symbol)
+        self._tell_opened(opened)
+        return opened
+
+    def _open_each(self, unit: Unit, position: Position, places: Sequence[Place], outside: Outside) -> Opened:
+        strategy = self._strategy(unit, position)
+        before = len(unit.decisions.exits_of(position.opened_by))
+        each: list[tuple[Place, Decision, Answer]] = []
+        for number, step in enumerate(places, before):
+            decision = self._decision(position, step, number)
+            intent = as_intent(position, step, strategy, self.clock.now())
+            each.append((step, decision, self._open(unit, position, decision, intent, outside)))
+        first = next((answer for _, _, answer in each if isinstance(answer, Permitted)), None)
+        return Opened(position, before, each, self._claimed(unit, first))
+
+    def _claimed(self, unit: Unit, next_: Permitted | None) -> Order | None:
+        """Claimed in the unit's transaction if it can be; what is no guard is looked into first."""
+        if next_ is None or not next_.order.leg.guards:
+            return None
+        return self.router.claim_intended(unit, next_.job, next_.order)
+
+    def _tell_opened(self, opened: Opened) -> None:
+        for step, decision, _ in opened.each:
             emit_start(self.events, decision)
-            self._tell(position, step)
-        for step, decision, answer in opened:
+            self._tell(opened.position, step)
+        for step, decision, answer in opened.each:
             if isinstance(answer, Denied):
                 first = answer.first
                 told = f"{step.why}; {first.value}, limit {first.limit}"
                 self._finish(decision, answer.reason, told)
-        return [answer for _, _, answer in opened if isinstance(answer, Job)]
-
-    def _open_each(
-        self, unit: Unit, position: Position, places: Sequence[Place], outside: Outside
-    ) -> Sequence[tuple[Place, Decision, Job | Denied]]:
-        if not places:
-            return ()
-        strategy = self._strategy(unit, position)
-        before = len(unit.decisions.exits_of(position.opened_by))
-        opened = []
-        for number, step in enumerate(places, before):
-            decision = self._opened(position, step, number)
-            intent = as_intent(position, step, strategy, self.clock.now())
-            opened.append((step, decision, self._open(unit, position, decision, intent, outside)))
-        return opened
 
     def _open(
         self, unit: Unit, position: Position, decision: Decision, intent: Intent, outside: Outside
-    ) -> Job | Denied:
+    ) -> Answer:
         unit.decisions.open(decision)
         unit.stages.add(self._record(decision, intent))
         asked = Asked(
@@ -148,13 +191,14 @@ class Exits:
         if isinstance(answer, Denied):
             return answer
         unit.permits.add(answer)
-        return Job(decision, intent, answer, self.router.intend(unit, decision, intent, answer))
+        order = self.router.intend(unit, decision, intent, answer)
+        return Permitted(Job(decision, intent, answer), order)
 
     def _strategy(self, unit: Unit, position: Position) -> str:
         opening = opening_intent(unit, position.opened_by)
         return opening.strategy if opening is not None else "protection"
 
-    def _opened(self, position: Position, step: Place, number: int) -> Decision:
+    def _decision(self, position: Position, step: Place, number: int) -> Decision:
         now, terms = self.clock.now(), self.terms
         return Decision(
             decision_id=exit_id(position, number, now),
@@ -198,22 +242,40 @@ class Exits:
             why=step.why,
         )
 
-    def _send(self, job: Job) -> None:
-        """What rests or has filled at once ends its decision in the transaction that says so."""
-        at_once: list[Decision] = []
+    def _send_each(self, opened: Opened) -> bool:
+        """In turn. Each is claimed in the transaction that settles the one before, where that one waits."""
+        permitted, sending, stands = opened.permitted, opened.sending, False
+        are_all = not opened.were_there and len(permitted) == len(opened.each)
+        for each, following in zip_longest(permitted, permitted[1:]):
+            settled = self._send(opened.position, each, sending, following)
+            sending, stands = settled.sending, settled.stands
+            are_all = are_all and settled.ended is not None
+        return are_all and stands
 
-        def end(unit: Unit, order: Order) -> None:
+    def _send(
+        self, position: Position, each: Permitted, sending: Order | None, following: Permitted | None
+    ) -> Settlement:
+        """What rests or has filled at once ends its decision in the transaction that says so."""
+        settled, decision = Settlement(), each.decision
+
+        def settle(unit: Unit, order: Order) -> None:
             ending, now = conclude([order]), self.clock.now()
             if not (is_all(order) and isinstance(ending, End)):
                 return
-            if unit.decisions.end(job.decision.decision_id, ending.reason, ending.detail, now):
-                at_once.append(ended(job.decision, ending.reason, ending.detail, now))
+            if unit.decisions.end(decision.decision_id, ending.reason, ending.detail, now):
+                settled.ended = ended(decision, ending.reason, ending.detail, now)
+            if order.waits and following is not None:
+                settled.sending = self._claimed(unit, following)
+            elif order.waits:
+                settled.stands = unit.positions.lock(position.position_id) == position
 
-        ending = self.router.place_intended(job.decision, job.intent, job.permit, job.order, end)
-        if at_once:
-            emit_end(self.events, at_once[0])
+        job = replace(each.job, then=settle, durable=following is not None)
+        ending = self.router.place_intended(job, each.order, sending)
+        if settled.ended is not None:
+            emit_end(self.events, settled.ended)
         else:
-            self._end(job.decision, ending)
+            self._end(decision, ending)
+        return settled
 
     def _end(self, decision: Decision, ending: Ending) -> None:
         """An exit whose order is out with an unknown fate stays open; the resolver and the next cycle see to it."""

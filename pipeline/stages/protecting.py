@@ -6,23 +6,23 @@ Called where the entry's fill was booked, and every so often for what an acciden
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from itertools import groupby
+from itertools import dropwhile, groupby, takewhile
 from typing import TypeVar
 
 from pipeline.domain.decisions import Origin
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken, UnknownSymbol
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instrument
-from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order
 from pipeline.domain.ports import Clock, Ledger, MarketData, Quote, Unit, Venue
 from pipeline.domain.positions import Position
 from pipeline.domain.signals import Side
-from pipeline.execution.accounts import filled_unbooked
+from pipeline.execution.accounts import concerned, filled_unbooked, unprotected
 from pipeline.execution.booking import order_fields
 from pipeline.execution.dust import remainder, unorderable, was_refused
 from pipeline.execution.protection import (
@@ -119,14 +119,15 @@ class Protector:
         position has no stop that rests.
         """
         with self.ledger.read() as unit:
-            symbols = _bare(unit, self.account) if only_bare else _concerned(unit, self.account)
+            symbols = unprotected(unit, self.account) if only_bare else concerned(unit, self.account)
             return [
                 symbol for symbol in symbols if self._follows_the_market or self._is_restless(unit, symbol)
             ]
 
     def _is_restless(self, unit: Unit, symbol: str) -> bool:
         try:
-            return bool(self._planned(unit, symbol, None))
+            position = unit.positions.open_of(self.account, symbol)
+            return bool(self._planned(unit, symbol, position, None))
         except (ExchangeUnavailable, ExchangeRefused):
             return True  # protecting it says what is wrong
 
@@ -158,17 +159,29 @@ class Protector:
         """
         done: set[object] = set()
         for _ in range(ROUNDS):
-            wanted = [step for step in self._steps(symbol) if _key(step) not in done]
+            wanted, is_all = self._begin(symbol, done)
             if not wanted:
                 break
             done.update(map(_key, wanted))
-            self._do_all(symbol, wanted)
+            self._do_all(symbol, [*dropwhile(_is_new_guard, wanted)])
+            if is_all:
+                break
         return bool(done)
 
-    def _steps(self, symbol: str) -> Sequence[Step]:
+    def _begin(self, symbol: str, done: Collection[object]) -> tuple[Sequence[Step], bool]:
+        """What is wanted, by one look; guards that come first are opened in the transaction that looks, and sent.
+        Whether they are all, and the position is protected.
+        """
         quote = self._quote(symbol)
-        with self.ledger.read() as unit:
-            return self._planned(unit, symbol, quote)
+        wanted: list[Step] = []
+
+        def first(unit: Unit, position: Position | None) -> Sequence[Place]:
+            planned = self._planned(unit, symbol, position, quote)
+            wanted.extend(step for step in planned if _key(step) not in done)
+            return [step for step in takewhile(_is_new_guard, wanted) if isinstance(step, Place)]
+
+        stand = self.exits.make(symbol, self._beside(symbol), first)
+        return wanted, stand and all(map(_is_new_guard, wanted))
 
     def _quote(self, symbol: str) -> Quote | None:
         """Only what follows the market needs one, and nothing waits for it."""
@@ -183,8 +196,9 @@ class Protector:
     def _follows_the_market(self) -> bool:
         return bool(self.rules.max_hold or self.rules.trail)
 
-    def _planned(self, unit: Unit, symbol: str, quote: Quote | None) -> Sequence[Step]:
-        position = unit.positions.open_of(self.account, symbol)
+    def _planned(
+        self, unit: Unit, symbol: str, position: Position | None, quote: Quote | None
+    ) -> Sequence[Step]:
         resting = [each for each in unit.orders.unsettled(self.account, symbol) if each.waits]
         if position is None:
             return [TakeBack(each) for each in resting]
@@ -307,8 +321,15 @@ class Protector:
         self.resolver.ask(order)
 
     def _guard(self, symbol: str, places: Sequence[Place]) -> None:
-        """Guards need no quote: they must not wait for one, least of all when the exchange is slow."""
-        self._make(symbol, places, Outside(instrument=self._instrument(symbol)))
+        self._make(symbol, places, self._beside(symbol))
+
+    def _beside(self, symbol: str) -> Outside:
+        """Guards need no quote: they must not wait for one, least of all when the exchange is slow. Nor does what is to
+        be taken back need an instrument.
+        """
+        with suppress(ExchangeUnavailable, ExchangeRefused, UnknownSymbol):
+            return Outside(instrument=self._instrument(symbol))
+        return Outside()
 
     def _close(self, symbol: str, step: Place) -> None:
         outside = self.governor.look_outside(symbol)
@@ -321,8 +342,8 @@ class Protector:
     def _make(self, symbol: str, places: Sequence[Place], outside: Outside) -> None:
         quote = self._quote(symbol)
 
-        def still_wanted(unit: Unit) -> Sequence[Place]:
-            planned = self._planned(unit, symbol, quote)
+        def still_wanted(unit: Unit, position: Position | None) -> Sequence[Place]:
+            planned = self._planned(unit, symbol, position, quote)
             return [each for each in places if _still_in(each, planned)]
 
         self.exits.make(symbol, outside, still_wanted)
@@ -368,19 +389,6 @@ def _still_in(step: Place, planned: Sequence[Step]) -> bool:
     )
 
 
-def _concerned(unit: Unit, account: str) -> Sequence[str]:
-    """Symbols with a position, or with a guard that may have outlived one."""
-    held = {position.symbol for position in unit.positions.all_open(account)}
-    guarded = {each.symbol for each in unit.orders.unsettled(account) if each.leg.guards}
-    return sorted(held | guarded)
-
-
-def _bare(unit: Unit, account: str) -> Sequence[str]:
-    """Symbols with a position and no stop of it that rests."""
-    stopped = {each.symbol for each in unit.orders.unsettled(account) if each.leg is Leg.STOP and each.waits}
-    return sorted({position.symbol for position in unit.positions.all_open(account)} - stopped)
-
-
 def _key(step: Step) -> object:
     """What is done at most once in a call: the next one comes soon, and the exchange needs its time."""
     match step:
@@ -388,4 +396,4 @@ def _key(step: Step) -> object:
             return type(step), order.client_order_id
         case CarryOn(exit):
             return type(step), exit.decision.decision_id
-    return step.leg, step.type
+    return step.leg, step.type, step.qty

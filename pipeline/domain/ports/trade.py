@@ -104,6 +104,9 @@ class Positions(Protocol):
 
     def get(self, position_id: str) -> Position | None: ...
 
+    def lock(self, position_id: str) -> Position | None:
+        """The position, kept as it is until the transaction ends."""
+
     def touched_by(self, decision_id: DecisionId) -> Sequence[Position]:
         """Those that the decision opened or closed."""
 
