@@ -105,9 +105,7 @@ class OrderRouter:
         return order
 
     def claim_intended(self, unit: Unit, job: Job, order: Order) -> Order | None:
-        """Become the only one who may send what `intend` has written, in this durable unit or an earlier one; None
-        when it must not be sent, or somebody else has it. Only guards: nothing outside the ledger is asked about them.
-        """
+        """As its sender does, in a durable unit, what `intend` has written. Only guards: nobody else is asked first."""
         problem = self._problem(job, ())
         if problem is not None:
             abandon(unit, order, job.permit, problem, self.clock.now())
