@@ -84,6 +84,7 @@ def test_a_position_is_saved_and_replaced(ledger: SqlLedger) -> None:
         unit.positions.save(larger)
         assert unit.positions.open_of(ACCOUNT, BTC) == larger
         assert unit.positions.get(position.position_id) == larger
+        assert unit.positions.lock(position.position_id) == larger
         assert unit.positions.get("pos_unknown") is None
 
 
