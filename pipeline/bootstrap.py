@@ -28,6 +28,7 @@ from pipeline.governor.permits import PermitAuthority, Valid
 from pipeline.governor.universe import Universe, UniverseReport
 from pipeline.governor.view import Limits
 from pipeline.lazily import LazyStages, Remembered
+from pipeline.market.quotes import SharedQuotes
 from pipeline.stages.evaluate import Evaluate
 from pipeline.stages.execute import Execute
 from pipeline.stages.exits import Exits
@@ -51,6 +52,9 @@ HEARTBEAT_EVERY_S = 5.0
 
 EQUITY_AFTER_FILLS_EVERY_S = 1.0
 """How often a process that fills one order after the other asks for the equity."""
+
+QUOTE_SHARED_FOR = 0.1
+"""Of the age that a quote may have: so long many decisions are judged by one answer of the exchange."""
 
 
 @dataclass(frozen=True)
@@ -173,9 +177,14 @@ class Pipeline(Connections):
         registry.enough_bars(built, self.settings.market.bars)
         return built
 
+    @cached_property
+    def _quoting(self) -> SharedQuotes:
+        """What orders are judged by need not be asked for by each decision at a candle's close."""
+        return SharedQuotes(self.exchange, self.settings.governor.quote_max_age_s * QUOTE_SHARED_FOR)
+
     def _validate(self) -> Validate:
         return Validate(
-            market=self.exchange,
+            market=self._quoting,
             universe=self.universe,
             limits=self.limits,
             authority=self.authority,

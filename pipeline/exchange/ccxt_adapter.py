@@ -118,6 +118,11 @@ class CcxtExchange:
         question = {"symbol": self._market_id(symbol)}
         return self._read("fapiPublicGetTickerBookTicker", question, reading.quote, f"quote of {symbol}")
 
+    def quotes(self) -> Mapping[str, Quote]:
+        """Those of all instruments that can be read. Raises: ExchangeUnavailable, ExchangeRefused."""
+        self.instruments()
+        return self._read("fapiPublicGetTickerBookTicker", {}, self._quotes, "quotes")
+
     def volumes(self) -> Mapping[str, Decimal]:
         """What was traded of each symbol in the last 24 h, in quote currency.
 
@@ -316,6 +321,10 @@ class CcxtExchange:
         if order.reduce_only:
             question["reduceOnly"] = "true"
         return question
+
+    def _quotes(self, data: object) -> Mapping[str, Quote]:
+        told = reading.quotes(data)
+        return {self._symbols[name]: quote for name, quote in told.items() if name in self._symbols}
 
     def _volumes(self, data: object) -> Mapping[str, Decimal]:
         told = reading.volumes(data)

@@ -184,6 +184,17 @@ def quote(data: object) -> BookQuote:
     return BookQuote(bid, ask, instant(book["time"]))
 
 
+def quotes(data: object) -> Mapping[str, BookQuote]:
+    """Quotes by the exchange's ids. A row that cannot be read, as of a symbol that nobody trades, is left out."""
+    found: dict[str, BookQuote] = {}
+    for item in rows(data):
+        try:
+            found[text(item["symbol"])] = quote(item)
+        except UNREADABLE:
+            continue
+    return found
+
+
 def volumes(data: object) -> Mapping[str, Decimal]:
     """24 h volumes in quote currency by the exchange's ids. A row that cannot be read counts as no volume."""
     found: dict[str, Decimal] = {}

@@ -87,6 +87,10 @@ class FakeMarketData:
         self.known.find(symbol)
         return FakeQuote(self.bid, self.ask, self.clock.now())
 
+    def quotes(self) -> dict[str, FakeQuote]:
+        self._answer("quotes", "")
+        return {symbol: FakeQuote(self.bid, self.ask, self.clock.now()) for symbol in self.known.by_symbol}
+
     def volumes(self) -> dict[str, Decimal]:
         self._answer("volumes", "")
         return dict(self.traded)

@@ -16,10 +16,11 @@ from pipeline.domain.instruments import Instrument
 from pipeline.domain.intents import Intent, Leg, OrderType, TimeInForce
 from pipeline.domain.orders import Answer, Order
 from pipeline.domain.permits import OrderTerms, Permit
-from pipeline.domain.ports import Clock, MarketData, Venue
+from pipeline.domain.ports import Clock, Venue
 from pipeline.domain.signals import Side
 from pipeline.exchange.ccxt_adapter import CcxtExchange, ExchangeOptions, connect
 from pipeline.exchange.wire import WireOptions
+from pipeline.market.quotes import Quoting
 from tests.support.servers import Simulator
 
 BTC = "BTC/USDT:USDT"
@@ -32,7 +33,7 @@ class Exchange:
     """Both ports of one exchange, the clock that it goes by, and its volumes of 24 h."""
 
     venue: Venue
-    market: MarketData
+    market: Quoting
     clock: Clock
     volumes: Callable[[], Mapping[str, Decimal]] = dict
 

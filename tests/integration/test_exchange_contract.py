@@ -85,6 +85,14 @@ def test_the_quote_is_a_fresh_bid_below_an_ask(exchange: Exchange) -> None:
     assert abs(exchange.market.now() - quote.occurred_at) < timedelta(seconds=5)
 
 
+def test_one_answer_has_the_quotes_of_all_symbols(exchange: Exchange) -> None:
+    """At the close of a candle it answers for hundreds of decisions."""
+    quotes = exchange.market.quotes()
+    assert set(quotes) <= set(exchange.market.instruments().by_symbol)
+    assert 0 < quotes[BTC].bid <= quotes[BTC].ask
+    assert abs(exchange.market.now() - quotes[BTC].occurred_at) < timedelta(seconds=5)
+
+
 def test_volumes_of_24_hours_are_told_by_symbol(exchange: Exchange) -> None:
     """A universe of the most traded symbols is made of them; a market id would be a name that nobody trades."""
     volumes = exchange.volumes()

@@ -38,5 +38,8 @@ class PaperExchange(PaperBroker):
     def quote(self, symbol: str) -> Quote:
         return self._public.quote(symbol)
 
+    def quotes(self) -> Mapping[str, Quote]:
+        return self._public.quotes()
+
     def volumes(self) -> Mapping[str, Decimal]:
         return self._public.volumes()
