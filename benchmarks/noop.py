@@ -16,7 +16,7 @@ from config.loading import load
 from pipeline.domain.decisions import Stage
 from pipeline.domain.timeframes import SystemClock, iso
 from tasks import headers
-from tasks.batching import BatchedEvents
+from tasks.batching import BatchedAcks, BatchedEvents
 from tasks.settings import celery_settings
 
 MARKET_QUEUES = ("noop.fetch", "noop.evaluate")
@@ -35,7 +35,7 @@ def _settings() -> dict[str, Any]:
 
 app = Celery("noop", set_as_current=False)
 app.add_defaults(_settings)
-app.steps["consumer"].add(BatchedEvents)
+app.steps["consumer"].update((BatchedEvents, BatchedAcks))
 _ends: list[int] = []
 
 

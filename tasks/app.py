@@ -10,7 +10,7 @@ from celery import Celery
 from config.loading import load
 from pipeline.domain.errors import ConfigError
 from tasks import transport
-from tasks.batching import BatchedEvents
+from tasks.batching import BatchedAcks, BatchedEvents
 from tasks.settings import celery_settings
 
 HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up", "tasks.pulsing", "tasks.browsing")
@@ -29,5 +29,5 @@ def _settings() -> dict[str, Any]:
 
 
 app.add_defaults(_settings)
-app.steps["consumer"].add(BatchedEvents)
+app.steps["consumer"].update((BatchedEvents, BatchedAcks))
 app.steps["consumer"].add("tasks.pulsing:PulseStep")

@@ -1,7 +1,8 @@
-"""Task events in batches: Flower sees a task a moment later, and a worker spends a third less on its messages."""
+"""What a worker tells Redis, told together: each packet costs it as much as the rest of what it does for a message."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from celery import bootsteps
@@ -43,3 +44,23 @@ class BatchedEvents(bootsteps.StartStopStep):
         self._waiting = False
         if parent.event_dispatcher:
             parent.event_dispatcher.flush()
+
+
+class BatchedAcks(bootsteps.StartStopStep):
+    """A message that is done is told of with the next one that is taken; without a next one, a moment later.
+
+    Not while the worker stops: its event loop may be over.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Consumer) -> None:
+        """Called at each connection to the broker."""
+        if parent.hub:
+            parent.task_consumer.channel.qos.let_acks_wait(parent.hub.call_later)
+
+    def stop(self, parent: Consumer) -> None:
+        """From here on none waits."""
+        if parent.task_consumer:
+            with suppress(*parent.connection_errors):
+                parent.task_consumer.channel.qos.let_acks_wait(None)

@@ -34,9 +34,10 @@ def carry(headers: dict[str, Any] | None = None, **_: object) -> None:
     nested = dict(headers.get("headers") or {})
     stamped = {PUBLISHED_AT: iso(SystemClock().now()), RELEASE: release()}
     carried = {**_running(), **_present(headers), **_present(nested), **stamped}
+    traced = _trace(carried)
     for place in (nested, headers):
         place.update(carried)
-        _join_trace(place)
+        _join_trace(place, traced)
     headers["headers"] = nested
 
 
@@ -52,10 +53,15 @@ def _running() -> dict[str, Any]:
     return {name: value for name in NAMES if (value := read(task.request, name))}
 
 
-def _join_trace(headers: dict[str, Any]) -> None:
+def _trace(carried: Mapping[str, Any]) -> Mapping[str, str]:
     """The decision's own trace in place of the publisher's, who may publish many decisions or know no Sentry."""
-    if decision_id := headers.get("decision_id"):
-        headers.update(sentry.trace_headers(decision_id))
+    decision_id = carried.get("decision_id")
+    return sentry.trace_headers(decision_id) if decision_id else {}
+
+
+def _join_trace(headers: dict[str, Any], trace: Mapping[str, str]) -> None:
+    if trace:
+        headers.update(trace)
         headers.pop("baggage", None)  # it describes the publisher's trace
 
 

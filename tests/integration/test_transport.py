@@ -2,30 +2,193 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import redis
 from kombu.connection import Connection
+from kombu.utils import json as kombu_json
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import ResponseError
 
 from tasks import transport
-from tests.support.servers import RedisServer
+
+QUEUE = "any"
 
 
 @pytest.fixture
-def channel(redis_server: RedisServer) -> Iterator[Any]:
+def channel(redis_url: str) -> Iterator[Any]:
     transport.install()
-    with Connection(redis_server.url) as connection:  # type: ignore[no-untyped-call]  # no types
+    options = {"message_key": "a key"}
+    with Connection(redis_url, transport_options=options) as connection:  # type: ignore[no-untyped-call]  # no types
         yield connection.default_channel
+
+
+@pytest.fixture
+def other(redis_url: str) -> Iterator[redis.Redis]:
+    """Somebody else who looks at the same Redis."""
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+def publish(channel: Any, *bodies: str) -> None:
+    for body in bodies:
+        channel.basic_publish(channel.prepare_message(body), exchange="", routing_key=QUEUE)
+
+
+def take(channel: Any) -> Any:
+    return channel.basic_get(QUEUE)
+
+
+def held(other: Any, channel: Any) -> tuple[set[bytes], set[bytes]]:
+    """The messages that are noted as held, in both places where that is told."""
+    return set(other.hkeys(channel.unacked_key)), set(other.zrange(channel.unacked_index_key, 0, -1))
+
+
+def noted(*messages: Any) -> tuple[set[bytes], set[bytes]]:
+    tags = {str(each.delivery_tag).encode() for each in messages}
+    return tags, tags
+
+
+class Loop:
+    """An event loop whose time passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.later: list[Callable[[], None]] = []
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
+        self.later.append(callback)
+
+    def pass_time(self) -> None:
+        waiting, self.later = self.later, []
+        for callback in waiting:
+            callback()
 
 
 def test_one_client_serves_until_its_pool_is_gone(channel: Any) -> None:
     """Making one for each step costs as much as the step; one with the pool of the parent would share its sockets."""
-    first = channel._create_client()
+    first, wire = channel._create_client(), channel.wire
     assert channel._create_client() is first
+    assert channel.wire is wire
     assert channel._create_client(asynchronous=True) is not first
     channel._after_fork()
     second = channel._create_client()
     assert second is not first
     assert second.connection_pool is not first.connection_pool
     assert second.ping()
+    assert channel.wire is not wire
+    assert channel.wire.ask("PING") == b"PONG"
+
+
+def test_a_message_is_noted_before_it_is_handed_on(channel: Any, other: Any) -> None:
+    """Whoever has it may be killed in the next moment."""
+    publish(channel, "first", "second")
+    first, second = take(channel), take(channel)
+    channel.wire.settle()
+    assert held(other, channel) == noted(first, second)
+    assert [first.body, second.body] == [b"first", b"second"]
+
+
+def test_what_is_done_is_told_at_once_where_no_loop_runs(channel: Any, other: Any) -> None:
+    publish(channel, "first", "second")
+    first, second = take(channel), take(channel)
+    first.ack()
+    assert held(other, channel) == noted(second)
+
+
+def test_what_is_done_is_told_with_the_next_message_that_is_taken(channel: Any, other: Any) -> None:
+    """One packet for both: each costs a worker as much as the rest of what it does for a message."""
+    loop = Loop()
+    channel.qos.let_acks_wait(loop.call_later)
+    publish(channel, "first", "second", "third")
+    first, second = take(channel), take(channel)
+    first.ack()
+    second.ack()
+    assert held(other, channel) == noted(first, second)
+    third = take(channel)
+    channel.wire.settle()
+    assert held(other, channel) == noted(third)
+    assert len(loop.later) == 1
+
+
+def test_what_is_done_is_told_a_moment_later_when_no_message_comes(channel: Any, other: Any) -> None:
+    loop = Loop()
+    channel.qos.let_acks_wait(loop.call_later)
+    publish(channel, "first")
+    take(channel).ack()
+    loop.pass_time()
+    channel.wire.settle()
+    assert held(other, channel) == (set(), set())
+
+
+@pytest.mark.parametrize("end", ["let_acks_wait", "close"])
+def test_nothing_that_is_done_is_left_untold_when_the_loop_ends(channel: Any, other: Any, end: str) -> None:
+    """It would be run again after the visibility timeout."""
+    channel.qos.let_acks_wait(Loop().call_later)
+    publish(channel, "first")
+    take(channel).ack()
+    if end == "close":
+        channel.close()
+    else:
+        channel.qos.let_acks_wait(None)
+    assert held(other, channel) == (set(), set())
+    assert other.llen(QUEUE) == 0
+
+
+def test_what_is_held_goes_back_when_the_channel_closes(channel: Any, other: Any) -> None:
+    """Also what was taken a moment ago: another connection looks for its note."""
+    publish(channel, "first", "second")
+    take(channel).ack()
+    take(channel)
+    channel.close()
+    assert held(other, channel) == (set(), set())
+    assert other.llen(QUEUE) == 1
+
+
+@pytest.mark.parametrize("requeue", [False, True])
+def test_a_refused_message_is_held_no_longer(channel: Any, other: Any, requeue: bool) -> None:
+    publish(channel, "first")
+    take(channel).reject(requeue=requeue)
+    assert held(other, channel) == (set(), set())
+    assert other.llen(QUEUE) == requeue
+
+
+def test_a_message_is_forgotten_also_when_redis_cannot_be_told(channel: Any) -> None:
+    """A worker that counts it as held asks for no other, and never notices that its connection is gone."""
+    publish(channel, "first")
+    message = take(channel)
+    channel.qos.prefetch_count = 1
+    assert not channel.qos.can_consume()
+    channel.wire.tell = lambda *_: (_ for _ in ()).throw(Disconnected("gone"))
+    with pytest.raises(Disconnected):
+        message.ack()
+    assert channel.qos.can_consume()
+
+
+def test_a_refusal_is_told_to_the_next_who_speaks_and_mixes_up_no_answers(channel: Any) -> None:
+    channel.wire.tell(("NOSUCHCOMMAND",), ("SET", "unanswered", "1"))
+    with pytest.raises(ResponseError):
+        channel.wire.ask("ECHO", "mine")
+    assert channel.wire.ask("ECHO", "mine") == b"mine"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"text": "ü 🚀", "numbers": [1, -2.5, 1e300, None, True], "nested": {"empty": {}}},
+        (("symbol",), {}, {"chain": None}),
+        {"at": datetime(2026, 1, 2, 3, 4, 5, 6, UTC)},
+        {"price": Decimal("0.10")},
+        {1: "one"},
+    ],
+    ids=str,
+)
+def test_json_says_what_kombu_says(told: Any) -> None:
+    """Celery and others that use kombu read what we write, and write what we read."""
+    theirs = kombu_json.dumps(told)  # type: ignore[no-untyped-call]  # no types
+    understood = kombu_json.loads(theirs)  # type: ignore[no-untyped-call]  # no types
+    assert transport.read(transport.dumped(told)) == transport.read(theirs.encode()) == understood
+    assert kombu_json.loads(transport.dumped(told)) == understood  # type: ignore[no-untyped-call]  # no types

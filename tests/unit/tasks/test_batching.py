@@ -1,4 +1,4 @@
-"""Task events travel in batches, and none is left behind."""
+"""Task events and acknowledgements travel in batches, and none is left behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from celery.events.dispatcher import EventDispatcher
 
 from tasks.app import app
-from tasks.batching import EVERY_S, BatchedEvents
+from tasks.batching import EVERY_S, BatchedAcks, BatchedEvents
 
 
 @dataclass
@@ -89,6 +89,23 @@ def test_a_new_connection_starts_waiting_anew() -> None:
     assert [len(batch) for batch in world.sent] == [2]
 
 
-def test_the_step_runs_in_every_worker_of_the_app() -> None:
-    """Without it, the step above is written for nothing."""
-    assert BatchedEvents in app.steps["consumer"]
+def test_the_steps_run_in_every_worker_of_the_app() -> None:
+    """Without them, the steps above are written for nothing."""
+    assert {BatchedEvents, BatchedAcks} <= app.steps["consumer"]
+
+
+def test_acknowledgements_wait_from_each_connection_to_the_end_of_its_loop() -> None:
+    """After it nobody would send them."""
+    told: list[Any] = []
+    qos = SimpleNamespace(let_acks_wait=told.append)
+    consumer: Any = SimpleNamespace(
+        hub=Hub(),
+        steps=[],
+        task_consumer=SimpleNamespace(channel=SimpleNamespace(qos=qos)),
+        connection_errors=(),
+    )
+    step = BatchedAcks(consumer)
+    step.start(consumer)
+    assert told == [consumer.hub.call_later]
+    step.stop(consumer)
+    assert told[1:] == [None]
