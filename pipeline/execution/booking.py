@@ -68,7 +68,7 @@ class Bookkeeper:
         """
         now = self.clock.now()  # of the report: asking for the trades takes a request of its own
         if trades is None:
-            trades = self._trades(replace(order, exchange_order_id=report.exchange_order_id), report)
+            trades = self._trades(order, report)
         with self.ledger.begin(durable=durable) as unit:
             if then is not None:  # the decision before its order, as a claim does: nobody waits in a circle
                 unit.decisions.lock(order.decision_id)
@@ -87,7 +87,7 @@ class Bookkeeper:
         if report.filled_qty == 0:
             return ()
         try:
-            return self.venue.trades(order)
+            return self.venue.trades(replace(order, exchange_order_id=report.exchange_order_id))
         except (ExchangeUnavailable, ExchangeRefused):
             return ()
 
@@ -119,7 +119,7 @@ def book_trades(
 
     An order that was booked as a whole because its trades were never listed takes none of them any more.
     """
-    if any(is_unlisted(fill) for fill in unit.fills.of_order(order.client_order_id)):
+    if not trades or any(is_unlisted(fill) for fill in unit.fills.of_order(order.client_order_id)):
         return ()
     booked = []
     for trade in trades:

@@ -48,6 +48,8 @@ def _ending(attempts: Sequence[Order]) -> End:
 
 def together(attempts: Sequence[Order]) -> Order:
     """All attempts under one permit as one order: the last one, with the first one's quantity and all fills."""
+    if len(attempts) == 1:
+        return attempts[0]
     filled = sum((order.filled_qty for order in attempts), Decimal(0))
     worth = sum((order.filled_qty * (order.avg_price or 0) for order in attempts), Decimal(0))
     average = worth / filled if filled else None

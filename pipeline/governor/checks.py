@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from pipeline.domain.checks import NOT_APPLICABLE, CheckCode, CheckVerdict
 from pipeline.domain.intents import Intent
@@ -77,13 +78,19 @@ def run(
     raised: list[str] = []
     for check in registry:
         if effect not in check.applies_to:
-            verdicts.append(verdict(check.code, ok=True, value=effect, limit=NOT_APPLICABLE))
+            verdicts.append(_not_asked(check.code, effect))
             continue
         try:
             verdicts.append(check.rule(intent, view, limits))
         except Exception as error:  # noqa: BLE001 - whatever a rule raises denies
             raised.append(f"{check.code}: {in_words(error)}")
     return (*verdicts, check_failed(raised))
+
+
+@cache
+def _not_asked(code: CheckCode, effect: Effect) -> CheckVerdict:
+    """What guards has thirty of them."""
+    return verdict(code, ok=True, value=effect.value, limit=NOT_APPLICABLE)
 
 
 def check_failed(raised: Iterable[str]) -> CheckVerdict:

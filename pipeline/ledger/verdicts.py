@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -109,20 +110,21 @@ def _signal(record: Mapping[str, str]) -> Signal:
     )
 
 
-def _check_records(verdicts: Sequence[CheckVerdict]) -> list[dict[str, object]]:
-    """Few hold anything that a database cannot, or a secret: one look at all of them together tells."""
-    said = "\n".join(part for each in verdicts for part in (each.value, each.limit, each.detail))
-    plain = str if plain_text(said) == said else plain_text
-    return [
-        {
-            "code": each.code.value,
-            "ok": each.ok,
-            "value": plain(each.value),
-            "limit": plain(each.limit),
-            "detail": plain(each.detail),
-        }
-        for each in verdicts
-    ]
+def _check_records(verdicts: Sequence[CheckVerdict]) -> Sequence[CheckVerdict]:
+    """Few hold anything that a database cannot, or a secret: one look at all of them together tells. As JSON each is
+    an object of its fields.
+    """
+    said = "\n".join([part for each in verdicts for part in (each.value, each.limit, each.detail)])
+    return verdicts if plain_text(said) == said else [_plain(each) for each in verdicts]
+
+
+def _plain(verdict: CheckVerdict) -> CheckVerdict:
+    return replace(
+        verdict,
+        value=plain_text(verdict.value),
+        limit=plain_text(verdict.limit),
+        detail=plain_text(verdict.detail),
+    )
 
 
 def _check(*, code: str, ok: bool, value: str, limit: str, detail: str) -> CheckVerdict:

@@ -37,7 +37,19 @@ from pipeline.stages.validate import Asked, Outside, Validate, read_intent
 
 NOT_ENDED = 500
 
-Wanted = Callable[[Unit, Position | None], Sequence[Place]]
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A position as a unit shows it, with the intent that opened it and the decisions of all its exits, oldest first.
+    None for the intent of a position that came from elsewhere.
+    """
+
+    position: Position
+    opening: Intent | None
+    exits: Sequence[Decision]
+
+
+Wanted = Callable[[Unit, Seen | None], Sequence[Place]]
 """Which exits of the position are to be made, by what the unit shows."""
 
 
@@ -139,17 +151,18 @@ class Exits:
         with self.ledger.begin(durable=True) as unit:
             position = unit.positions.open_of(self.terms.account, symbol)
             is_known = position is not None and unit.decisions.lock(position.opened_by) is not None
-            places = wanted(unit, position)
-            if position is None or not is_known or not places:
+            found = None if position is None else seen(unit, position)
+            places = wanted(unit, found)
+            if found is None or not is_known or not places:
                 return None
-            opened = self._open_each(unit, position, places, outside)
+            opened = self._open_each(unit, found, places, outside)
         reached(CrashPoint.INTENT_COMMITTED, symbol)
         self._tell_opened(opened)
         return opened
 
-    def _open_each(self, unit: Unit, position: Position, places: Sequence[Place], outside: Outside) -> Opened:
-        strategy = self._strategy(unit, position)
-        before = len(unit.decisions.exits_of(position.opened_by))
+    def _open_each(self, unit: Unit, found: Seen, places: Sequence[Place], outside: Outside) -> Opened:
+        position, before = found.position, len(found.exits)
+        strategy = found.opening.strategy if found.opening is not None else "protection"
         each: list[tuple[Place, Decision, Answer]] = []
         for number, step in enumerate(places, before):
             decision = self._decision(position, step, number)
@@ -193,10 +206,6 @@ class Exits:
         unit.permits.add(answer)
         order = self.router.intend(unit, decision, intent, answer)
         return Permitted(Job(decision, intent, answer), order)
-
-    def _strategy(self, unit: Unit, position: Position) -> str:
-        opening = opening_intent(unit, position.opened_by)
-        return opening.strategy if opening is not None else "protection"
 
     def _decision(self, position: Position, step: Place, number: int) -> Decision:
         now, terms = self.clock.now(), self.terms
@@ -314,8 +323,13 @@ def as_intent(position: Position, step: Place, strategy: str, now: datetime) -> 
     )
 
 
-def opening_intent(unit: Unit, opener: DecisionId) -> Intent | None:
-    """What the opening decision wanted; None for a position that came from elsewhere."""
+def seen(unit: Unit, position: Position) -> Seen:
+    """What the unit shows of a position."""
+    opener = position.opened_by
+    return Seen(position, _opening_intent(unit, opener), unit.decisions.exits_of(opener))
+
+
+def _opening_intent(unit: Unit, opener: DecisionId) -> Intent | None:
     record = unit.stages.get(opener, Stage.EVALUATE)
     try:
         return read_intent(record)

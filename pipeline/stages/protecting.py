@@ -18,6 +18,7 @@ from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Invaria
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instrument
+from pipeline.domain.intents import Intent
 from pipeline.domain.orders import Order
 from pipeline.domain.ports import Clock, Ledger, MarketData, Quote, Unit, Venue
 from pipeline.domain.positions import Position
@@ -39,7 +40,7 @@ from pipeline.execution.protection import (
     trailed,
 )
 from pipeline.execution.resolver import Resolver
-from pipeline.stages.exits import Exits, opening_intent
+from pipeline.stages.exits import Exits, Seen, seen
 from pipeline.stages.validate import Outside, Validate
 
 ROUNDS = 3
@@ -127,7 +128,7 @@ class Protector:
     def _is_restless(self, unit: Unit, symbol: str) -> bool:
         try:
             position = unit.positions.open_of(self.account, symbol)
-            return bool(self._planned(unit, symbol, position, None))
+            return bool(self._planned(unit, symbol, seen(unit, position) if position else None, None))
         except (ExchangeUnavailable, ExchangeRefused):
             return True  # protecting it says what is wrong
 
@@ -175,8 +176,8 @@ class Protector:
         quote = self._quote(symbol)
         wanted: list[Step] = []
 
-        def first(unit: Unit, position: Position | None) -> Sequence[Place]:
-            planned = self._planned(unit, symbol, position, quote)
+        def first(unit: Unit, found: Seen | None) -> Sequence[Place]:
+            planned = self._planned(unit, symbol, found, quote)
             wanted.extend(step for step in planned if _key(step) not in done)
             return [step for step in takewhile(_is_new_guard, wanted) if isinstance(step, Place)]
 
@@ -196,29 +197,26 @@ class Protector:
     def _follows_the_market(self) -> bool:
         return bool(self.rules.max_hold or self.rules.trail)
 
-    def _planned(
-        self, unit: Unit, symbol: str, position: Position | None, quote: Quote | None
-    ) -> Sequence[Step]:
-        resting = [each for each in unit.orders.unsettled(self.account, symbol) if each.waits]
-        if position is None:
+    def _planned(self, unit: Unit, symbol: str, found: Seen | None, quote: Quote | None) -> Sequence[Step]:
+        working = unit.orders.unsettled(self.account, symbol)
+        resting = [each for each in working if each.waits]
+        if found is None:
             return [TakeBack(each) for each in resting]
-        instrument = self._instrument(symbol)
+        position, instrument = found.position, self._instrument(symbol)
         qty = instrument.round_qty_down(min(position.qty, instrument.max_qty))
         nothing = unorderable(position, instrument)
         if nothing:
             self._name_dust(position, instrument, nothing)
             return ()
-        held = self._swept(unit, self._held(unit, position, resting, qty, quote), instrument)
+        why = remainder(position, found.opening, instrument, working)
+        held = self._swept(self._held(unit, found, resting, qty, quote), instrument, why)
         return steps(held, self.clock.now(), self.rules.patience)
 
-    def _swept(self, unit: Unit, held: Held, instrument: Instrument) -> Held:
-        """With its close, if it is only a remainder. The price is found when it is placed."""
-        position = held.position
-        working = unit.orders.unsettled(self.account, position.symbol)
-        why = remainder(position, opening_intent(unit, position.opened_by), instrument, working)
+    def _swept(self, held: Held, instrument: Instrument, why: str) -> Held:
+        """With its close, if it is only a remainder, for that reason. The price is found when it is placed."""
         if not why:
             return held
-        kept = was_refused(held.exits)
+        kept, position = was_refused(held.exits), held.position
         self._name_dust(
             position, instrument, f"{why}: {'the exchange refuses to close it' if kept else 'closed'}"
         )
@@ -243,15 +241,15 @@ class Protector:
             )
 
     def _held(
-        self, unit: Unit, position: Position, resting: Sequence[Order], qty: Decimal, quote: Quote | None
+        self, unit: Unit, found: Seen, resting: Sequence[Order], qty: Decimal, quote: Quote | None
     ) -> Held:
-        decisions = unit.decisions.exits_of(position.opened_by)
-        last = {order.decision_id: order for order in unit.orders.of_exits(position.opened_by)}
+        ordered = unit.orders.of_exits(found.position.opened_by) if found.exits else ()
+        last = {order.decision_id: order for order in ordered}
         held = Held(
-            position=position,
+            position=found.position,
             qty=qty,
-            levels=self._levels(unit, position),
-            exits=[Exit(each, last.get(each.decision_id)) for each in decisions],
+            levels=self._levels(found.position, found.opening),
+            exits=[Exit(each, last.get(each.decision_id)) for each in found.exits],
             strays=[each for each in resting if each.decision_id not in last],
         )
         return held if quote is None else self._followed(held, quote)
@@ -271,10 +269,9 @@ class Protector:
             held = replace(held, overdue=why, close_at=self._worst(position, price))
         return held
 
-    def _levels(self, unit: Unit, position: Position) -> Levels:
-        intent = opening_intent(unit, position.opened_by)
-        if intent is not None and intent.stop_loss is not None:
-            return Levels(stop=intent.stop_loss, target=intent.take_profit)
+    def _levels(self, position: Position, opening: Intent | None) -> Levels:
+        if opening is not None and opening.stop_loss is not None:
+            return Levels(stop=opening.stop_loss, target=opening.take_profit)
         away = position.entry_price * (1 - position.side.sign * self.rules.default_stop)
         instrument = self._instrument(position.symbol)
         stop = max(instrument.price_tick, instrument.round_price_nearest(away))
@@ -342,8 +339,8 @@ class Protector:
     def _make(self, symbol: str, places: Sequence[Place], outside: Outside) -> None:
         quote = self._quote(symbol)
 
-        def still_wanted(unit: Unit, position: Position | None) -> Sequence[Place]:
-            planned = self._planned(unit, symbol, position, quote)
+        def still_wanted(unit: Unit, found: Seen | None) -> Sequence[Place]:
+            planned = self._planned(unit, symbol, found, quote)
             return [each for each in places if _still_in(each, planned)]
 
         self.exits.make(symbol, outside, still_wanted)
