@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP answer. `data` is its JSON, None when the body is none (empty, or a page of HTML)."""
+    """A complete HTTP answer. `data` is its JSON, None when the body is none (empty, or a page of HTML).
+
+    Names of headers are in lower case.
+    """
 
     status: int
     body: str
     data: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, status: int, content: bytes, headers: Mapping[str, str]) -> Reply:
+        """The answer with this body."""
+        return cls(status, content.decode(errors="replace"), _json(content), headers)
 
     @property
     def code(self) -> str:
@@ -58,9 +68,15 @@ Return = Reply | Lost
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """The seconds that `Retry-After` names; None when it names none that make sense."""
-    told = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
     try:
-        seconds = float(told)
+        seconds = float(headers.get("retry-after", ""))
     except ValueError:
         return None
     return seconds if 0 <= seconds < 1e7 else None
+
+
+def _json(content: bytes) -> object:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None

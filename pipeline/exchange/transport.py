@@ -1,147 +1,135 @@
-"""The HTTP session underneath ccxt: one request is one request, and in mode paper it goes to the
-simulated exchange.
-"""
+"""Where every request leaves: one request is one request, and in mode paper it goes to the simulated exchange."""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+import time
+import weakref
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
-
-import requests
-from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from pipeline.domain.events import Area, EventName
 from pipeline.domain.timing import timed
 from pipeline.exchange.budget.gate import Gate
 from pipeline.exchange.budget.ports import Unlimited
+from pipeline.exchange.connection import Connection, NotSent, connect
+from pipeline.exchange.replies import Reply
 from pipeline.trace.events import LoggedEvents
 
+KEPT_AT_MOST = 8
+"""Connections to one place that nobody uses just now."""
+_ALWAYS = "Accept: */*\r\nAccept-Encoding: gzip\r\nUser-Agent: throughline"
 _SECRETS_IN_QUERY = re.compile(r"(signature|listenKey)=[^&\s\"')]+")
 
 
-class Transport(HTTPAdapter):
+class Transport:
     """Sends each request once, over connections of this process only, diverted to `base_url` if there is one.
 
-    It is the one place through which every request leaves, so the rate budget stands here, at the `gate`.
-
-    ccxt picks its table of errors by the real host's name, so the URL it signs stays the real one; only
-    the address that is dialled changes.
+    It is the one place through which every request leaves, so the rate budget stands here, at the `gate`. It follows
+    no redirect (a redirected POST is a second request), takes no proxy from outside and keeps no cookies.
     """
 
     def __init__(
-        self, base_url: str = "", gate: Gate | None = None, public_timeout_s: float | None = None
-    ) -> None:
-        """`public_timeout_s` is for what only reads public data: a late price is worth less than a free worker."""
-        self._base_url = base_url.rstrip("/")
-        self._gate = gate or Gate(Unlimited())
-        self._public_timeout_s = public_timeout_s
-        self._pid = os.getpid()
-        super().__init__(max_retries=0, pool_connections=2, pool_maxsize=8)
-
-    def send(  # noqa: PLR0917 -- the signature of requests
         self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: float | tuple[float | None, float | None] | None = None,
-        verify: bool | str = True,
-        cert: str | tuple[str, str] | None = None,
-        proxies: dict[str, str] | None = None,
-    ) -> requests.Response:
-        """Raises: Held when the budget does not let it leave; what requests raises."""
+        base_url: str = "",
+        gate: Gate | None = None,
+        timeout_s: float = 8.0,
+        public_timeout_s: float | None = None,
+    ) -> None:
+        """`public_timeout_s` is for what only reads public data: a late price is worth less than a free worker.
+
+        Raises: ValueError when `base_url` is no http address.
+        """
+        if base_url and urlsplit(base_url).scheme not in {"http", "https"}:
+            raise ValueError(f"'{base_url}' is not an address; write it as http://host:port")
+        self._diverted, self._prefix = _divided(base_url.rstrip("/"))
+        self._gate = gate or Gate(Unlimited())
+        self.timeout_s = timeout_s
+        self._public_timeout_s = public_timeout_s
+        self._idle: dict[str, list[Connection]] = {}
+        self._pid = os.getpid()
+        weakref.finalize(self, _close_all, self._idle)
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: str | None = None) -> Reply:
+        """Raises: Held when the budget does not let it leave; NotSent; what `Connection.ask` raises."""
         self._leave_the_parents_connections()
-        if self._base_url:
-            request.url = self._base_url + request.path_url
-        leave = self._gate.leave(request)
-        if leave.public and self._public_timeout_s is not None:
-            timeout = self._public_timeout_s
+        origin, target = _divided(url)
+        origin = self._diverted or origin
+        request = _message(method, origin, self._prefix + target, headers, body)
+        leave = self._gate.leave(method, target, body)
+        timeout_s = (self._public_timeout_s if leave.public else None) or self.timeout_s
+        began = time.perf_counter()
         with timed("exchange"):
-            response = super().send(request, stream, timeout, verify, cert, proxies)
-        _debug(request, response)
-        self._gate.came_back(leave, response)
-        return response
+            reply = self._answer(origin, request, timeout_s)
+        _debug(leave.what, reply, time.perf_counter() - began)
+        self._gate.came_back(leave, reply)
+        return reply
+
+    def _answer(self, origin: str, request: bytes, timeout_s: float) -> Reply:
+        idle = self._idle.setdefault(origin, [])
+        connection = _usable(idle) or connect(origin, timeout_s)
+        try:
+            return connection.ask(request, timeout_s)
+        finally:
+            if connection.reusable and len(idle) < KEPT_AT_MOST:
+                idle.append(connection)
+            else:
+                connection.close()
 
     def _leave_the_parents_connections(self) -> None:
         """A forked child that wrote to its parent's socket could read the answer to another's order."""
         if os.getpid() != self._pid:
             self._pid = os.getpid()
-            self.init_poolmanager(2, 8)
+            _close_all(self._idle)  # of this process: its parent's stay open
 
 
-def _debug(request: requests.PreparedRequest, response: requests.Response) -> None:
+def _close_all(idle: dict[str, list[Connection]]) -> None:
+    while idle:
+        for connection in idle.popitem()[1]:
+            connection.close()
+
+
+def _divided(url: str) -> tuple[str, str]:
+    """`https://host` and `/path?query` of a URL."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}" if host else "", slash + path
+
+
+def _usable(idle: list[Connection]) -> Connection | None:
+    """The connection used last, if its other end has not closed it meanwhile. Other threads take from the list too."""
+    while idle:
+        try:
+            connection = idle.pop()
+        except IndexError:
+            break
+        if connection.is_quiet:
+            return connection
+        connection.close()
+    return None
+
+
+def _message(method: str, origin: str, target: str, headers: Mapping[str, str], body: str | None) -> bytes:
+    """Raises: NotSent when a line of it would be two, or is no plain text."""
+    content = (body or "").encode()
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {origin.partition('://')[2]}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if method != "GET":
+        lines.append(f"Content-Length: {len(content)}")
+    if " " in target or not all(line.isascii() and line.isprintable() for line in lines):
+        raise NotSent("its address or a header cannot be written into a request")
+    return "\r\n".join((*lines, _ALWAYS, "\r\n")).encode() + content
+
+
+def _debug(what: str, reply: Reply, took_s: float) -> None:
     """Without the query: it has a signature in it."""
     events = LoggedEvents()
     if events.wants(Area.EXCHANGE):
-        data = {
-            "status": response.status_code,
-            "ms": round(response.elapsed.total_seconds() * 1000, 1),
-            "bytes": len(response.content),
-        }
-        what = f"{request.method} {urlsplit(request.url or '').path}"
-        events.emit(EventName.DEBUG, area=Area.EXCHANGE.value, what=str(what), data=data)
-
-
-class Session(requests.Session):
-    """What ccxt takes for a session of requests: no retries, no redirects (a redirected POST is a second request),
-    no proxy from outside, no cookies.
-
-    It hands each request straight to the transport. Merging settings, hooks and cookies that there are none of
-    costs `requests` as much CPU as the request itself.
-    """
-
-    def request(  # type: ignore[override]  # the part of it that ccxt uses
-        self,
-        method: str,
-        url: str,
-        *,
-        data: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        verify: bool | str = True,
-        **_unused: object,
-    ) -> requests.Response:
-        """Raises: Held when the budget does not let it leave; what requests raises."""
-        request = requests.PreparedRequest()
-        request.method, request.url, request.body = method, url, data
-        request.headers = CaseInsensitiveDict(headers)
-        request.prepare_content_length(data)
-        response = self.get_adapter(url).send(request, timeout=timeout, verify=verify)
-        if response.is_redirect:
-            response.close()
-            raise requests.TooManyRedirects("the exchange answered with a redirect", response=response)
-        return response
-
-
-def open_session(
-    base_url: str = "", gate: Gate | None = None, public_timeout_s: float | None = None
-) -> requests.Session:
-    """A session for ccxt.
-
-    Raises: ValueError when `base_url` is no http address.
-    """
-    if base_url and urlsplit(base_url).scheme not in {"http", "https"}:
-        raise ValueError(f"'{base_url}' is not an address; write it as http://host:port")
-    session = Session()
-    transport = Transport(base_url, gate, public_timeout_s)
-    session.mount("https://", transport)
-    session.mount("http://", transport)
-    return session
-
-
-def never_left(error: BaseException | None) -> bool:
-    """Whether the connection could not even be opened, so that no byte of the request left this machine."""
-    while error is not None:
-        inner = error.args[0] if error.args else None
-        reason = inner.reason if isinstance(inner, MaxRetryError) else inner
-        if isinstance(reason, NewConnectionError | ConnectTimeoutError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        data = {"status": reply.status, "ms": round(took_s * 1000, 1), "bytes": len(reply.body)}
+        events.emit(EventName.DEBUG, area=Area.EXCHANGE.value, what=what, data=data)
 
 
 def innermost(error: BaseException) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ccxt
-import orjson
 
 from pipeline.exchange.budget.gate import Gate
 from pipeline.exchange.budget.ports import Budget, Held, Unlimited
 from pipeline.exchange.budget.published import published_limits
+from pipeline.exchange.connection import NotSent
 from pipeline.exchange.replies import Lost, Reply, Return
-from pipeline.exchange.transport import innermost, never_left, open_session, redacting_logger
+from pipeline.exchange.transport import Transport, innermost, redacting_logger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +33,23 @@ class WireOptions:
     demo: bool = False
 
 
+UNSIGNED = Lost("the request could not be made", sent=False)
+"""Until a request is signed."""
+
+
 class _Call(threading.local):
     """What belongs to the request that this thread is making right now."""
 
     signed_ms: int | None = None
-    reply: tuple[int, str, Mapping[str, str]] | None = None
+    returned: Return = UNSIGNED
 
 
 class Wire:
-    """The ccxt object, with two of its hooks taken: the timestamp it signs, and the raw answer it reads.
+    """ccxt names the paths of an exchange and signs; what it signed is sent, once, and its answer comes back raw.
 
-    Both are kept per thread, so that a pinned timestamp can never be signed into another request.
+    Two of ccxt's hooks are taken: the timestamp it signs, and the request underneath all of its methods. What ccxt does
+    around a request costs more than the request, and its classes of errors decide nothing here. All of it is kept per
+    thread, so that a pinned timestamp can never be signed into another request.
     """
 
     def __init__(
@@ -53,67 +59,79 @@ class Wire:
         self._budget = budget or Unlimited()
         self._call = _Call()
         self._milliseconds = milliseconds
-        self.ccxt: Any = getattr(ccxt, options.exchange_id)(_config(options, self._budget))
+        self.transport = Transport(
+            options.base_url, Gate(self._budget), options.timeout_s, options.public_timeout_s
+        )
+        self.ccxt: Any = getattr(ccxt, options.exchange_id)(_config(options))
         self.ccxt.nonce = self._nonce
-        self.ccxt.on_rest_response = self._remember
+        self.ccxt.request = self._request
         if options.demo:
             self.ccxt.enable_demo_trading(True)  # noqa: FBT003 -- ccxt's own signature
 
     def request(self, method: str, params: Mapping[str, object], signed_ms: int | None = None) -> Return:
         """Call ccxt's implicit `method` once. `signed_ms` pins the timestamp that is signed. Never raises."""
-        self._call.signed_ms, self._call.reply = signed_ms, None
+        self._call.signed_ms, self._call.returned = signed_ms, UNSIGNED
         try:
-            data = getattr(self.ccxt, method)(dict(params))
+            getattr(self.ccxt, method)(dict(params))
         except Exception as error:  # noqa: BLE001 -- whatever ccxt raises, the raw answer is what counts
-            return self._after_failure(error)
+            return self._after(error)
         finally:
             self._call.signed_ms = None
-        return self._reply(data) or Lost("the answer was never seen")
+        return self._call.returned
 
     def fetch_markets(self) -> list[dict[str, Any]] | Return:
         """ccxt's own reading of the exchange's instruments, or what came instead of it. One request."""
-        self._call.reply = None
+        self._call.returned = UNSIGNED
         try:
             markets = list(self.ccxt.fetch_markets())
         except Exception as error:  # noqa: BLE001 -- the same
-            return self._after_failure(error)
-        self._budget.learn(published_limits(self._body()))
+            return self._after(error)
+        self._learn(self._call.returned)
         return markets
 
-    def _body(self) -> str:
-        return self._call.reply[1] if self._call.reply is not None else ""
+    def _learn(self, returned: Return) -> None:
+        if isinstance(returned, Reply):
+            self._budget.learn(published_limits(returned.body))
 
-    def _after_failure(self, error: Exception) -> Return:
-        if isinstance(error, Held):
-            return Lost(str(error), sent=False, retry_after_s=error.wait_s)
-        why = f"{type(error).__name__}: {innermost(error)}"
-        return self._reply(None) or Lost(why, sent=not never_left(error))
+    def _after(self, error: Exception) -> Return:
+        returned = self._call.returned
+        return Lost(f"{UNSIGNED.why}: {_told(error)}", sent=False) if returned is UNSIGNED else returned
 
-    def _reply(self, data: object) -> Reply | None:
-        if self._call.reply is None:
-            return None
-        status, body, headers = self._call.reply
-        return Reply(status, body, data if isinstance(data, dict | list) else _json(body), headers)
+    def _request(  # ccxt's signature
+        self, path: str, api: Any = "public", method: str = "GET", params: Any = None, config: Any = None
+    ) -> object:
+        """Whatever is raised or returned here, `_call.returned` is what counts."""
+        signed = self.ccxt.sign(path, api, method, params or {})
+        self._call.returned = Lost("the answer was never seen")
+        self._call.returned = returned = self._sent(**signed)
+        if isinstance(returned, Lost):
+            raise ccxt.NetworkError(returned.why)
+        if returned.status != 200:
+            raise ccxt.ExchangeError(returned.described())
+        return returned.data
+
+    def _sent(self, method: str, url: str, headers: Mapping[str, str] | None, body: str | None) -> Return:
+        """What comes back. A request counts as sent unless it is proven that it was not."""
+        try:
+            return self.transport.send(method, url, headers or {}, body)
+        except Held as held:
+            return Lost(str(held), sent=False, retry_after_s=held.wait_s)
+        except NotSent as problem:
+            return Lost(str(problem), sent=False)
+        except Exception as error:  # noqa: BLE001 -- also what ends the task while it waits for the answer
+            return Lost(_told(error))
 
     def _nonce(self) -> int:
         pinned = self._call.signed_ms
         return self._milliseconds() if pinned is None else pinned
 
-    def _remember(  # ccxt's signature  # noqa: PLR0917
-        self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *_request: object
-    ) -> str:
-        self._call.reply = (code, body, headers)
-        return body.strip()
 
-
-def _config(options: WireOptions, budget: Budget) -> dict[str, Any]:
+def _config(options: WireOptions) -> dict[str, Any]:
     return {
         "apiKey": options.api_key,
         "secret": options.api_secret,
-        "timeout": int(options.timeout_s * 1000),
         # The budget for requests is shared between processes; ccxt's own limiter knows only this one.
         "enableRateLimit": False,
-        "session": open_session(options.base_url, Gate(budget), options.public_timeout_s),
         "logger": redacting_logger(options.api_key, options.api_secret),
         "has": {"fetchCurrencies": False},
         "options": {
@@ -126,8 +144,5 @@ def _config(options: WireOptions, budget: Budget) -> dict[str, Any]:
     }
 
 
-def _json(body: str) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {innermost(error)}"

@@ -106,7 +106,7 @@ def test_a_symbol_that_never_answers_holds_nobody_up(chain: ChainProcesses) -> N
     assert (sick.outcome, sick.reason) == ("skipped", EndReason.INSUFFICIENT_DATA)
     for frame in FRAMES:
         assert f"{frame}=missing" in sick.detail
-    assert "RequestTimeout" in sick.detail
+    assert "TimeoutError" in sick.detail
     assert len(chain.simulator.requests(KLINES)) - before <= len(FRAMES), (
         "asked once, however often it came back"
     )

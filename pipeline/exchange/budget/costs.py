@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
-from urllib.parse import parse_qs, urlsplit
 
 UNKNOWN_WEIGHT = 40
 """A path that the table does not have counts as dear: what is not known must not use the limit up."""
@@ -105,6 +104,8 @@ _READS: Mapping[str, tuple[Kind, Weight]] = {
     "margin/isolated/allPairs": (Kind.ACCOUNT, _flat(10)),
 }
 
+_UNKNOWN = (Kind.ACCOUNT, _flat(UNKNOWN_WEIGHT))
+
 _CHANGES: Mapping[tuple[str, str], Cost] = {
     ("POST", "leverage"): Cost(Kind.ACCOUNT, 1),
     ("POST", "marginType"): Cost(Kind.ACCOUNT, 1),
@@ -122,15 +123,15 @@ _PLACING = frozenset({("POST", "order"), ("POST", "algoOrder")})
 _REDUCING = ("reduceOnly", "closePosition")
 
 
-def cost_of(method: str, path_url: str, body: bytes | str | None = None) -> Cost:
-    """The cost of one request: `path_url` as it is sent, with its query; `body` as a form, where there is one."""
-    url = urlsplit(path_url)
-    name = _name(url.path)
+def cost_of(method: str, target: str, body: str | None = None) -> Cost:
+    """The cost of one request: `target` is its path with its query, `body` a form, as they are sent."""
+    path, _, query = target.partition("?")
+    name = _name(path)
     if method == "GET":
-        kind, weight = _READS.get(name, (Kind.ACCOUNT, _flat(UNKNOWN_WEIGHT)))
-        return Cost(kind, weight(_params(url.query)))
+        kind, weight = _READS.get(name, _UNKNOWN)
+        return Cost(kind, weight(_params(query)))
     if (method, name) in _PLACING:
-        return Cost(Kind.REDUCE if _reduces(url.query, body) else Kind.ORDER, 0, orders=1)
+        return Cost(Kind.REDUCE if _reduces(query, body or "") else Kind.ORDER, 0, orders=1)
     return _CHANGES.get((method, name), Cost(Kind.ACCOUNT, UNKNOWN_WEIGHT))
 
 
@@ -139,11 +140,10 @@ def _name(path: str) -> str:
     return path.lstrip("/").split("/", 2)[-1]
 
 
-def _params(query: str) -> Params:
-    return {name: values[0] for name, values in parse_qs(query).items()}
+def _params(encoded: str) -> Params:
+    """What costs depend on needs no decoding: numbers, `true`, and whether there is a symbol."""
+    return dict(pair.partition("=")[::2] for pair in encoded.split("&"))
 
 
-def _reduces(query: str, body: bytes | str | None) -> bool:
-    form = body.decode() if isinstance(body, bytes) else body or ""
-    told = {**_params(query), **_params(form)}
-    return any(told.get(name) == "true" for name in _REDUCING)
+def _reduces(*encoded: str) -> bool:
+    return any(_params(each).get(name) == "true" for each in encoded for name in _REDUCING)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
-
-import requests
-from requests.adapters import BaseAdapter
-from urllib3 import HTTPResponse
 
 from pipeline.domain.decisions import Mode
 from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
@@ -21,6 +17,7 @@ from pipeline.domain.orders import Order
 from pipeline.domain.permits import OrderTerms, Permit
 from pipeline.domain.signals import Side
 from pipeline.exchange.ccxt_adapter import CcxtExchange, ExchangeOptions, connect
+from pipeline.exchange.replies import Reply
 from pipeline.exchange.wire import WireOptions
 from pipeline.testing import FixedClock
 
@@ -52,56 +49,51 @@ EXCHANGE_INFO = {
     ]
 }
 
-Answer = Exception | tuple[int, str] | tuple[int, str, dict[str, str]]
+Answer = Exception | tuple[int, str, dict[str, str]]
 
 
-class Canned(BaseAdapter):
-    """Answers each path with what was prepared for it, and keeps what was asked."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it would leave."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: str | None
+
+
+class Canned:
+    """Stands where the transport stands: answers each path with what was prepared for it, and keeps what was asked."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[requests.PreparedRequest] = []
+        self.asked: list[Asked] = []
         self.answers: dict[str, Answer | Callable[[], Answer]] = {}
         self.answer("/fapi/v1/exchangeInfo", 200, EXCHANGE_INFO)
 
     def answer(self, path: str, status: int, body: object, headers: dict[str, str] | None = None) -> None:
         text = body if isinstance(body, str) else json.dumps(body)
-        self.answers[path] = (status, text, headers or {"Content-Type": "application/json"})
+        self.answers[path] = (status, text, headers or {"content-type": "application/json"})
 
     def fail(self, path: str, error: Exception) -> None:
         self.answers[path] = error
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        self.asked.append(request)
-        prepared = self.answers[urlsplit(str(request.url)).path]
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: str | None = None) -> Reply:
+        self.asked.append(Asked(method, url, headers, body))
+        prepared = self.answers[urlsplit(url).path]
         told = prepared() if callable(prepared) else prepared
         if isinstance(told, Exception):
             raise told
-        return _response(request, *told)
-
-    def close(self) -> None:
-        """Nothing is open."""
+        status, text, answered = told
+        return Reply.of(status, text.encode(), answered)
 
     @property
-    def last(self) -> requests.PreparedRequest:
+    def last(self) -> Asked:
         return self.asked[-1]
 
     def sent(self) -> dict[str, str]:
         """The parameters of the last request, from its query or its body."""
-        body = self.last.body
-        text = body.decode() if isinstance(body, bytes) else urlsplit(str(self.last.url)).query
+        text = self.last.body or urlsplit(self.last.url).query
         return {name: values[0] for name, values in parse_qs(text).items()}
-
-
-def _response(
-    request: requests.PreparedRequest, status: int, body: str, headers: dict[str, str] | None = None
-) -> requests.Response:
-    response = requests.Response()
-    response.status_code = status
-    response.headers.update(headers or {})
-    response.raw = HTTPResponse(BytesIO(body.encode()), preload_content=False)
-    response.request, response.url = request, str(request.url)
-    return response
 
 
 def canned(clock: FixedClock | None = None, **wire: Any) -> tuple[CcxtExchange, Canned]:
@@ -110,7 +102,7 @@ def canned(clock: FixedClock | None = None, **wire: Any) -> tuple[CcxtExchange, 
         account="main", mode=Mode.PAPER, wire=WireOptions(api_key=KEY, api_secret=SECRET, **wire)
     )
     exchange, answers = connect(options, clock or FixedClock(NOON)), Canned()
-    exchange._wire.ccxt.session.mount("https://", answers)
+    exchange._wire.transport = answers  # type: ignore[assignment]  # the part of it that is asked
     return exchange, answers
 
 

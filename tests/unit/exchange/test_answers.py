@@ -123,7 +123,7 @@ def test_no_answer_is_unknown_unless_nothing_left_the_machine() -> None:
 
 def test_the_wait_that_the_exchange_asks_for_is_passed_on() -> None:
     """Backing off for less makes a 429 a ban."""
-    answer = judged(reply(429, None, "slow down", {"Retry-After": "7"}))
+    answer = judged(reply(429, None, "slow down", {"retry-after": "7"}))
     assert isinstance(answer, Rejected)
     assert answer.retry_after_s == 7
 

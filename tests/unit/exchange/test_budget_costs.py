@@ -37,16 +37,16 @@ def test_every_request_weighs_what_the_exchange_counts(question: dict[str, str])
         ("GET", "/fapi/v1/ticker/bookTicker?symbol=BTCUSDT", None, Kind.PRICE),
         ("GET", "/fapi/v1/order?symbol=BTCUSDT", None, Kind.ACCOUNT),
         ("GET", "/fapi/v3/account", None, Kind.ACCOUNT),
-        ("POST", "/fapi/v1/order", b"symbol=BTCUSDT&side=BUY", Kind.ORDER),
-        ("POST", "/fapi/v1/order", b"symbol=BTCUSDT&side=BUY&reduceOnly=false", Kind.ORDER),
-        ("POST", "/fapi/v1/order", b"symbol=BTCUSDT&side=SELL&reduceOnly=true", Kind.REDUCE),
+        ("POST", "/fapi/v1/order", "symbol=BTCUSDT&side=BUY", Kind.ORDER),
+        ("POST", "/fapi/v1/order", "symbol=BTCUSDT&side=BUY&reduceOnly=false", Kind.ORDER),
+        ("POST", "/fapi/v1/order", "symbol=BTCUSDT&side=SELL&reduceOnly=true", Kind.REDUCE),
         ("POST", "/fapi/v1/algoOrder", "side=SELL&closePosition=true", Kind.REDUCE),
         ("DELETE", "/fapi/v1/order?symbol=BTCUSDT", None, Kind.CANCEL),
         ("DELETE", "/fapi/v1/allOpenOrders?symbol=BTCUSDT", None, Kind.CANCEL),
     ],
 )
 def test_a_request_tells_by_itself_what_it_is_for(
-    method: str, path: str, body: bytes | str | None, kind: Kind
+    method: str, path: str, body: str | None, kind: Kind
 ) -> None:
     """Whoever sends it, an exit goes before an entry, and a price before a candle."""
     assert cost_of(method, path, body).kind is kind

@@ -8,16 +8,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-import requests
-from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.orders import Acknowledged, OrderState, Rejected, Unknown
 from pipeline.domain.signals import Side
 from pipeline.exchange import reading
-from pipeline.exchange.transport import Transport, open_session
+from pipeline.exchange.connection import NotSent
 from pipeline.testing import FixedClock
-from tests.unit.exchange.canned import CLIENT_ID, KEY, NOON, SECRET, Canned, an_order, canned, told_order
+from tests.unit.exchange.canned import CLIENT_ID, KEY, NOON, SECRET, an_order, canned, told_order
 
 ORDER = "/fapi/v1/order"
 NOON_MS = str(reading.to_milliseconds(NOON))
@@ -69,7 +67,7 @@ def test_two_threads_never_take_each_others_time_or_answer() -> None:
     def wait_for_the_reader() -> Exception:
         inside.set()
         assert read.wait(60)
-        return requests.ReadTimeout("nothing came")
+        return TimeoutError("nothing came")
 
     http.answers[ORDER] = wait_for_the_reader
     http.answer("/fapi/v3/positionRisk", 200, [])
@@ -80,7 +78,7 @@ def test_two_threads_never_take_each_others_time_or_answer() -> None:
     assert http.sent()["timestamp"] == str(int(NOON_MS) + 1000)
     read.set()
     sender.join()
-    assert answers == [Unknown("RequestTimeout: nothing came")]
+    assert answers == [Unknown("TimeoutError: nothing came")]
 
 
 def test_the_offset_of_the_exchanges_clock_is_signed_when_it_is_more_than_noise() -> None:
@@ -120,13 +118,12 @@ def test_answers_that_are_no_orders_are_unknown_through_the_real_ccxt(status: in
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (requests.ReadTimeout("Read timed out."), Unknown),
-        (requests.ConnectionError(ConnectionResetError(104, "reset by peer")), Unknown),
-        (requests.TooManyRedirects("one redirect too many"), Unknown),
+        (TimeoutError("timed out"), Unknown),
+        (ConnectionResetError(104, "reset by peer"), Unknown),
         (RuntimeError("a bug below"), Unknown),
-        (requests.ConnectionError(MaxRetryError(None, "/", NewConnectionError(None, "refused"))), Rejected),  # type: ignore[arg-type]
+        (NotSent("refused"), Rejected),
     ],
-    ids=["timeout", "reset", "redirect", "bug", "never connected"],
+    ids=["timeout", "reset", "bug", "never connected"],
 )
 def test_requests_without_an_answer(error: Exception, kind: type) -> None:
     """Only a connection that was never opened proves that nothing was sent. One request each, never a
@@ -244,13 +241,13 @@ def test_an_unknown_symbol_names_the_nearest() -> None:
 
 
 def test_debug_logs_hold_no_secret(caplog: pytest.LogCaptureFixture) -> None:
-    """ccxt logs the request's headers at DEBUG, the API key among them."""
+    """The request's headers have the API key in them, and its address a signature."""
     exchange, http = canned()
     http.answer(ORDER, 200, told_order())
     with caplog.at_level(logging.DEBUG):
         exchange.submit(*an_order())
     text = "\n".join(record.getMessage() for record in caplog.records)
-    assert "X-MBX-APIKEY" in text
+    assert http.last.headers["X-MBX-APIKEY"] == KEY
     assert KEY not in text
     assert SECRET not in text
 
@@ -260,7 +257,7 @@ def test_errors_hold_no_signature() -> None:
     exchange, http = canned()
     http.fail(
         "/fapi/v3/account",
-        requests.ConnectionError("failed at /fapi/v3/account?timestamp=1&signature=abcdef"),
+        ConnectionError("failed at /fapi/v3/account?timestamp=1&signature=abcdef"),
     )
     with pytest.raises(ExchangeUnavailable) as caught:
         exchange.equity()
@@ -268,43 +265,9 @@ def test_errors_hold_no_signature() -> None:
     assert KEY not in repr(exchange._options)
 
 
-def test_diverted_requests_are_still_made_for_the_real_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ccxt picks its table of errors by the host's name; only what is dialled changes."""
-    dialled: list[str] = []
-
-    def record(_self: Transport, request: requests.PreparedRequest, *_: object) -> requests.Response:
-        dialled.append(str(request.url))
-        raise requests.ConnectionError("enough")
-
-    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", record)
-    session = open_session("http://127.0.0.1:9999/")
-    with pytest.raises(requests.ConnectionError):
-        session.get("https://fapi.binance.com/fapi/v1/time?x=1")
-    assert dialled == ["http://127.0.0.1:9999/fapi/v1/time?x=1"]
-
-
-def test_a_forked_child_leaves_its_parents_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes on one connection would read the answers to each other's orders."""
-    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", lambda *_: requests.Response())
-    transport = Transport()
-    of_the_parent = transport.poolmanager
-    request = requests.Request("GET", "https://fapi.binance.com/fapi/v1/time").prepare()
-    transport.send(request)
-    assert transport.poolmanager is of_the_parent
-    monkeypatch.setattr("pipeline.exchange.transport.os.getpid", lambda: -1)
-    transport.send(request)
-    assert transport.poolmanager is not of_the_parent
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:8390", "ftp://x", "localhost"])
-def test_an_address_without_a_scheme_is_refused_by_name(address: str) -> None:
-    """Diverting to nowhere would be noticed much later."""
-    with pytest.raises(ValueError, match="http://"):
-        open_session(address)
-
-
 def test_the_fake_http_is_asked_for_everything() -> None:
     """The tests above would prove nothing if a request could pass it by."""
     exchange, http = canned()
-    assert isinstance(http, Canned)
-    assert exchange._wire.ccxt.session.get_adapter("https://fapi.binance.com") is http
+    http.answer("/fapi/v1/ping", 200, {})
+    assert exchange._wire.ccxt.fapiPublicGetPing() == {}, "ccxt's own methods, too"
+    assert http.last.url == "https://fapi.binance.com/fapi/v1/ping"
