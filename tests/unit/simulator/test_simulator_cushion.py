@@ -3,7 +3,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulator.clock import MINUTE_MS
@@ -21,7 +21,7 @@ def happen(desk: Desk, event: str) -> None:
         desk.order(side=event.upper(), qty="3")
     elif event.startswith("rest"):
         above = event == "rest above"
-        desk.order(side="SELL" if above else "BUY", kind="LIMIT", price="103" if above else "97", qty="2")
+        desk.order(side="SELL" if above else "BUY", kind="LIMIT", price="100.8" if above else "98.5", qty="2")
     elif event == "cancel":
         desk.engine.cancel_all(desk.account, SYMBOL, desk.now_ms)
     elif event == "leverage":
@@ -44,6 +44,7 @@ def test_there_is_never_less_available_than_the_cushion_says(events: list[str]) 
 
 
 @given(EVENTS)
+@example(["rest above", *["wait"] * 6])
 def test_a_cushion_that_went_along_says_what_a_new_one_says(events: list[str]) -> None:
     """What changed and was not noticed would stay wrong until the minute is over."""
     desk = Desk([100, 101, 98, 99.5, 102, 100])
