@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from heapq import merge
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -19,6 +20,7 @@ from simulator.errors import OptionsError
 from simulator.orders import AlgoOrder, Order, OrderRequest, Trade
 
 READS_KEPT = 50_000
+REQUEST = "request"
 
 Params = dict[str, str]
 Fields = dict[str, object]
@@ -86,7 +88,7 @@ class Journal:
         """Entries with seq above `since`, oldest first, at most `limit`."""
         kinds = set(filter(None, kind.split(",")))
         found: list[dict[str, object]] = []
-        for entry in self._entries(since):
+        for entry in self._entries(since, kinds):
             if (not kinds or entry.kind in kinds) and (not symbol or entry.concerns(symbol)):
                 found.append(entry.as_dict())
                 if len(found) >= limit:
@@ -100,7 +102,7 @@ class Journal:
 
     def request(self, call: Call, status: int | None, took_us: int) -> None:
         """One request and how it was answered; status None when it never was."""
-        self._add("request", call, status, {"took_us": took_us}, read=call.method == "GET")
+        self._add(REQUEST, call, status, {"took_us": took_us}, read=call.method == "GET")
 
     def event(self, kind: str, fields: Fields, call: Call | None = None) -> None:
         """Something that is neither an order nor a fill: a socket, a changed clock."""
@@ -197,11 +199,17 @@ class Journal:
         if self._file is not None:
             self._file.write(orjson.dumps(entry.as_dict()).decode() + "\n")
 
-    def _entries(self, since: int) -> Iterator[Entry]:
-        first = bisect_right(self._kept, since, key=lambda entry: entry.seq)
-        kept = iter(self._kept[first:])
-        reads = (entry for entry in self._reads if entry.seq > since)
-        return merge(kept, reads, key=lambda entry: entry.seq)
+    def _entries(self, since: int, kinds: set[str]) -> Iterator[Entry]:
+        """Those that may be of these kinds; who asks for what is new pays for nothing else."""
+        kept = newer(self._kept, since)
+        if kinds and REQUEST not in kinds:
+            return kept
+        return merge(kept, newer(self._reads, since), key=lambda entry: entry.seq)
+
+
+def newer(entries: Sequence[Entry], since: int) -> Iterator[Entry]:
+    """Those with seq above `since`, oldest first."""
+    return islice(entries, bisect_right(entries, since, key=lambda entry: entry.seq), None)
 
 
 def open_file(file: Path | None) -> TextIO | None:
