@@ -64,6 +64,7 @@ class Market:
         self._source = source
         self._series: dict[str, Series] = {}
         self._current: dict[str, Walk] = {}
+        self._begun: dict[tuple[str, int], tuple[int, Bar | None]] = {}
         self._day: dict[str, tuple[int, DayStats]] = {}
 
     def instrument(self, symbol: str) -> Instrument:
@@ -103,8 +104,18 @@ class Market:
         latest = self._walk(symbol, series, now_ms).so_far(now_ms)
         if base_open <= opened:
             return latest
-        earlier = series.bars(series.base_ms, opened, base_open)
-        return whole(earlier, opened).merged(latest) if len(earlier) else latest
+        earlier = self._earlier(symbol, interval_ms, opened, base_open)
+        return latest if earlier is None else earlier.merged(latest)
+
+    def _earlier(self, symbol: str, interval_ms: int, opened: int, until_ms: int) -> Bar | None:
+        """What of a candle was over when its latest base bar opened: put together once for each of those."""
+        known = self._begun.get((symbol, interval_ms))
+        if known is None or known[0] != until_ms:
+            series = self._of(symbol)
+            bars = series.bars(series.base_ms, opened, until_ms)
+            known = (until_ms, whole(bars, opened) if len(bars) else None)
+            self._begun[symbol, interval_ms] = known
+        return known[1]
 
     def growing(self, symbol: str, interval_ms: int, now_ms: int) -> Bar | None:
         """The same while the clock is in it. A recording ends in a bar that was never finished: once the clock has

@@ -168,7 +168,8 @@ class SyntheticSeries:
     def _minutes(self, start_ms: int, end_ms: int) -> Bars:
         first = (start_ms - self.first_ms) // BLOCK_MS
         last = (end_ms - 1 - self.first_ms) // BLOCK_MS
-        return joined([self._block(number) for number in range(first, last + 1)]).between(start_ms, end_ms)
+        blocks = [self._block(number) for number in range(first, last + 1)]
+        return joined([block.between(start_ms, end_ms) for block in blocks])
 
     def _quarters(self, start_ms: int, end_ms: int) -> Bars:
         self._grow((end_ms - 1 - self.first_ms) // BLOCK_MS + LOOK_AHEAD_BLOCKS)
