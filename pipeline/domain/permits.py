@@ -67,7 +67,9 @@ def normal(number: Decimal) -> str:
     """
     if not number.is_finite():
         raise InvariantBroken(f"{number!r} is no quantity and no price")
-    text = format(number, "f")
+    text = str(number)
+    if "E" in text:
+        text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

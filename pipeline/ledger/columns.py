@@ -55,7 +55,9 @@ def exact_text(value: Decimal) -> str:
         raise NotStorable(f"{value} is not a number that the ledger can keep")
     if not value:
         return "0"
-    text = format(value, "f") if _is_short(value) else ""
+    text = str(value)
+    if len(text) > MOST_DIGITS or "E" in text:
+        text = format(value, "f") if _is_short(value) else ""
     if not text:
         raise NotStorable(f"{value} has more than {MOST_DIGITS} digits on one side of the point")
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -131,6 +133,8 @@ class FreeText(TypeDecorator[str]):
 
 def plain_text(text: str) -> str:
     """The text with what a database cannot hold replaced, and without secrets: an exception may quote one."""
+    if not text:
+        return text
     text = SECRETS.clean_text(text)
     if text.isascii() and "\0" not in text:
         return text

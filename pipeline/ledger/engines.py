@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Pool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
-from pipeline.domain.errors import ConfigError
+from pipeline.domain.errors import ConfigError, LedgerUnavailable
 from pipeline.keepalive import POSTGRES, POSTGRES_SERVER
 from pipeline.ledger.columns import json_text, json_value
 from pipeline.ledger.failures import LOCKED, LedgerDown, translate
@@ -49,18 +50,58 @@ def is_memory(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}
 
 
-class Engines(NamedTuple):
-    """The connections to one ledger: for units that write, and for those that read."""
+class Engines:
+    """The connections to one ledger: for units that write, and for those that read.
 
-    writing: Engine
-    reading: Engine
+    Of each kind one may stay out of SQLAlchemy's pool between two units: to take it from there and to bring it back
+    costs more than what SQLite does in between.
+    """
+
+    def __init__(self, writing: Engine, reading: Engine) -> None:
+        self.writing, self.reading = writing, reading
+        self._kept: dict[Engine, list[Connection]] = {writing: [], reading: []}
 
     def of(self, kind: Kind) -> Engine:
         return self.reading if kind is Kind.READ else self.writing
 
-    def dispose(self, *, close: bool = True) -> None:
-        for engine in {self.writing, self.reading}:
-            engine.dispose(close=close)
+    def take(self, kind: Kind) -> Connection:
+        """One that nobody uses. Raises: LedgerUnavailable."""
+        engine = self.of(kind)
+        try:
+            return self._kept[engine].pop()
+        except IndexError:
+            return _connected(engine)
+
+    def keep(self, connection: Connection) -> None:
+        """For the next unit of its kind. Only what nothing is left open of may be kept."""
+        kept = self._kept[connection.engine]
+        if kept or connection.in_transaction():
+            connection.close()
+        else:
+            kept.append(connection)
+
+    def dispose(self) -> None:
+        for engine, kept in self._kept.items():
+            while kept:
+                kept.pop().close()
+            engine.dispose()
+
+    def leave_parent(self) -> None:
+        """In a forked child. To close the parent's connections from here would harm the parent: nobody touches them."""
+        for engine, kept in self._kept.items():
+            _of_parents.append((engine.pool, [*kept]))
+            kept.clear()
+            engine.dispose(close=False)
+
+
+_of_parents: list[tuple[Pool, list[Connection]]] = []
+
+
+def _connected(engine: Engine) -> Connection:
+    try:
+        return engine.connect()
+    except PoolTimeout as error:
+        raise LedgerUnavailable("every connection to the ledger is in use by another thread") from error
 
 
 def make_engines(url: URL, busy_timeout_s: float) -> Engines:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Pool
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import Connection, Engine
 
 from pipeline.domain.errors import InvariantBroken, LedgerUnavailable
 from pipeline.domain.events import Area, EventName
@@ -23,8 +22,6 @@ from pipeline.ledger.unit import SqlUnit
 from pipeline.trace.events import LoggedEvents
 
 REVISION_LOOKED_AT_EVERY_S = 5.0
-
-_of_parents: list[Pool] = []
 
 
 class SqlLedger:
@@ -82,24 +79,28 @@ class SqlLedger:
     def _leave_parent(self) -> None:
         if self._turn is not None:
             raise InvariantBroken("a ledger in memory was used in a process that did not make it")
-        # Closing the parent's connections from here would harm the parent: they are kept, and never touched.
-        _of_parents.extend(engine.pool for engine in self._engines)
-        self._engines.dispose(close=False)
+        self._engines.leave_parent()
         self._thread = threading.local()
         self._pid = os.getpid()
 
     @contextmanager
     def _unit(self, kind: Kind) -> Iterator[SqlUnit]:
-        engine = self.engines.of(kind)
+        engines = self.engines
         if getattr(self._thread, "busy", False):
             raise InvariantBroken("a unit of the ledger was begun inside another one: pass the first one on")
         self._thread.busy = True
         try:
             began = time.perf_counter()
-            with timed("ledger"), self._my_turn(), self._begun(engine, kind) as connection:
-                self._look_at_revision(connection)
-                yield SqlUnit(connection)
-                commit(connection)
+            with timed("ledger"), self._my_turn():
+                connection = self._begun(engines, kind)
+                try:
+                    self._look_at_revision(connection)
+                    yield SqlUnit(connection)
+                    commit(connection)
+                except BaseException:
+                    connection.close()
+                    raise
+                engines.keep(connection)
             _debug(kind, began)
         finally:
             self._thread.busy = False
@@ -121,9 +122,9 @@ class SqlLedger:
             LoggedEvents().emit(EventName.UPKEEP_FAILED, what="the ledger", problem=problem)
         return pid is not None
 
-    def _begun(self, engine: Engine, kind: Kind) -> Connection:
+    def _begun(self, engines: Engines, kind: Kind) -> Connection:
         """A connection inside a transaction; closing it undoes what was not committed."""
-        connection = _connected(engine)
+        connection = engines.take(kind)
         try:
             begin(connection, kind, self._end_stopped_writer)
         except LedgerUnavailable:
@@ -131,8 +132,8 @@ class SqlLedger:
             connection.close()
             if not went_away:
                 raise
-            # The pool held a connection whose server went away meanwhile; nothing was asked of it yet.
-            connection = _connected(engine)
+            # It was connected to a server that went away meanwhile; nothing was asked of it yet.
+            connection = engines.take(kind)
             begin(connection, kind, self._end_stopped_writer)
         return connection
 
@@ -154,10 +155,3 @@ def _debug(kind: Kind, began: float) -> None:
     if events.wants(Area.LEDGER):
         data = {"ms": round((time.perf_counter() - began) * 1000, 3)}
         events.emit(EventName.DEBUG, area=Area.LEDGER.value, what=f"a unit to {kind.name.lower()}", data=data)
-
-
-def _connected(engine: Engine) -> Connection:
-    try:
-        return engine.connect()
-    except PoolTimeout as error:
-        raise LedgerUnavailable("every connection to the ledger is in use by another thread") from error

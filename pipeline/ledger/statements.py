@@ -66,7 +66,7 @@ class Prepared:
 
     def bound(self, values: Values) -> list[Any]:
         """The driver's parameters. Raises: NotStorable; KeyError when one is missing."""
-        told = {**values, **self.fixed}
+        told = {**values, **self.fixed} if self.fixed else values
         return [told[name] if bind is None else bind(told[name]) for name, bind in self.takes]
 
 

@@ -209,8 +209,8 @@ def test_durable_units_wait_for_the_disk_on_postgres_too(postgres_url: str) -> N
     """And the others do not, for their transaction alone."""
     ledger = SqlLedger(postgres_url)
     ledger.migrate()
-    with ledger.engine.connect() as connection:  # the one connection of the pool
-        connection.exec_driver_sql("SET synchronous_commit = on")
+    with ledger.begin() as unit:  # the one connection that there is
+        unit._connection.exec_driver_sql("SET synchronous_commit = on")
     for durable, level in ((False, "off"), (True, "on"), (False, "off")) * 4:
         with ledger.begin(durable=durable) as unit:
             assert unit._connection.exec_driver_sql("SHOW synchronous_commit").scalar() == level
@@ -303,8 +303,8 @@ def test_what_is_asked_of_an_account_is_planned_once(postgres_url: str) -> None:
     for _ in range(10):
         with ledger.begin() as unit:
             unit.standing(ACCOUNT, ETH, NOW, horizon)
-    with ledger.engine.connect() as connection:  # the one connection of the pool
-        plans = connection.exec_driver_sql(
+    with ledger.begin() as unit:  # the one connection that there is
+        plans = unit._connection.exec_driver_sql(
             "SELECT generic_plans > 0, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%%json_agg%%'"
         ).all()
     assert plans == [(True, 0)]

@@ -167,9 +167,9 @@ def test_a_full_disk_is_unavailable_and_loses_nothing(ledger_file: Path) -> None
     """What was committed stays; the unit that did not fit is undone."""
     ledger = SqlLedger(f"sqlite:///{ledger_file}")
     kept = open_one(ledger)
-    with ledger.engine.connect() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with ledger.begin() as unit:  # the one connection that writes
+        pages = unit._connection.exec_driver_sql("PRAGMA page_count").scalar()
+        unit._connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(LedgerUnavailable, match="disk is full"), ledger.begin() as unit:
         unit.decisions.open(a_decision(ETH, detail="x" * 100_000))
     with ledger.read() as unit:
