@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pipeline.domain.events import EventName
 from pipeline.domain.orders import Acknowledged, Rejected
 from pipeline.domain.timeframes import SystemClock
 from pipeline.exchange.budget.costs import Cost, Kind
+from pipeline.exchange.budget.line import Line
 from pipeline.exchange.budget.ports import Held, Stop, Told
 from pipeline.exchange.budget.rules import RateLimits
 from pipeline.exchange.budget.shared import SharedBudget
@@ -163,7 +165,7 @@ def test_an_order_knows_what_was_used_so_that_its_answer_corrects_nothing(
     one.taken(CANDLES, 3)
     used = one.budget.take(ORDER)
     assert (used.weight_1m, used.orders_10s, used.orders_1m) == (3 * CANDLES.weight, 1, 1)
-    monkeypatch.setattr(one.budget, "_correct", pytest.fail)
+    monkeypatch.setattr(Line, "run", pytest.fail)
     one.budget.correct(Told(weight_1m=used.weight_1m, orders_10s=1, orders_1m=1), used)
 
 
@@ -243,6 +245,47 @@ def test_what_the_exchange_told_this_process_holds_without_redis(
     assert here.held(CANCEL).wait_s > 15
     server.kill()
     assert here.held(CANCEL).wait_s > 15
+
+
+def test_a_connection_that_redis_closed_meanwhile_holds_nothing_back(one: Host, redis_url: str) -> None:
+    """Redis ends idle connections where it is told to, and may have forgotten the scripts."""
+    one.budget.take(PRICE)
+    with redis.Redis.from_url(redis_url) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+        client.script_flush()
+    one.budget.take(PRICE)
+    assert not one.events.all
+
+
+def test_a_question_given_up_leaves_no_answer_to_the_next(one: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task ended at its time limit while it waits: the next request would be let go by another's answer."""
+    one.budget.take(PRICE)
+
+    def give_up(_connection: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("redis.Connection.read_response", give_up)
+        with pytest.raises(KeyboardInterrupt):
+            one.budget.take(CANDLES)
+    assert one.budget.take(PRICE).weight_1m == 2 * PRICE.weight + CANDLES.weight
+
+
+def test_neither_threads_nor_children_share_a_connection(one: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two on one connection would read the answers to each other's questions."""
+    used: list[object] = []
+
+    def opened() -> object:
+        return one.budget._line._connection()[0]
+
+    used += [opened(), opened()]
+    thread = threading.Thread(target=lambda: used.append(opened()))
+    thread.start()
+    thread.join()
+    monkeypatch.setattr("pipeline.exchange.budget.line.os.getpid", lambda: -1)
+    used.append(opened())
+    assert used[0] is used[1]
+    assert len(set(used)) == 3
 
 
 # ------------------------------------------------------------------------------- in front of the simulated exchange

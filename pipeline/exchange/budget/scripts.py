@@ -16,27 +16,42 @@ key              type  holds
 
 from __future__ import annotations
 
+from pipeline.exchange.budget.line import Script
+
 _COUNTING = """
 local time = redis.call('TIME')
 local second = tonumber(time[1])
 local now_ms = second * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local function counted(key, seconds)
-  local used, kept, flat = 0, {}, redis.call('HGETALL', key)
+-- What was used in each of the last 60 seconds and the one running: {second, amount}. Older ones are forgotten.
+local function recent(key)
+  local kept, flat = {}, redis.call('HGETALL', key)
   for i = 1, #flat, 2 do
-    local at, amount = tonumber(flat[i]), tonumber(flat[i + 1])
-    if at >= second - seconds then
-      used = used + amount
-      kept[#kept + 1] = {at, amount}
-    elseif at < second - 60 then
+    local at = tonumber(flat[i])
+    if at >= second - 60 then
+      kept[#kept + 1] = {at, tonumber(flat[i + 1])}
+    else
       redis.call('HDEL', key, flat[i])
     end
   end
-  return used, kept
+  return kept
+end
+
+local function used_in(seconds, kept)
+  local used = 0
+  for _, each in ipairs(kept) do
+    if each[1] >= second - seconds then used = used + each[2] end
+  end
+  return used
+end
+
+-- A key outlives the last second that was written to it.
+local function add(key, at, amount)
+  if redis.call('HINCRBY', key, at, amount) == amount then redis.call('EXPIRE', key, 120) end
 end
 """
 
-TAKE = (
+TAKE = Script.of(
     _COUNTING
     + """
 -- KEYS weight, orders, stop, orders_stop.
@@ -45,8 +60,10 @@ TAKE = (
 local function wait_for(seconds, kept, excess)
   table.sort(kept, function(a, b) return a[1] < b[1] end)
   for _, each in ipairs(kept) do
-    excess = excess - each[2]
-    if excess <= 0 then return (each[1] + seconds + 1) * 1000 - now_ms end
+    if each[1] >= second - seconds then
+      excess = excess - each[2]
+      if excess <= 0 then return (each[1] + seconds + 1) * 1000 - now_ms end
+    end
   end
   return 1000
 end
@@ -59,47 +76,42 @@ for i = 3, orders > 0 and 4 or 3 do
 end
 
 -- Also for what weighs nothing: an answer tells the weight as well, and is compared with this.
-local used, kept = counted(KEYS[1], 60)
+local weighed = recent(KEYS[1])
+local used = used_in(60, weighed)
 if weight > 0 then
   local most = tonumber(ARGV[3])
   if most >= 0 and used > 0 and used + weight > most then
-    return {wait_for(60, kept, used + weight - most), 'weight', '', used, 0, 0}
+    return {wait_for(60, weighed, used + weight - most), 'weight', '', used, 0, 0}
   end
 end
 local sent = {0, 0}
 if orders > 0 then
+  local ordered = recent(KEYS[2])
   for i, seconds in ipairs({10, 60}) do
     local most = tonumber(ARGV[3 + i])
-    sent[i], kept = counted(KEYS[2], seconds)
+    sent[i] = used_in(seconds, ordered)
     if most >= 0 and sent[i] + orders > most then
-      local wait = wait_for(seconds, kept, sent[i] + orders - most)
+      local wait = wait_for(seconds, ordered, sent[i] + orders - most)
       return {wait, 'orders in ' .. seconds .. ' s', '', used, sent[1], sent[2]}
     end
   end
 end
 if ARGV[6] == '1' then
-  for i, amount in ipairs({weight, orders}) do
-    if amount > 0 then
-      redis.call('HINCRBY', KEYS[i], second, amount)
-      redis.call('EXPIRE', KEYS[i], 120)
-    end
-  end
+  if weight > 0 then add(KEYS[1], second, weight) end
+  if orders > 0 then add(KEYS[2], second, orders) end
 end
 return {0, '', '', used + weight, sent[1] + orders, sent[2] + orders}
 """
 )
 
-CORRECT = (
+CORRECT = Script.of(
     _COUNTING
     + """
 -- KEYS weight, orders. ARGV what the exchange counted (-1: not told): weight in its minute, orders in its 10 s, in its
 -- minute. What it counted beyond us was asked by somebody else from our address, or weighs more than we thought.
 local function raise(key, seconds, told, at)
-  local missing = told - (counted(key, seconds))
-  if missing > 0 then
-    redis.call('HINCRBY', key, at, missing)
-    redis.call('EXPIRE', key, 120)
-  end
+  local missing = told - used_in(seconds, recent(key))
+  if missing > 0 then add(key, at, missing) end
 end
 raise(KEYS[1], 60, tonumber(ARGV[1]), second)
 raise(KEYS[2], 10, tonumber(ARGV[2]), second)
@@ -107,7 +119,7 @@ raise(KEYS[2], 60, tonumber(ARGV[3]), second - 11)
 """
 )
 
-STOP = """
+STOP = Script.of("""
 -- KEYS stop, orders_stop or ban. ARGV wait in ms, why.
 -- Answers 1 when it was not stopped before. A stop is never shortened.
 local time = redis.call('TIME')
@@ -119,4 +131,4 @@ if until_ms > before then
   redis.call('PEXPIREAT', KEYS[1], until_ms)
 end
 return before <= now_ms and 1 or 0
-"""
+""")

@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import redis
 
 from pipeline.domain.events import EventName, Events, Level
 from pipeline.exchange.budget.costs import Cost, Kind
+from pipeline.exchange.budget.line import Line
 from pipeline.exchange.budget.ports import Held, Stop, Told, Used
 from pipeline.exchange.budget.rules import NO_LIMIT, RULES, RateLimits, ceiling
 from pipeline.exchange.budget.scripts import CORRECT, STOP, TAKE
@@ -45,9 +47,7 @@ class SharedBudget:
         self._orders, self._orders_stop = f"{where}:orders:{account}", f"{where}:orders_stop:{account}"
         self._ban = f"{where}:ban"
         self._keys = (self._weight, self._orders, self._stop_key, self._orders_stop)
-        self._take = client.register_script(TAKE)
-        self._correct = client.register_script(CORRECT)
-        self._stop = client.register_script(STOP)
+        self._line = Line(client)
         self._stopped_until = 0.0
         self._away = False
 
@@ -88,7 +88,7 @@ class SharedBudget:
         ]
         try:
             with self._redis():
-                self._correct([self._weight, self._orders], counts)
+                self._line.run(CORRECT, [self._weight, self._orders], counts)
         except RedisAway:
             return  # what the exchange counts comes with its next answer again
 
@@ -108,20 +108,15 @@ class SharedBudget:
         """Write the stop down; whether nobody had. Without Redis everybody is the first."""
         try:
             with self._redis():
-                return bool(self._stop([key], [math.ceil(wait_s * 1000), why]))
+                return bool(self._line.run(STOP, [key], [math.ceil(wait_s * 1000), why]))
         except RedisAway:
             return True
 
     def _ask(self, cost: Cost, *, count: bool) -> Sequence[bytes | int]:
-        rule, limits = RULES[cost.kind], self._limits
-        most = (
-            ceiling(rule.weight_share, limits.weight_1m),
-            ceiling(rule.orders_share, limits.orders_10s),
-            ceiling(rule.orders_share, limits.orders_1m),
-        )
+        most = _ceilings(cost.kind, self._limits)
         with self._redis():
-            answer: Sequence[bytes | int] = self._take(
-                self._keys, [cost.weight, cost.orders, *most, int(count)]
+            answer: Sequence[bytes | int] = self._line.run(
+                TAKE, self._keys, (cost.weight, cost.orders, *most, int(count))
             )
         return answer
 
@@ -138,6 +133,16 @@ class SharedBudget:
         if self._away:
             self._away = False
             self._events.emit(EventName.RATE_BUDGET, level=Level.INFO, answers=True)
+
+
+@cache
+def _ceilings(kind: Kind, limits: RateLimits) -> tuple[int, int, int]:
+    rule = RULES[kind]
+    return (
+        ceiling(rule.weight_share, limits.weight_1m),
+        ceiling(rule.orders_share, limits.orders_10s),
+        ceiling(rule.orders_share, limits.orders_1m),
+    )
 
 
 def _granted(answer: Sequence[bytes | int], cost: Cost) -> Used:
