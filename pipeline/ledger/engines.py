@@ -15,7 +15,7 @@ from sqlalchemy.pool import StaticPool
 from pipeline.domain.errors import ConfigError, LedgerUnavailable
 from pipeline.keepalive import POSTGRES, POSTGRES_SERVER
 from pipeline.ledger.columns import json_text, json_value
-from pipeline.ledger.failures import LOCKED, LedgerDown, translate
+from pipeline.ledger.failures import is_locked, told_by_driver, translate
 from pipeline.ledger.kinds import Kind
 from pipeline.ledger.statements import command, driver_of
 from pipeline.ledger.wal import log_of, reach_disk
@@ -181,20 +181,18 @@ def begin(connection: Connection, kind: Kind, end_holder: Callable[[], bool] = n
 
 def _begin_writing(connection: Connection, end_holder: Callable[[], bool]) -> None:
     """Wait for the lock as long as a unit may. Raises: LedgerUnavailable."""
-    began, pause_s = time.monotonic(), FIRST_PAUSE_S
+    driver, pause_s, began = driver_of(connection), FIRST_PAUSE_S, time.monotonic()
     until = began + connection.info["busy_timeout_s"]
     look_at = min(until, began + HOLDER_LOOKED_AT_EVERY_S)
     while True:
         try:
-            command(connection, "BEGIN IMMEDIATE")
+            driver.execute("BEGIN IMMEDIATE")
             return
-        except LedgerDown as error:
-            if error.trouble is not LOCKED:
-                raise
+        except connection.dialect.loaded_dbapi.Error as error:
             now = time.monotonic()
+            if not is_locked(error) or (now >= look_at and not end_holder() and now >= until):
+                raise told_by_driver(connection, error) from error
             if now >= look_at:
-                if not end_holder() and now >= until:
-                    raise
                 look_at = min(until, now + HOLDER_LOOKED_AT_EVERY_S)
         time.sleep(pause_s)
         pause_s = min(LONGEST_PAUSE_S, pause_s * 1.2)

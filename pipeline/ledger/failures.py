@@ -114,6 +114,11 @@ def trouble_of(error: SQLAlchemyError) -> Trouble | None:
     return next(matching, None) if code else None
 
 
+def is_locked(error: DBAPIModule.Error) -> bool:
+    """Whether somebody else has SQLite's lock: known before the error is put into words, which takes far longer."""
+    return str(getattr(error, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+
+
 def error_code(error: SQLAlchemyError) -> str:
     """SQLite's name for the error (`SQLITE_BUSY`) or PostgreSQL's state (`53100`); empty if there is none."""
     original = getattr(error, "orig", None)

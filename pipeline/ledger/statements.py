@@ -96,12 +96,12 @@ def write_all(connection: Connection, statement: Statement, rows: Sequence[Value
     if not rows:
         return
     prepared = prepare(statement, connection.dialect, tuple(rows[0]))
+    if len(rows) == 1:
+        execute(connection, prepared, rows[0])
+        return
     bound = [prepared.bound(row) for row in rows]
     try:
-        if len(bound) == 1:
-            _cursor(connection).execute(prepared.text, bound[0])
-        else:
-            _cursor(connection).executemany(prepared.text, bound)
+        _runner(connection).executemany(prepared.text, bound)
     except connection.dialect.loaded_dbapi.Error as error:
         raise told_by_driver(connection, error) from error
 
@@ -110,7 +110,7 @@ def execute(connection: Connection, prepared: Prepared, values: Values) -> Any:
     """The driver's cursor."""
     bound = prepared.bound(values)
     try:
-        return _cursor(connection).execute(prepared.text, bound)
+        return _runner(connection).execute(prepared.text, bound)
     except connection.dialect.loaded_dbapi.Error as error:
         raise told_by_driver(connection, error) from error
 
@@ -124,17 +124,16 @@ def command(connection: Connection, text: str) -> None:
 
 
 def driver_of(connection: Connection) -> Any:
-    return connection.connection.driver_connection
+    """The driver's own connection."""
+    return connection.connection.dbapi_connection
 
 
-def _cursor(connection: Connection) -> Any:
-    """psycopg's raw one takes the parameters as the server does, and has no need to look for them in the text."""
+def _runner(connection: Connection) -> Any:
+    """What runs a statement: SQLite's connection, which makes the cursor itself; psycopg's raw cursor, which takes the
+    parameters as the server does and has no need to look for them in the text.
+    """
     driver = driver_of(connection)
-    return (
-        connection.dialect.loaded_dbapi.RawCursor(driver)
-        if _is_psycopg(connection.dialect)
-        else driver.cursor()
-    )
+    return connection.dialect.loaded_dbapi.RawCursor(driver) if _is_psycopg(connection.dialect) else driver
 
 
 def _is_psycopg(dialect: Dialect) -> bool:
