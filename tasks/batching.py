@@ -9,10 +9,11 @@ from celery import bootsteps
 from celery.worker.consumer.consumer import Consumer
 
 EVERY_S = 0.2
+EVENTS = 100
 
 
 class BatchedEvents(bootsteps.StartStopStep):
-    """Sends what task events there are five times a second, or when there are 24.
+    """Sends what task events there are five times a second, or when there are a hundred.
 
     Celery collects them too, but sends them each time its event loop goes round, which is after nearly every
     message: one more round trip to Redis, as dear as the message itself.
@@ -28,6 +29,7 @@ class BatchedEvents(bootsteps.StartStopStep):
         """Called at each connection to the broker, when Celery has made a new dispatcher."""
         self._waiting = False
         if parent.hub and parent.event_dispatcher:
+            parent.event_dispatcher.buffer_limit = EVENTS
             parent.event_dispatcher.on_send_buffered = lambda: self._flush_soon(parent)
 
     def stop(self, parent: Consumer) -> None:

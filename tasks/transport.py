@@ -157,6 +157,31 @@ class Channel(redis.Channel):
             return True
 
 
+class TellsOnce:
+    """An event loop that is told of a socket when it is new to it.
+
+    Kombu tells it of each at every turn, and what a refusal costs it, some 20 µs, is as much as two steps of a message.
+    The same number may be another socket by now: only the same open socket is none that the loop must hear of.
+    """
+
+    def __init__(self, loop: Any, cycle: Any) -> None:
+        self._loop, self._cycle = loop, cycle
+        self._told: dict[int, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def add_reader(self, number: int, *what: Any) -> None:
+        opened = self._socket(number)
+        if opened is None or self._told.get(number) is not opened or number not in self._loop.readers:
+            self._loop.add_reader(number, *what)
+            self._told[number] = opened
+
+    def _socket(self, number: int) -> Any:
+        sockets = self._cycle._chan_to_sock.values()  # noqa: SLF001 - as kombu's own loop looks for it
+        return next((each for each in sockets if each.fileno() == number), None)
+
+
 class Transport(redis.Transport):
     """Kombu's, with our channel; hands on only what one of ours has signed."""
 
@@ -168,6 +193,9 @@ class Transport(redis.Transport):
             super()._deliver(message, queue)  # type: ignore[no-untyped-call]  # no types
         else:
             _tell("a message that none of ours has sent", f"{problem}; queue {queue}")
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        super().register_with_event_loop(connection, TellsOnce(loop, self.cycle))  # type: ignore[no-untyped-call]  # no types
 
     @property
     def _message_key(self) -> str:
