@@ -13,8 +13,8 @@ from enum import StrEnum, unique
 UNKNOWN_WEIGHT = 40
 """A path that the table does not have counts as dear: what is not known must not use the limit up."""
 
-Params = Mapping[str, str]
-Weight = Callable[[Params], int]
+Weight = Callable[[str], int]
+"""Of a query, as it is sent."""
 
 
 @unique
@@ -44,19 +44,19 @@ class Cost:
 
 
 def _flat(weight: int) -> Weight:
-    return lambda _params: weight
+    return lambda _query: weight
 
 
 def _by_symbol(one: int, every: int) -> Weight:
     """Dearer without a symbol."""
-    return lambda params: one if params.get("symbol") else every
+    return lambda query: one if _params(query).get("symbol") else every
 
 
 def _by_limit(steps: tuple[tuple[int, int], ...], most: int, unsaid: str) -> Weight:
     """Dearer with a larger `limit`; `unsaid` is what counts when none is told."""
 
-    def weight(params: Params) -> int:
-        asked = params.get("limit", unsaid)
+    def weight(query: str) -> int:
+        asked = _params(query).get("limit", unsaid)
         return next((cost for count, cost in steps if asked.isdecimal() and int(asked) <= count), most)
 
     return weight
@@ -67,7 +67,7 @@ _CANDLES = _by_limit(((99, 1), (499, 2), (1000, 5)), 10, "500")
 
 def candles_weight(bars: int) -> int:
     """What one request for so many candles weighs."""
-    return _CANDLES({"limit": str(bars)})
+    return _CANDLES(f"limit={bars}")
 
 
 _READS: Mapping[str, tuple[Kind, Weight]] = {
@@ -120,7 +120,7 @@ _CHANGES: Mapping[tuple[str, str], Cost] = {
 }
 
 _PLACING = frozenset({("POST", "order"), ("POST", "algoOrder")})
-_REDUCING = ("reduceOnly", "closePosition")
+_REDUCING = ("&reduceOnly=true&", "&closePosition=true&")
 
 
 def cost_of(method: str, target: str, body: str | None = None) -> Cost:
@@ -129,7 +129,7 @@ def cost_of(method: str, target: str, body: str | None = None) -> Cost:
     name = _name(path)
     if method == "GET":
         kind, weight = _READS.get(name, _UNKNOWN)
-        return Cost(kind, weight(_params(query)))
+        return Cost(kind, weight(query))
     if (method, name) in _PLACING:
         return Cost(Kind.REDUCE if _reduces(query, body or "") else Kind.ORDER, 0, orders=1)
     return _CHANGES.get((method, name), Cost(Kind.ACCOUNT, UNKNOWN_WEIGHT))
@@ -140,10 +140,10 @@ def _name(path: str) -> str:
     return path.lstrip("/").split("/", 2)[-1]
 
 
-def _params(encoded: str) -> Params:
-    """What costs depend on needs no decoding: numbers, `true`, and whether there is a symbol."""
-    return dict(pair.partition("=")[::2] for pair in encoded.split("&"))
+def _params(query: str) -> Mapping[str, str]:
+    """What a weight depends on needs no decoding: a number, and whether there is a symbol."""
+    return dict(pair.partition("=")[::2] for pair in query.split("&"))
 
 
 def _reduces(*encoded: str) -> bool:
-    return any(_params(each).get(name) == "true" for each in encoded for name in _REDUCING)
+    return any(told in f"&{each}&" for each in encoded for told in _REDUCING)
