@@ -271,21 +271,31 @@ def test_a_question_given_up_leaves_no_answer_to_the_next(one: Host, monkeypatch
     assert one.budget.take(PRICE).weight_1m == 2 * PRICE.weight + CANDLES.weight
 
 
-def test_neither_threads_nor_children_share_a_connection(one: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_questions_at_one_time_nor_children_share_a_connection(
+    one: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two on one connection would read the answers to each other's questions."""
-    used: list[object] = []
-
-    def opened() -> object:
-        return one.budget._line._connection()[0]
-
-    used += [opened(), opened()]
-    thread = threading.Thread(target=lambda: used.append(opened()))
-    thread.start()
-    thread.join()
+    line = one.budget._line
+    first, second = line._taken(), line._taken()
+    line._idle.append(first)
+    again = line._taken()
+    line._idle.append(first)
     monkeypatch.setattr("pipeline.exchange.budget.line.os.getpid", lambda: -1)
-    used.append(opened())
-    assert used[0] is used[1]
-    assert len(set(used)) == 3
+    childs = line._taken()
+    assert first is again
+    assert len({first, second, childs}) == 3
+
+
+def test_a_thread_that_has_ended_leaves_its_connection_to_the_next(one: Host, redis_url: str) -> None:
+    """Candles are asked for in threads that come and go: one connection for each would be too many at last."""
+    with redis.Redis.from_url(redis_url) as client:
+        before = client.info("clients")["connected_clients"]
+        for _ in range(20):
+            thread = threading.Thread(target=one.budget.take, args=(PRICE,))
+            thread.start()
+            thread.join()
+        assert client.info("clients")["connected_clients"] <= before + 1
+    assert one.budget.take(PRICE).weight_1m == 21 * PRICE.weight
 
 
 # ------------------------------------------------------------------------------- in front of the simulated exchange

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha1
@@ -12,13 +12,6 @@ from typing import Any
 import redis
 from hiredis import pack_command
 from redis.exceptions import NoScriptError
-
-
-class _Kept(threading.local):
-    """The connection of this thread, and the process that opened it."""
-
-    connection: Any = None
-    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +27,7 @@ class Script:
 
 
 class Line:
-    """Runs scripts over one connection for each thread of each process, which nobody else uses.
+    """Runs scripts over connections that it keeps: one, and another for each question that is asked at the same time.
 
     A client would take one from its pool for each command, look whether it lives, and count and time what it does: half
     of what the question costs.
@@ -42,27 +35,38 @@ class Line:
 
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
-        self._kept = _Kept()
+        self._idle: deque[Any] = deque()
+        self._pid = os.getpid()
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """Raises: redis.RedisError. Asked again, once, when Redis has closed the connection since it was last used."""
-        connection, is_new = self._connection()
+        connection = self._taken()
+        is_new = not connection.is_connected
         words = (len(keys), *keys, *arguments)
         try:
-            return _answer(connection, "EVALSHA", script.name, *words)
-        except NoScriptError:
-            return _answer(connection, "EVAL", script.text, *words)
+            return _asked(connection, script, words)
         except redis.ConnectionError:
             if is_new:
                 raise
-            return self.run(script, keys, arguments)
+            return _asked(connection, script, words)
+        finally:
+            self._idle.append(connection)
 
-    def _connection(self) -> tuple[Any, bool]:
-        """The thread's own, and whether it has still to be opened. A child's are not its parent's."""
-        kept = self._kept
-        if kept.connection is None or kept.pid != os.getpid():
-            kept.connection, kept.pid = self._pool.make_connection(), os.getpid()
-        return kept.connection, not kept.connection.is_connected
+    def _taken(self) -> Any:
+        """One that nobody uses. A child's are not its parent's."""
+        if self._pid != os.getpid():
+            self._idle, self._pid = deque(), os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._pool.connection_class(**self._pool.connection_kwargs)
+
+
+def _asked(connection: Any, script: Script, words: Sequence[str | int]) -> Any:
+    try:
+        return _answer(connection, "EVALSHA", script.name, *words)
+    except NoScriptError:
+        return _answer(connection, "EVAL", script.text, *words)
 
 
 def _answer(connection: Any, *words: Any) -> Any:
