@@ -13,7 +13,7 @@ import orjson
 
 from pipeline.domain.timeframes import iso
 from pipeline.trace import context
-from pipeline.trace.redaction import HIDDEN, LEAVES, SECRETS, hide, is_secret_name
+from pipeline.trace.redaction import HIDDEN, SECRETS, hide, holds_more, is_secret_name
 
 OPTIONS = (
     orjson.OPT_APPEND_NEWLINE
@@ -54,16 +54,20 @@ class LineMaker:
         }
         record.update(context.fields())
         for name, value in fields.items():
-            record[f"{name}_" if name in RESERVED else name] = _presentable(name, value)
+            key, is_secret = _keys.get(name) or _key_of(name)
+            record[key] = HIDDEN if is_secret and value else hide(value) if holds_more(value) else value
         record["host"] = self._host
         record["pid"] = self._pid
         return SECRETS.clean(_dumped(record))
 
 
-def _presentable(name: str, value: Any) -> Any:
-    if is_secret_name(name) and value:
-        return HIDDEN
-    return value if type(value) in LEAVES else hide(value)
+_keys: dict[str, tuple[str, bool]] = {}
+
+
+def _key_of(name: str) -> tuple[str, bool]:
+    """What a field is called in a line, and whether its name says that it is secret: the same few for ever."""
+    _keys[name] = f"{name}_" if name in RESERVED else name, is_secret_name(name)
+    return _keys[name]
 
 
 def _dumped(record: dict[str, Any]) -> bytes:
@@ -96,12 +100,13 @@ def simplest(value: Any) -> str | int | float | None:
 def _as_json(value: Any) -> Any:
     """What orjson does not know, as plain JSON."""
     match value:
+        case Decimal():
+            text = str(value)
+            return format(value, "f") if "E" in text else text
         case datetime():
             return iso(value) if value.tzinfo else value.isoformat()
         case date():
             return value.isoformat()
-        case Decimal():
-            return format(value, "f")
         case set() | frozenset():
             return sorted(map(str, value))
         case BaseException():

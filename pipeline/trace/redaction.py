@@ -16,9 +16,6 @@ SHORTEST = 6
 
 DEEPEST = 12
 
-LEAVES = frozenset({str, int, float, bool, type(None)})
-"""What holds nothing inside: asked first, because asking whether something is a mapping is slow."""
-
 _SECRET_NAME = re.compile(
     r"(api_?key|secret|passw(or)?d|permit_key|private_key|token|authorization|cookie|signature|^dsn$)",
     re.IGNORECASE,
@@ -28,6 +25,7 @@ _SIGNATURE = re.compile(rb"signature=[0-9A-Za-z%+/=_-]+")
 """In the address of a signed request, wherever a library quotes it."""
 
 _names: dict[str, bool] = {}
+_holders: dict[type, bool] = {}
 
 
 def is_secret_name(name: str) -> bool:
@@ -38,22 +36,26 @@ def is_secret_name(name: str) -> bool:
     return known
 
 
+def holds_more(value: object) -> bool:
+    """Whether there may be fields inside. Known by its type: to ask whether something is a mapping is slow."""
+    known = _holders.get(type(value))
+    if known is None:
+        known = _holders[type(value)] = isinstance(value, (Mapping, list, tuple))
+    return known
+
+
 def hide(value: object, levels: int = DEEPEST) -> object:
     """The value with every field that has a secret's name hidden, down to a depth that no record has."""
-    if not isinstance(value, (Mapping, list, tuple)):
+    if not holds_more(value):
         return value
     if levels == 0:
         return "…"
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if inner and is_secret_name(str(name)) else _inside(inner, levels)
+            name: HIDDEN if inner and is_secret_name(str(name)) else hide(inner, levels - 1)
             for name, inner in value.items()
         }
-    return [_inside(inner, levels) for inner in value]
-
-
-def _inside(inner: object, levels: int) -> object:
-    return inner if type(inner) in LEAVES else hide(inner, levels - 1)
+    return [hide(inner, levels - 1) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 class SecretValues:
