@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum, unique
+from typing import NamedTuple
 
 from pipeline.domain.decisions import Mode
 from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
@@ -120,6 +121,21 @@ class Order:
     def waits(self) -> bool:
         """Whether the exchange has it and it waits there for its trigger price: nothing is unclear about it."""
         return self.type.waits and self.state is OrderState.ACKED
+
+
+class Brief(NamedTuple):
+    """What is to be known of an unsettled order by whoever looks at all of them."""
+
+    client_order_id: ClientOrderId
+    symbol: str
+    leg: Leg
+    type: OrderType
+    state: OrderState
+
+    @property
+    def waits(self) -> bool:
+        """As `Order.waits`."""
+        return self.state is OrderState.ACKED and self.type.waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pipeline.domain.events import EventName, Events
-from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Order
 from pipeline.domain.ports import Ledger, Unit, Venue
 from pipeline.domain.positions import Equity
@@ -71,24 +70,15 @@ def filled_unbooked(ledger: Ledger, venue: Venue, account: str) -> Sequence[Orde
 
     Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
     """
-    orders = _book(ledger, account).under_way
+    with ledger.read() as unit:
+        orders = _sent(unit, account)
     if not orders:
         return ()
-    theirs, ours = _held(venue), _book(ledger, account).held
+    theirs = _held(venue)
+    with ledger.read() as unit:
+        found = [unit.positions.open_of(account, symbol) for symbol in {each.symbol for each in orders}]
+    ours = {position.symbol: position.signed_qty for position in found if position is not None}
     return [each for each in orders if theirs.get(each.symbol, ZERO) != ours.get(each.symbol, ZERO)]
-
-
-def concerned(unit: Unit, account: str) -> Sequence[str]:
-    """Symbols with a position, or with a guard that may have outlived one."""
-    held = {position.symbol for position in unit.positions.all_open(account)}
-    guarded = {each.symbol for each in unit.orders.unsettled(account) if each.leg.guards}
-    return sorted(held | guarded)
-
-
-def unprotected(unit: Unit, account: str) -> Sequence[str]:
-    """Symbols with a position and no stop of it that rests."""
-    stopped = {each.symbol for each in unit.orders.unsettled(account) if each.leg is Leg.STOP and each.waits}
-    return sorted({position.symbol for position in unit.positions.all_open(account)} - stopped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +96,12 @@ class _Book:
 def _book(ledger: Ledger, account: str) -> _Book:
     with ledger.read() as unit:
         held = {position.symbol: position.signed_qty for position in unit.positions.all_open(account)}
-        unsettled = unit.orders.unsettled(account)
-    return _Book(held, [each for each in unsettled if each.state.may_be_on_exchange and not each.waits])
+        return _Book(held, _sent(unit, account))
+
+
+def _sent(unit: Unit, account: str) -> Sequence[Order]:
+    """Orders that may be on the exchange, and do not wait there."""
+    return [each for each in unit.orders.under_way(account) if each.state.may_be_on_exchange]
 
 
 def _held(venue: Venue) -> Mapping[str, Decimal]:

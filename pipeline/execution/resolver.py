@@ -56,9 +56,9 @@ class Resolver:
         Raises: LedgerUnavailable; InvariantBroken, after all orders were asked about.
         """
         with self.ledger.read() as unit:
-            waiting = [order for order in unit.orders.unsettled(account, symbol) if not order.waits]
+            doubtful = unit.orders.under_way(account, symbol)
         settled, broken, silences = [], [], 0
-        for order in sorted(waiting, key=lambda each: each.misses):
+        for order in sorted(doubtful, key=lambda each: each.misses):
             if silences == SILENCES:
                 break
             try:

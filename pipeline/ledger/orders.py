@@ -13,10 +13,10 @@ from sqlalchemy import insert as plain_insert
 from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.ids import ClientOrderId, DecisionId
 from pipeline.domain.intents import Leg
-from pipeline.domain.orders import Order, OrderReport, OrderState, may_step
+from pipeline.domain.orders import Brief, Order, OrderReport, OrderState, may_step
 from pipeline.ledger.columns import UtcDateTime
 from pipeline.ledger.repository import Query, Repository, bounded, every, insert_once, matching, reader
-from pipeline.ledger.tables import IS_UNSETTLED, decisions, order_steps
+from pipeline.ledger.tables import IS_UNSETTLED, IS_WAITING, decisions, order_steps
 from pipeline.ledger.tables import orders as table
 
 _LEGS = list(Leg)
@@ -87,6 +87,9 @@ _ON_SYMBOL = table.c.symbol == bindparam("of_symbol")
 ADDING_OR_ON = _oldest_first(_UNSETTLED.where(or_(table.c.reduce_only.is_(False), _ON_SYMBOL)))
 """Those that may add to what is held, and all of one symbol: each position has two guards, which add nothing."""
 _UNSETTLED_ON = _oldest_first(_UNSETTLED.where(_ON_SYMBOL))
+_NOT_WAITING = _UNSETTLED.where(text(f"NOT ({IS_WAITING})"))
+UNDER_WAY, _UNDER_WAY_ON = _oldest_first(_NOT_WAITING), _oldest_first(_NOT_WAITING.where(_ON_SYMBOL))
+_BRIEFS = every(_UNSETTLED.with_only_columns(*(table.c[name] for name in Brief._fields)), Brief)
 RECENT = every(
     select(table)
     .where(
@@ -165,6 +168,13 @@ class SqlOrders(Repository):
     def unsettled(self, account: str, symbol: str | None = None) -> Sequence[Order]:
         query = UNSETTLED if symbol is None else _UNSETTLED_ON
         return self._ask(query, {"of_account": account, "of_symbol": symbol})
+
+    def under_way(self, account: str, symbol: str | None = None) -> Sequence[Order]:
+        query = UNDER_WAY if symbol is None else _UNDER_WAY_ON
+        return self._ask(query, {"of_account": account, "of_symbol": symbol})
+
+    def briefs(self, account: str) -> Sequence[Brief]:
+        return self._ask(_BRIEFS, {"of_account": account})
 
     def recent(self, account: str, symbol: str, since: datetime) -> Sequence[Order]:
         return self._ask(RECENT, {"of_account": account, "of_symbol": symbol, "since": since})

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, exists, or_, select, text
 
 from pipeline.domain.ids import DecisionId
+from pipeline.domain.intents import Leg
 from pipeline.domain.positions import Equity, Position
 from pipeline.ledger.repository import (
+    Query,
     Repository,
     every,
     every_once,
@@ -18,7 +20,7 @@ from pipeline.ledger.repository import (
     one,
     reader,
 )
-from pipeline.ledger.tables import equity
+from pipeline.ledger.tables import IS_UNSETTLED, IS_WAITING, equity, orders
 from pipeline.ledger.tables import positions as table
 
 _values, _equity_values = reader(Position), reader(Equity)
@@ -34,6 +36,22 @@ _OPEN = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.symbol
 _OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
 ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every_once(_OF_ACCOUNT, Position)
 _OPEN_OF = _OF_ACCOUNT.where(table.c.symbol == bindparam("of_symbol"))
+UNPROTECTED = Query(
+    select(table.c.symbol)
+    .where(
+        table.c.account == bindparam("of_account"),
+        table.c.closed_at.is_(None),
+        ~exists().where(
+            orders.c.account == table.c.account,
+            orders.c.symbol == table.c.symbol,
+            text(IS_UNSETTLED),
+            orders.c.leg == Leg.STOP,
+            text(IS_WAITING),
+        ),
+    )
+    .order_by(table.c.symbol),
+    lambda rows: [row["symbol"] for row in rows],
+)
 _TOUCHED = (
     select(table)
     .where(or_(table.c.opened_by == bindparam("id"), table.c.closed_by == bindparam("id")))
@@ -61,6 +79,9 @@ class SqlPositions(Repository):
 
     def all_open(self, account: str | None = None) -> Sequence[Position]:
         return self._ask(ALL_OPEN if account is None else OPEN_OF_ACCOUNT, {"of_account": account})
+
+    def unprotected(self, account: str) -> Sequence[str]:
+        return self._ask(UNPROTECTED, {"of_account": account})
 
     def save(self, position: Position) -> None:
         self._write(_SAVE, _values(position))

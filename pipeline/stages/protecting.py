@@ -16,14 +16,13 @@ from typing import TypeVar
 from pipeline.domain.decisions import Origin
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken, UnknownSymbol
 from pipeline.domain.events import EventName, Events
-from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instrument
 from pipeline.domain.intents import Intent
 from pipeline.domain.orders import Order
 from pipeline.domain.ports import Clock, Ledger, MarketData, Quote, Unit, Venue
 from pipeline.domain.positions import Position
 from pipeline.domain.signals import Side
-from pipeline.execution.accounts import concerned, filled_unbooked, unprotected
+from pipeline.execution.accounts import filled_unbooked
 from pipeline.execution.booking import order_fields
 from pipeline.execution.dust import remainder, unorderable, was_refused
 from pipeline.execution.protection import (
@@ -40,6 +39,7 @@ from pipeline.execution.protection import (
     trailed,
 )
 from pipeline.execution.resolver import Resolver
+from pipeline.stages.calm import Calm, scenes
 from pipeline.stages.exits import Exits, Seen, seen
 from pipeline.stages.validate import Outside, Validate
 
@@ -78,6 +78,7 @@ class Protector:
     resolver: Resolver
     exits: Exits
     named: set[object] = field(default_factory=set)
+    calm: Calm = field(default_factory=Calm)
 
     # ------------------------------------------------------------------------------------- every so often
 
@@ -105,7 +106,7 @@ class Protector:
 
     def _first(self, amiss: dict[str, None]) -> tuple[Sequence[str], list[Exception]]:
         """Protect what cannot wait; the symbols that had no stop by the ledger, and what was raised."""
-        bare = self._restless(only_bare=True)
+        bare = self._bare()
         trouble = [*self._protect_each(bare, amiss)]
         return bare, [*trouble, *_in_turn(lambda account: self._take_in(account, amiss), [self.account])]
 
@@ -115,15 +116,19 @@ class Protector:
             lambda symbol: amiss.update({symbol: None}) if self.protect(symbol) else None, symbols
         )
 
-    def _restless(self, *, only_bare: bool = False) -> Sequence[str]:
-        """The symbols on which something is to be done, by one look at the ledger. With `only_bare` those whose
-        position has no stop that rests.
-        """
+    def _bare(self) -> Sequence[str]:
+        """The symbols whose position has no stop that waits, and something is to be done about it."""
         with self.ledger.read() as unit:
-            symbols = unprotected(unit, self.account) if only_bare else concerned(unit, self.account)
-            return [
-                symbol for symbol in symbols if self._follows_the_market or self._is_restless(unit, symbol)
-            ]
+            symbols = unit.positions.unprotected(self.account)
+            return [each for each in symbols if self._follows_the_market or self._is_restless(unit, each)]
+
+    def _restless(self) -> Sequence[str]:
+        """The symbols on which something is to be done, by one look at the ledger."""
+        with self.ledger.read() as unit:
+            found = scenes(unit, self.account, lambda symbol: self._beside(symbol).instrument)
+            if self._follows_the_market:
+                return list(found)
+            return self.calm.restless(found, lambda symbol: self._is_restless(unit, symbol))
 
     def _is_restless(self, unit: Unit, symbol: str) -> bool:
         try:
@@ -142,14 +147,15 @@ class Protector:
     def _ask_about_the_gone(self, account: str) -> None:
         """Ask what became of the guards that the exchange no longer holds."""
         with self.ledger.read() as unit:
-            resting = [each for each in unit.orders.unsettled(account) if each.waits]
-        there = self._there({each.symbol for each in resting})
-        gone = [each for each in resting if each.client_order_id not in there]
+            waiting = [each for each in unit.orders.briefs(account) if each.waits]
+        if not waiting:
+            return
+        there = self.venue.waiting(sorted({each.symbol for each in waiting}))
+        missed = [each.client_order_id for each in waiting if each.client_order_id not in there]
+        with self.ledger.read() as unit:
+            gone = [order for order in map(unit.orders.get, missed) if order is not None and order.waits]
         for error in _in_turn(self.resolver.ask, gone):
             raise error
-
-    def _there(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
-        return self.venue.waiting(sorted(symbols)) if symbols else frozenset()
 
     # -------------------------------------------------------------------------------------- one position
 
@@ -287,7 +293,7 @@ class Protector:
         for are_guards, beside in groupby(wanted, _is_new_guard):
             found = list(beside)
             if are_guards:
-                self._guard(symbol, [each for each in found if isinstance(each, Place)])
+                self._make(symbol, [each for each in found if isinstance(each, Place)], self._beside(symbol))
             else:
                 for step in found:
                     self._do(symbol, step)
@@ -316,9 +322,6 @@ class Protector:
             EventName.ORDER_CANCEL, **order_fields(order), why="it protects nothing any more", problem=""
         )
         self.resolver.ask(order)
-
-    def _guard(self, symbol: str, places: Sequence[Place]) -> None:
-        self._make(symbol, places, self._beside(symbol))
 
     def _beside(self, symbol: str) -> Outside:
         """Guards need no quote: they must not wait for one, least of all when the exchange is slow. Nor does what is to

@@ -9,7 +9,7 @@ from typing import Protocol
 from pipeline.domain.entries import Balance, Transaction
 from pipeline.domain.ids import ClientOrderId, DecisionId, PermitId
 from pipeline.domain.intents import Leg
-from pipeline.domain.orders import Fill, Order, OrderReport, OrderState
+from pipeline.domain.orders import Brief, Fill, Order, OrderReport, OrderState
 from pipeline.domain.permits import Permit
 from pipeline.domain.positions import Equity, Position
 
@@ -71,6 +71,12 @@ class Orders(Protocol):
     def unsettled(self, account: str, symbol: str | None = None) -> Sequence[Order]:
         """Orders that are not final: INTENT, SENDING, UNKNOWN, ACKED, PARTIALLY_FILLED."""
 
+    def under_way(self, account: str, symbol: str | None = None) -> Sequence[Order]:
+        """The unsettled ones but those that wait: each position has two of them, for as long as it is held."""
+
+    def briefs(self, account: str) -> Sequence[Brief]:
+        """Every unsettled order in brief."""
+
     def recent(self, account: str, symbol: str, since: datetime) -> Sequence[Order]:
         """Orders created since then, newest first."""
 
@@ -98,6 +104,9 @@ class Positions(Protocol):
     def open_of(self, account: str, symbol: str) -> Position | None: ...
 
     def all_open(self, account: str | None = None) -> Sequence[Position]: ...
+
+    def unprotected(self, account: str) -> Sequence[str]:
+        """Symbols with an open position and no stop that waits."""
 
     def save(self, position: Position) -> None:
         """Insert or replace by `position_id`. At most one open position for each account and symbol."""

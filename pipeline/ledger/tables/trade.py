@@ -41,6 +41,9 @@ UNSETTLED = tuple(state for state in OrderState if state not in FINAL)
 IS_UNSETTLED = f"state IN ({listed(UNSETTLED)})"
 IS_ISSUED = f"state = '{PermitState.ISSUED.value}'"
 IS_IN_TROUBLE = f"state IN ({listed((OrderState.REJECTED, OrderState.UNKNOWN, OrderState.NOT_PLACED))})"
+IS_WAITING = (
+    f"state = '{OrderState.ACKED.value}' AND type IN ({listed(each for each in OrderType if each.waits)})"
+)
 TAKES_RISK = f"leg NOT IN ({listed(leg for leg in Leg if leg.guards)})"
 """They stand in the text of queries too: PostgreSQL and SQLite use a partial index for no other."""
 

@@ -179,6 +179,9 @@ class DictOrders:
             if not order.state.is_final and (symbol is None or order.symbol == symbol)
         ]
 
+    def under_way(self, account: str, symbol: str | None = None) -> Sequence[Order]:
+        return [order for order in self.unsettled(account, symbol) if not order.waits]
+
     def recent(self, account: str, symbol: str, since: datetime) -> Sequence[Order]:
         return [o for o in self.all.values() if o.symbol == symbol and o.created_at >= since]
 

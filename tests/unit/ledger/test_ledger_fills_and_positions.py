@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import InvariantBroken
-from pipeline.domain.ids import PositionId
+from pipeline.domain.ids import ClientOrderId, PositionId
+from pipeline.domain.intents import Leg, OrderType
 from pipeline.domain.orders import OrderState
 from pipeline.domain.positions import Equity
 from pipeline.ledger.sql import SqlLedger
@@ -86,6 +87,24 @@ def test_a_position_is_saved_and_replaced(ledger: SqlLedger) -> None:
         assert unit.positions.get(position.position_id) == larger
         assert unit.positions.lock(position.position_id) == larger
         assert unit.positions.get("pos_unknown") is None
+
+
+def test_a_position_is_unprotected_until_its_stop_waits(ledger: SqlLedger) -> None:
+    """Whoever executes asks so often that it must be cheap; a target, or a stop on its way, protects nothing yet."""
+    opener = open_one(ledger)
+    stop = a_permit(open_one(ledger, BTC, NOW + SECOND, opener=opener.decision_id), Leg.STOP)
+    order = an_order(stop, type=OrderType.STOP_MARKET, state=OrderState.SENDING, sent_at=NOW)
+    target = replace(order, client_order_id=ClientOrderId("t"), leg=Leg.TARGET, state=OrderState.ACKED)
+    with ledger.begin() as unit:
+        assert unit.positions.unprotected(ACCOUNT) == []
+        unit.positions.save(a_position(opener))
+        unit.permits.add(stop)
+        unit.orders.add(order)
+        unit.orders.add(target)
+        assert unit.positions.unprotected(ACCOUNT) == [BTC]
+        assert unit.positions.unprotected("paper:other") == []
+        unit.orders.step(order, OrderState.ACKED, NOW)
+        assert unit.positions.unprotected(ACCOUNT) == []
 
 
 def test_a_symbol_has_one_open_position(ledger: SqlLedger) -> None:

@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 
 from pipeline.domain.errors import InvariantBroken
-from pipeline.domain.ids import ClientOrderId
-from pipeline.domain.intents import Leg
-from pipeline.domain.orders import STEPS, OrderState
+from pipeline.domain.ids import ClientOrderId, DecisionId
+from pipeline.domain.intents import Leg, OrderType
+from pipeline.domain.orders import STEPS, Brief, Order, OrderState
+from pipeline.execution.protection import GUARDS
 from pipeline.ledger.sql import SqlLedger
 from tests.unit.ledger.ledger_worlds import (
     ACCOUNT,
@@ -183,6 +184,35 @@ def test_unsettled_orders_are_those_that_may_still_change(ledger: SqlLedger) -> 
         assert unit.orders.unsettled("paper:other") == []
     assert states == [state for state in S if not state.is_final]
     assert of_third == [S.ACKED]
+
+
+def test_orders_that_wait_are_unsettled_and_not_under_way(ledger: SqlLedger) -> None:
+    """Two of them stand beside each position for as long as it is held: who looks for trouble must not read them."""
+    opener = ordered(ledger, ETH, NOW, S.SENDING).decision_id
+    stop, late = [a_guard(ledger, opener, leg) for leg in (Leg.STOP, Leg.TARGET)]
+    with ledger.begin() as unit:
+        late = unit.orders.step(late, S.PARTIALLY_FILLED, NOW) or late
+        assert [each.symbol for each in unit.orders.under_way(ACCOUNT)] == [ETH, BTC]
+        assert [each.symbol for each in unit.orders.under_way(ACCOUNT, ETH)] == [ETH]
+        briefs = {each.client_order_id: each for each in unit.orders.briefs(ACCOUNT)}
+        assert briefs.keys() == {each.client_order_id for each in unit.orders.unsettled(ACCOUNT)}
+        assert not unit.orders.under_way("paper:other")
+        assert not unit.orders.briefs("paper:other")
+    assert briefs[stop.client_order_id] == Brief(
+        stop.client_order_id, BTC, Leg.STOP, OrderType.STOP_MARKET, S.ACKED
+    )
+    assert [briefs[each.client_order_id].waits for each in (stop, late)] == [True, False]
+
+
+def a_guard(ledger: SqlLedger, opener: DecisionId, leg: Leg) -> Order:
+    """The order of a guard, which waits."""
+    slot = NOW + (1 + list(Leg).index(leg)) * SECOND
+    permit = a_permit(open_one(ledger, BTC, slot, opener=opener), leg)
+    order = an_order(permit, state=S.ACKED, sent_at=NOW, type=GUARDS[leg], created_at=slot)
+    with ledger.begin() as unit:
+        assert unit.permits.add(permit)
+        assert unit.orders.add(order)
+    return order
 
 
 def test_recent_orders_of_a_symbol_are_newest_first(ledger: SqlLedger) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.ledger.orders import ADDING_OR_ON, UNSETTLED
+from pipeline.ledger.orders import ADDING_OR_ON, UNDER_WAY, UNSETTLED
 from pipeline.ledger.permits import RESERVING
+from pipeline.ledger.positions import UNPROTECTED
 from pipeline.ledger.repository import Query
 from pipeline.ledger.sql import SqlLedger
 from pipeline.ledger.standing import COUNTS
@@ -32,6 +33,8 @@ def test_what_is_open_is_found_without_a_look_at_what_is_over(ledger_file: Path)
     """A year's orders must not make each decision slower: both stand in an index of the few that are open."""
     assert "orders_unsettled" in plan_of(UNSETTLED, ledger_file)
     assert "orders_unsettled" in plan_of(ADDING_OR_ON, ledger_file)
+    assert "orders_unsettled" in plan_of(UNDER_WAY, ledger_file)
+    assert "orders_unsettled" in plan_of(UNPROTECTED, ledger_file)
     assert "permits_reserving" in plan_of(RESERVING, ledger_file)
 
 

@@ -371,9 +371,8 @@ def test_one_symbol_in_trouble_keeps_no_other_from_its_stop(monkeypatch: pytest.
         raise ExchangeUnavailable("away")
 
     monkeypatch.setattr(type(protector), "protect", protect)
-    monkeypatch.setattr("pipeline.stages.protecting.concerned", lambda *_: ["A", "B"])
-    monkeypatch.setattr("pipeline.stages.protecting.unprotected", lambda *_: ["B"])
-    monkeypatch.setattr(type(protector), "_is_restless", lambda *_: True)
+    monkeypatch.setattr(type(protector), "_restless", lambda _: ["A", "B"])
+    monkeypatch.setattr(type(protector), "_bare", lambda _: ["B"])
     with pytest.raises(ExchangeUnavailable):
         protector.cycle()
     assert looked == ["B", "A"]
