@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -102,6 +102,10 @@ class Pipeline(Connections):
     def open(self, request: PassRequest) -> Opened:
         """Write the decision of a request to the ledger. Raises: LedgerUnavailable."""
         return self._opener.open(request, self._universe_version())
+
+    def open_all(self, requests: Sequence[PassRequest]) -> list[Opened]:
+        """The same for many, in one transaction. Raises: LedgerUnavailable."""
+        return self._opener.open_all(requests, self._universe_version())
 
     def _universe_version(self) -> str:
         try:

@@ -12,15 +12,12 @@ from pipeline.exchange.klines import Hear, KlineSocket
 from pipeline.lease import Lease
 from pipeline.market.feed.feed import Feed
 from pipeline.market.feed.heartbeat import Heartbeats
-from pipeline.market.feed.parts import FeedParts
+from pipeline.market.feed.parts import Enqueue, FeedParts
 from pipeline.market.feed.plan import Group
-from pipeline.stages.opening import PassRequest
 
 
-def feed_of(
-    pipeline: Pipeline, enqueue: Callable[[PassRequest], object], alive: Callable[[], None] = lambda: None
-) -> Feed:
-    """The feed of a process of this pipeline. `enqueue` opens a decision and publishes it; `alive` as in
+def feed_of(pipeline: Pipeline, enqueue: Enqueue, alive: Callable[[], None] = lambda: None) -> Feed:
+    """The feed of a process of this pipeline. `enqueue` opens decisions and publishes them; `alive` as in
     `FeedParts`.
     """
     holder = f"{socket.gethostname()}/{pipeline.pid}"

@@ -20,7 +20,7 @@ def feed() -> None:
     from pipeline.domain.events import EventName  # noqa: PLC0415
     from pipeline.feeding import feed_of  # noqa: PLC0415
     from tasks import pulsing  # noqa: PLC0415
-    from tasks.enqueue import enqueue_pass  # noqa: PLC0415
+    from tasks.enqueue import enqueue_passes  # noqa: PLC0415
     from tasks.publishing import SCHEDULED  # noqa: PLC0415
     from tasks.services import component, configure_logging, services  # noqa: PLC0415
 
@@ -33,7 +33,7 @@ def feed() -> None:
     pulse = pulsing.begin(pulsing.identity())
     pulse.start()
     alive = partial(pulse.vitals.touch, pulsing.LOOP, here.settings.watch.hung_after_s)
-    asyncio.run(run(feed_of(here, partial(enqueue_pass, **SCHEDULED), alive)))
+    asyncio.run(run(feed_of(here, partial(enqueue_passes, **SCHEDULED), alive)))
     here.events.emit(EventName.PROCESS_END, role=component())
     pulse.stop("follows nothing any more")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, unique
@@ -11,7 +12,7 @@ from pipeline.domain import ids
 from pipeline.domain.decisions import Decision, Mode, Origin
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.outcomes import EndReason, outcome_of
-from pipeline.domain.ports import Clock, Ledger
+from pipeline.domain.ports import Clock, Ledger, Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +80,24 @@ class Opener:
         A symbol whose previous decision is still open is skipped, and says so: the row is written all the same,
         ended as OVERLAP. Raises: LedgerUnavailable.
         """
-        decision = _minted(request, self.terms, self.clock.now(), universe_version)
+        return self.open_all([request], universe_version)[0]
+
+    def open_all(self, requests: Sequence[PassRequest], universe_version: str) -> list[Opened]:
+        """The same for many in one transaction, in their order: all rows are written, or none."""
         with self.ledger.begin() as unit:
-            standing = unit.decisions.open(decision)
-            if standing is not None and standing.decision_id != decision.decision_id:
-                decision = _overlapping(decision, standing)
-                unit.decisions.add_ended(decision)
-        return self._told(decision, standing)
+            found = [self._opened(unit, each, universe_version) for each in requests]
+        return [self._told(*each) for each in found]
+
+    def _opened(
+        self, unit: Unit, request: PassRequest, universe_version: str
+    ) -> tuple[Decision, Decision | None]:
+        """The decision, and the one that stands in its way."""
+        decision = _minted(request, self.terms, self.clock.now(), universe_version)
+        standing = unit.decisions.open(decision)
+        if standing is not None and standing.decision_id != decision.decision_id:
+            decision = _overlapping(decision, standing)
+            unit.decisions.add_ended(decision)
+        return decision, standing
 
     def _told(self, decision: Decision, standing: Decision | None) -> Opened:
         if standing is None:

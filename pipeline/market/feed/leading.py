@@ -115,13 +115,15 @@ class Leader:
             await asyncio.to_thread(self._ask_for, batch)
 
     def _ask_for(self, batch: Sequence[PassRequest]) -> None:
-        for request in batch:
-            try:
-                self._parts.enqueue(request)
-            except Exception as error:  # noqa: BLE001 - beat asks again soon; one symbol must not silence the others
-                self._parts.events.emit(
-                    EventName.PUBLISH_FAILED, symbol=request.symbol, slot=request.slot, error=str(error)
-                )
+        """Beat asks again soon for what cannot be opened now."""
+        try:
+            failed = self._parts.enqueue(batch)
+        except Exception as error:  # noqa: BLE001 - the next close must be heard of
+            failed = [(request, error) for request in batch]
+        for request, why in failed:
+            self._parts.events.emit(
+                EventName.PUBLISH_FAILED, symbol=request.symbol, slot=request.slot, error=str(why)
+            )
 
     # -- keeping at it ----------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,10 @@ FAR_MS = 2 * 3_600_000
 """A message may be ahead of what was measured where somebody moves a simulated clock by hand, but not for ever."""
 
 
+Enqueue = Callable[[Sequence[PassRequest]], Sequence[tuple[PassRequest, Exception]]]
+"""Asks for decisions; returns those that failed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedOptions:
     """`bars` of each timeframe make a window, `keep` are stored.
@@ -45,7 +49,7 @@ class FeedOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedParts:
-    """`windows` asks the exchange for what the store lacks; `enqueue` asks for a decision; `room` says how many
+    """`windows` asks the exchange for what the store lacks; `enqueue` asks for decisions; `room` says how many
     symbols the rate budget lets us load now. All block.
 
     `alive` is called by the event loop each time it comes round. `elapsed` counts the seconds that go by.
@@ -56,7 +60,7 @@ class FeedParts:
     market: MarketData
     universe: Callable[[], Universe]
     open_socket: Callable[[Group, Hear], Socket]
-    enqueue: Callable[[PassRequest], object]
+    enqueue: Enqueue
     room: Callable[[], int]
     lease: Lease
     heartbeats: Heartbeats

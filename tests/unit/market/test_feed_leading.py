@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -94,8 +95,9 @@ class World:
             decide=("1m",),
         )
 
-    def enqueue(self, request: PassRequest) -> None:
-        self.asked_for.append(request)
+    def enqueue(self, requests: Sequence[PassRequest]) -> list[tuple[PassRequest, Exception]]:
+        self.asked_for += requests
+        return []
 
     async def begin(self) -> None:
         """Leading, and everything loaded."""
@@ -263,10 +265,9 @@ def test_a_decision_that_cannot_be_opened_silences_nobody_else(monkeypatch: pyte
         world = World()
         await world.begin()
 
-        def enqueue(request: PassRequest) -> None:
-            if request.symbol == A:
-                raise LedgerUnavailable("locked")
-            world.asked_for.append(request)
+        def enqueue(requests: Sequence[PassRequest]) -> list[tuple[PassRequest, Exception]]:
+            world.asked_for += [each for each in requests if each.symbol != A]
+            return [(each, LedgerUnavailable("locked")) for each in requests if each.symbol == A]
 
         monkeypatch.setattr(world, "enqueue", enqueue)
         world.leader._parts = world._parts()
@@ -274,6 +275,28 @@ def test_a_decision_that_cannot_be_opened_silences_nobody_else(monkeypatch: pyte
         world.tell(B, NOON_MS)
         await until(lambda: world.asked_for)
         assert world.events.of(EventName.PUBLISH_FAILED)[0]["symbol"] == A
+        await world.end()
+
+    asyncio.run(story())
+
+
+def test_what_goes_wrong_at_one_close_is_told_and_the_next_is_heard_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever it was: a feed that asks for nothing any more looks like a quiet market."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+        monkeypatch.setattr(world, "enqueue", lambda _: 1 / 0)
+        world.leader._parts = world._parts()
+        world.tell(A, NOON_MS)
+        await until(lambda: world.events.of(EventName.PUBLISH_FAILED))
+        monkeypatch.undo()
+        world.leader._parts = world._parts()
+        world.tell(A, NOON_MS + MINUTE.milliseconds)
+        await until(lambda: world.asked_for)
+        assert [each["symbol"] for each in world.events.of(EventName.PUBLISH_FAILED)] == [A]
         await world.end()
 
     asyncio.run(story())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from pipeline.domain.decisions import Origin
 from pipeline.domain.events import EventName
 from pipeline.domain.outcomes import EndReason, Outcome
-from pipeline.stages.opening import Opening
+from pipeline.stages.opening import Opening, PassRequest
 from tests.unit.stages.worlds import NOON, StageWorld
 
 
@@ -53,3 +54,24 @@ def test_every_decision_says_that_it_began_and_an_overlap_that_it_ended() -> Non
     world.open()
     world.open(slot=NOON + timedelta(seconds=30))
     assert world.events.names == [EventName.DECISION_START, EventName.DECISION_END]
+
+
+def test_many_are_opened_as_each_would_have_been_alone() -> None:
+    """At a close all symbols are decided at once; a symbol that is still under decision is skipped among them too."""
+    world = StageWorld()
+    world.open("SOL/USDT:USDT", slot=NOON - timedelta(seconds=30))
+    symbols = ("BTC/USDT:USDT", "SOL/USDT:USDT", "ETH/USDT:USDT", "BTC/USDT:USDT")
+    requests = [PassRequest(symbol=each, slot=NOON, origin=Origin.FEED) for each in symbols]
+    opened = world.opener.open_all(requests, "u1")
+    assert [(each.decision.symbol, each.how) for each in opened] == [
+        ("BTC/USDT:USDT", Opening.OPENED),
+        ("SOL/USDT:USDT", Opening.OVERLAPPED),
+        ("ETH/USDT:USDT", Opening.OPENED),
+        ("BTC/USDT:USDT", Opening.KNOWN),
+    ]
+    assert [world.decision(each).reason for each in opened] == [None, EndReason.OVERLAP, None, None]
+    assert world.events.names[1:] == [
+        EventName.DECISION_START,
+        EventName.DECISION_END,
+        EventName.DECISION_START,
+    ]

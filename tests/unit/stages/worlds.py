@@ -44,7 +44,11 @@ class StageWorld:
         self, symbol: str = BTC, slot: datetime = NOON, *, nonce: str = "", dry_run: bool = False
     ) -> Opened:
         request = PassRequest(symbol=symbol, slot=slot, origin=Origin.BEAT, nonce=nonce, dry_run=dry_run)
-        return Opener(terms(), self.ledger, self.clock, self.events).open(request, "u1")
+        return self.opener.open(request, "u1")
+
+    @property
+    def opener(self) -> Opener:
+        return Opener(terms(), self.ledger, self.clock, self.events)
 
     def decision(self, opened: Opened) -> Decision:
         with self.ledger.read() as unit:
