@@ -98,17 +98,17 @@ class _Reader:
     def begin(self) -> None:
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
-        self._ends_with_connection = False
+        self._is_final = self._tells_its_end = False
         self.whole = self.keeps = False
 
     def feed(self, received: bytes) -> None:
         """Nothing received means that the other end has closed: an answer that told no length is whole then."""
         if received:
             self._parser.feed_data(received)
-        elif not self._ends_with_connection:
-            raise BrokenAnswer("the connection was closed before the answer was whole")
-        else:
+        elif self._is_final and not self._tells_its_end:
             self.whole = True
+        else:
+            raise BrokenAnswer("the connection was closed before the answer was whole")
 
     def reply(self) -> Reply:
         content = b"".join(self._parts)
@@ -127,12 +127,13 @@ class _Reader:
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        """What is below 200 only announces the answer."""
+        self._is_final = self._parser.get_status_code() >= 200
         self.keeps = self._parser.should_keep_alive()
-        self._ends_with_connection = not {"content-length", "transfer-encoding"} & self._headers.keys()
+        self._tells_its_end = bool({"content-length", "transfer-encoding"} & self._headers.keys())
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """What is below 200 only announces the answer."""
-        self.whole = self._parser.get_status_code() >= 200
+        self.whole = self._is_final

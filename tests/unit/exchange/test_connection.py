@@ -61,6 +61,7 @@ def test_an_answer_is_read_however_it_says_where_it_ends(
 BROKEN = {
     "nothing": b"",
     "half a head": head()[:-2],
+    "announced only": head(status="100 Continue"),
     "less than promised": head("Content-Length: 9") + b'{"a": 1}',
     "a missing piece": head("Transfer-Encoding: chunked") + b"3\r\n{}",
     "two answers": TWO + TWO,
