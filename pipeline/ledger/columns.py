@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -84,8 +85,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Converter:
         if dialect.name == "sqlite":
-            return lambda value: None if value is None else EPOCH + timedelta(microseconds=value)
+            return lambda value: None if value is None else _moment(value)
         return lambda value: None if value is None else value.astimezone(UTC)
+
+
+@lru_cache(maxsize=4096)
+def _moment(microseconds: int) -> datetime:
+    """The times of a decision and its orders are read again and again while it is worked on."""
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def _aware(value: datetime) -> datetime:

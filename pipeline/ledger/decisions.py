@@ -13,7 +13,7 @@ from pipeline.domain.ids import DecisionId
 from pipeline.domain.intents import Leg
 from pipeline.domain.outcomes import ACTED_UPON, SAID_BY_THE_BARS, EndReason, Reason, outcome_of
 from pipeline.domain.signals import VerdictKind
-from pipeline.ledger.repository import Repository, insert_once, matching, reader
+from pipeline.ledger.repository import Repository, insert_once, matching, one_often, reader
 from pipeline.ledger.tables import decisions as table
 from pipeline.ledger.tables import orders, stages, strategy_verdicts
 
@@ -25,8 +25,8 @@ OPEN = "open"
 _values = reader(Decision)
 
 _INSERT = insert_once(table)
-_GET = select(table).where(table.c.decision_id == bindparam("id"))
-_LOCK = _GET.with_for_update()
+_BY_ID = select(table).where(table.c.decision_id == bindparam("id"))
+_GET, _LOCK = one_often(_BY_ID, Decision), one_often(_BY_ID.with_for_update(), Decision)
 _IN_THE_WAY = (
     select(table)
     .where(
@@ -124,12 +124,10 @@ class SqlDecisions(Repository):
         return self._changed(_INSERT, _values(decision))
 
     def get(self, decision_id: DecisionId) -> Decision | None:
-        row = self._first(_GET, {"id": decision_id})
-        return None if row is None else Decision(**row)
+        return self._ask(_GET, {"id": decision_id})
 
     def lock(self, decision_id: DecisionId) -> Decision | None:
-        row = self._first(_LOCK, {"id": decision_id})
-        return None if row is None else Decision(**row)
+        return self._ask(_LOCK, {"id": decision_id})
 
     def end(self, decision_id: DecisionId, reason: Reason, detail: str, at: datetime) -> bool:
         return self._changed(

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select, text, update
 from pipeline.domain.ids import DecisionId, PermitId
 from pipeline.domain.intents import Leg
 from pipeline.domain.permits import OrderTerms, Permit, PermitState
-from pipeline.ledger.repository import Repository, bounded, every_once, insert_once, reader
+from pipeline.ledger.repository import Repository, bounded, every_often, insert_once, reader
 from pipeline.ledger.tables import IS_ISSUED, budgets
 from pipeline.ledger.tables import permits as table
 
@@ -46,7 +46,7 @@ def _reserving(**row: Any) -> Permit:
     return _permit(**row, limits={})
 
 
-RESERVING = every_once(
+RESERVING = every_often(
     select(*(column for column in table.c if column is not table.c.limits))
     .where(
         table.c.account == bindparam("of_account"),

@@ -13,7 +13,7 @@ from pipeline.ledger.repository import (
     Query,
     Repository,
     every,
-    every_once,
+    every_often,
     insert,
     insert_once,
     matching,
@@ -34,7 +34,7 @@ _GET = select(table).where(table.c.position_id == bindparam("id"))
 _LOCK = _GET.with_for_update()
 _OPEN = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.symbol)
 _OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
-ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every_once(_OF_ACCOUNT, Position)
+ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every_often(_OF_ACCOUNT, Position)
 _OPEN_OF = _OF_ACCOUNT.where(table.c.symbol == bindparam("of_symbol"))
 UNPROTECTED = Query(
     select(table.c.symbol)

@@ -16,8 +16,8 @@ from pipeline.ledger.statements import Given, Row, Statement, Values, count_of, 
 Found = TypeVar("Found")
 THE_END = datetime(9999, 12, 31, tzinfo=UTC)
 """Later than anything that happens, by whosever clock."""
-REMEMBERED = 4096
-"""Rows of one kind whose records a process keeps: more than an account has open, and a few MB."""
+REMEMBERED = 1024
+"""Rows of one kind whose records a process keeps: more than an exchange has symbols, and not more than 2 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,14 @@ def every(statement: Select[Any], read: Callable[..., Found]) -> Query[list[Foun
     return Query(statement, lambda rows: [read(**row) for row in rows])
 
 
-def every_once(statement: Select[Any], read: Callable[..., Found]) -> Query[list[Found]]:
+def every_often(statement: Select[Any], read: Callable[..., Found]) -> Query[list[Found]]:
     """As `every`, for what is asked for much more often than it changes."""
     return Query(statement, list, once(read))
+
+
+def one_often(statement: Select[Any], read: Callable[..., Found]) -> Query[Found | None]:
+    """As `one`, for what is asked for much more often than it changes."""
+    return Query(statement, lambda found: found[0] if found else None, once(read))
 
 
 def once(read: Callable[..., object]) -> Callable[[Given, Iterable[Sequence[Any]]], Sequence[Any]]:
