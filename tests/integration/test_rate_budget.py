@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from pipeline.domain.orders import Acknowledged, Rejected
 from pipeline.domain.timeframes import SystemClock
 from pipeline.exchange.budget.costs import Cost, Kind
 from pipeline.exchange.budget.line import Line
-from pipeline.exchange.budget.ports import Held, Stop, Told
+from pipeline.exchange.budget.ports import Held, Stop, Told, Used
 from pipeline.exchange.budget.rules import RateLimits
 from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, ExchangeOptions, connect
@@ -25,6 +26,7 @@ from pipeline.exchange.wire import WireOptions
 from pipeline.trace.events import RecordedEvents
 from tests.integration.exchange_worlds import BTC, SIM_KEY, SIM_SECRET, Exchange
 from tests.support.servers import RedisServer, Simulator
+from tests.support.waiting import eventually
 
 CANDLES = Cost(Kind.MARKET, 2)
 PRICE = Cost(Kind.PRICE, 2)
@@ -136,8 +138,50 @@ def test_what_is_a_minute_old_counts_no_more(one: Host, redis_url: str) -> None:
         )
         assert one.held(CANDLES).wait_s <= 3
         client.hdel("tl:budget:test:weight", str(now - 58))
+        client.delete("tl:budget:test:weight:sums")
         assert one.budget.take(CANDLES).weight_1m == 2
         assert client.hlen("tl:budget:test:weight") <= 2
+
+
+def test_the_sums_are_those_of_the_counts(one: Host, other: Host, redis_url: str) -> None:
+    """They are added up once a second only: one that is too small lets requests leave that the exchange counts."""
+    with redis.Redis.from_url(redis_url) as client:
+        seconds = range(int(client.time()[0]) - 75, int(client.time()[0]))
+        for key in ("weight", "orders:main"):
+            client.hset(f"tl:budget:test:{key}", mapping={str(second): 1 for second in seconds})
+        wide = RateLimits(weight_1m=10**6, orders_10s=10**6, orders_1m=10**6)
+        one.budget._limits = other.budget._limits = wide
+        told, steps = Told(weight_1m=200, orders_10s=40, orders_1m=130), random.Random(7)
+        for step in range(150):
+            here = steps.choice((one, other))
+            used = here.budget.take(steps.choice((CANDLES, ORDER, EXIT, CANCEL)))
+            if step % 30 == 29:
+                here.budget.correct(told, used)
+            if step % 40 == 39:  # an older release knows nothing of sums
+                client.hincrby("tl:budget:test:weight", str(client.time()[0]), 3)
+            now = int(client.time()[0])
+            used, found = here.budget.take(ORDER), counted(client, now)
+            assert used == found or int(client.time()[0]) != now, f"step {step}"
+
+
+def test_sums_hold_for_one_second(one: Host, redis_url: str) -> None:
+    """What leaves the window must make room, also while nothing is counted."""
+    looking = Cost(Kind.CANCEL, 0)
+    with redis.Redis.from_url(redis_url) as client:
+        now = int(client.time()[0])
+        client.hset("tl:budget:test:weight", mapping={str(second): 1 for second in range(now - 60, now)})
+    before = one.budget.take(looking).weight_1m
+    eventually(lambda: one.budget.take(looking).weight_1m < before, what="a second to leave the window")
+
+
+def counted(client: redis.Redis, now: int) -> Used:
+    """What the counts of single seconds add up to."""
+
+    def within(key: str, seconds: int) -> int:
+        counts = client.hgetall(f"tl:budget:test:{key}")
+        return sum(int(count) for second, count in counts.items() if int(second) >= now - seconds)
+
+    return Used(within("weight", 60), within("orders:main", 10), within("orders:main", 60))
 
 
 def test_limits_that_the_exchange_published_hold(one: Host) -> None:

@@ -1,13 +1,15 @@
 """The budget's counts in Redis, as Lua: each script is one atomic step, on Redis' own clock.
 
 Counts are kept by second. What lies within the last 60 whole seconds and the one running counts: wherever the
-exchange's own minute begins, no minute of it holds more.
+exchange's own minute begins, no minute of it holds more. The sums stand beside them and hold for the second that they
+were added up in: at a close a thousand questions come within one.
 
 ================ ===== ===============================================================================
 key              type  holds
 ================ ===== ===============================================================================
 ``weight``       hash  second → weight used in it, of our address
 ``orders``       hash  second → orders sent in it, of one account
+``*:sums``       hash  of each of both, ``in10`` and ``in60``: what its last seconds add up to at the second ``at``
 ``stop``         hash  ``until``: before it nothing may leave (ms since the epoch); ``why``: in words
 ``orders_stop``  hash  the same for the orders of one account
 ``ban``          hash  the same while we are banned, so that somebody is called once
@@ -37,17 +39,34 @@ local function recent(key)
   return kept
 end
 
-local function used_in(seconds, kept)
-  local used = 0
+local function sum(seconds, kept)
+  local found = 0
   for _, each in ipairs(kept) do
-    if each[1] >= second - seconds then used = used + each[2] end
+    if each[1] >= second - seconds then found = found + each[2] end
   end
-  return used
+  return found
 end
 
--- A key outlives the last second that was written to it.
+-- What was used in the last 10 seconds, and in the last 60: added up anew when a second begins, or somebody of another
+-- release has counted.
+local function used_in(key)
+  local now = redis.call('HGET', key, time[1]) or '0'
+  local told = redis.call('HMGET', key .. ':sums', 'at', 'now', 'in10', 'in60')
+  if told[1] == time[1] and told[2] == now then return tonumber(told[3]), tonumber(told[4]) end
+  local kept = recent(key)
+  local in10, in60 = sum(10, kept), sum(60, kept)
+  redis.call('HSET', key .. ':sums', 'at', second, 'now', now, 'in10', in10, 'in60', in60)
+  redis.call('EXPIRE', key .. ':sums', 120)
+  return in10, in60
+end
+
+-- At this second, or longer ago than 10. A key outlives the last second that was written to it.
 local function add(key, at, amount)
-  if redis.call('HINCRBY', key, at, amount) == amount then redis.call('EXPIRE', key, 120) end
+  local in10, in60 = used_in(key)
+  local there = redis.call('HINCRBY', key, at, amount)
+  if there == amount then redis.call('EXPIRE', key, 120) end
+  redis.call('HSET', key .. ':sums', 'in60', in60 + amount)
+  if at == second then redis.call('HSET', key .. ':sums', 'now', there, 'in10', in10 + amount) end
 end
 """
 
@@ -76,22 +95,20 @@ for i = 3, orders > 0 and 4 or 3 do
 end
 
 -- Also for what weighs nothing: an answer tells the weight as well, and is compared with this.
-local weighed = recent(KEYS[1])
-local used = used_in(60, weighed)
+local _, used = used_in(KEYS[1])
 if weight > 0 then
   local most = tonumber(ARGV[3])
   if most >= 0 and used > 0 and used + weight > most then
-    return {wait_for(60, weighed, used + weight - most), 'weight', '', used, 0, 0}
+    return {wait_for(60, recent(KEYS[1]), used + weight - most), 'weight', '', used, 0, 0}
   end
 end
 local sent = {0, 0}
 if orders > 0 then
-  local ordered = recent(KEYS[2])
+  sent = {used_in(KEYS[2])}
   for i, seconds in ipairs({10, 60}) do
     local most = tonumber(ARGV[3 + i])
-    sent[i] = used_in(seconds, ordered)
     if most >= 0 and sent[i] + orders > most then
-      local wait = wait_for(seconds, ordered, sent[i] + orders - most)
+      local wait = wait_for(seconds, recent(KEYS[2]), sent[i] + orders - most)
       return {wait, 'orders in ' .. seconds .. ' s', '', used, sent[1], sent[2]}
     end
   end
@@ -110,7 +127,8 @@ CORRECT = Script.of(
 -- KEYS weight, orders. ARGV what the exchange counted (-1: not told): weight in its minute, orders in its 10 s, in its
 -- minute. What it counted beyond us was asked by somebody else from our address, or weighs more than we thought.
 local function raise(key, seconds, told, at)
-  local missing = told - used_in(seconds, recent(key))
+  local in10, in60 = used_in(key)
+  local missing = told - (seconds == 10 and in10 or in60)
   if missing > 0 then add(key, at, missing) end
 end
 raise(KEYS[1], 60, tonumber(ARGV[1]), second)
