@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import NoneType
 from typing import Any
 
 from celery.worker.consumer import Consumer
+from celery.worker.request import Request
 from kombu.message import Message
 
 from config.release import release
@@ -46,10 +48,31 @@ SHAPE: dict[str, type | tuple[type, ...]] = {
 """The headers that Celery's message protocol 2 gives a meaning."""
 
 
+class QuickRequest(Request):
+    """Celery's own, which spends a tenth of its time on when a message expires: it looks up its time zone for each,
+    and reads more notations than anybody writes.
+    """
+
+    _tzlocal = UTC
+
+    def __init__(self, message: Message, **told: Any) -> None:
+        super().__init__(message, **told, maybe_iso8601=instant)
+
+
+def instant(told: str | datetime) -> datetime:
+    """Raises: ValueError when the text names none."""
+    return datetime.fromisoformat(told) if isinstance(told, str) else told
+
+
 class CarefulConsumer(Consumer):
     """Celery's own, but for what it does with rubbish: nothing, and it says so as a security event."""
 
     connection_errors: tuple[type[Exception], ...]
+
+    def update_strategies(self) -> None:
+        for task in self.app.tasks.values():
+            task.Request = QuickRequest
+        super().update_strategies()
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         _tell("a message whose content cannot be read", repr(exc))
