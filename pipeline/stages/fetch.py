@@ -46,8 +46,8 @@ class Fetch:
         if isinstance(seen, End):
             end = seen
             return lambda unit: end
-        window = seen
-        return lambda unit: self._conclude(unit, decision, window)
+        window, output = seen, _output(seen)
+        return lambda unit: self._conclude(unit, decision, window, output)
 
     def _window(self, symbol: str) -> Window:
         window = self.windows.window(symbol, self.timeframes, self.market.now(), self.bars)
@@ -63,21 +63,21 @@ class Fetch:
             sources={each.timeframe: each.source for each in window.ranges},
         )
         if self.events.wants(Area.FETCH):
-            data = {"ranges": [each.as_record() for each in window.ranges], "bars": window.fingerprint}
-            self.events.emit(EventName.DEBUG, area=Area.FETCH.value, what="the window", data=data)
+            self.events.emit(EventName.DEBUG, area=Area.FETCH.value, what="the window", data=_output(window))
 
-    def _conclude(self, unit: Unit, decision: Decision, window: Window) -> StageEnd:
-        output = {"ranges": [each.as_record() for each in window.ranges], "bars": window.fingerprint}
+    def _conclude(
+        self, unit: Unit, decision: Decision, window: Window, output: dict[str, object]
+    ) -> StageEnd:
         if not window.ok:
             lack = EndReason.STALE_CANDLES if window.only_stale else EndReason.INSUFFICIENT_DATA
             return End(lack, window.detail, output)
-        judged_by = self._judged_by(unit, decision, window.fingerprint)
+        judged_by = self._judged_by(unit, decision, output["bars"])
         if judged_by is None:
             return Advance(output)
         detail = f"{judged_by} judged these bars under this configuration already ({window.summary})"
         return End(EndReason.UNCHANGED, detail, {**output, "judged_by": judged_by})
 
-    def _judged_by(self, unit: Unit, decision: Decision, bars: str) -> DecisionId | None:
+    def _judged_by(self, unit: Unit, decision: Decision, bars: object) -> DecisionId | None:
         """The decision whose judgement over exactly these bars stands. Who asks by hand is always answered."""
         if self.unchanged_for is None or decision.origin.is_manual or decision.dry_run:
             return None
@@ -95,3 +95,8 @@ class Fetch:
         if not instrument.active:
             return End(EndReason.SYMBOL_NOT_TRADED, f"{symbol} is listed, but not open for trading now")
         return End(EndReason.OUTSIDE_UNIVERSE, f"{symbol} is not in the universe; see `throughline universe`")
+
+
+def _output(window: Window) -> dict[str, object]:
+    """What the stage stores. Made before the ledger is locked: every bar is read for it."""
+    return {"ranges": [each.as_record() for each in window.ranges], "bars": window.fingerprint}
