@@ -8,6 +8,8 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.consumer import Consumer
 
+from tasks.transport import GONE
+
 EVERY_S = 0.2
 EVENTS = 100
 
@@ -64,5 +66,5 @@ class BatchedAcks(bootsteps.StartStopStep):
     def stop(self, parent: Consumer) -> None:
         """From here on none waits."""
         if parent.task_consumer:
-            with suppress(*parent.connection_errors):
+            with suppress(*GONE):
                 parent.task_consumer.channel.qos.let_acks_wait(None)

@@ -18,6 +18,7 @@ import orjson
 from kombu.serialization import register
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils import json as kombu_json
+from redis import RedisError
 
 from pipeline.domain.events import EventName
 from pipeline.trace.events import LoggedEvents
@@ -26,6 +27,9 @@ from tasks.wire import Command, Wire
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What parsing an envelope, and reading its parts, raises. Broken connections are other errors, and rise."""
+
+GONE = (RedisError, OSError)
+"""Redis cannot be told, or refuses."""
 
 LONGEST = 300
 
@@ -133,7 +137,7 @@ class Channel(redis.Channel):
     def close(self) -> None:
         """What was done is noted first, if Redis can still be told."""
         if self._qos is not None and not self.closed:
-            with suppress(*self.connection_errors):
+            with suppress(*GONE):
                 self._qos.settle()
         super().close()  # type: ignore[no-untyped-call]  # no types
 

@@ -175,6 +175,15 @@ def test_a_refusal_is_told_to_the_next_who_speaks_and_mixes_up_no_answers(channe
     assert channel.wire.ask("ECHO", "mine") == b"mine"
 
 
+def test_a_refusal_does_not_keep_a_channel_from_closing(channel: Any, other: Any) -> None:
+    """A full Redis refuses notes; what is held must go back all the same."""
+    publish(channel, "first")
+    take(channel)
+    channel.wire.tell(("NOSUCHCOMMAND",))
+    channel.close()
+    assert other.llen(QUEUE) == 1
+
+
 @pytest.mark.parametrize(
     "told",
     [

@@ -102,7 +102,6 @@ def test_acknowledgements_wait_from_each_connection_to_the_end_of_its_loop() -> 
         hub=Hub(),
         steps=[],
         task_consumer=SimpleNamespace(channel=SimpleNamespace(qos=qos)),
-        connection_errors=(),
     )
     step = BatchedAcks(consumer)
     step.start(consumer)
