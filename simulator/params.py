@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from simulator.errors import BAD_PARAMETER, MISSING_PARAMETER, ApiError, Refusal
 
@@ -27,8 +27,9 @@ class Params:
         """From URL-encoded texts (query string, form body)."""
         values: dict[str, str] = {}
         for text in encoded:
-            if text:
-                values.update(parse_qsl(text, keep_blank_values=True))
+            for part in filter(None, text.split("&")):
+                name, _, value = part.partition("=")
+                values[decoded(name)] = decoded(value)
         return cls(values)
 
     def shown(self) -> dict[str, str]:
@@ -94,3 +95,8 @@ class Params:
             return kind(self.need(name).upper())
         except ValueError:
             raise ApiError(refusal) from None
+
+
+def decoded(text: str) -> str:
+    """As of `parse_qsl`, which takes several times as long: hardly any parameter has something to decode."""
+    return unquote_plus(text) if "%" in text or "+" in text else text

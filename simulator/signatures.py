@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 
@@ -31,7 +30,7 @@ def check_signature(account: Account, query: str, body: str) -> None:
     payload, signature = split_signature(query, body)
     if signature is None:
         raise ApiError(errors.MISSING_PARAMETER, "signature")
-    expected = hmac.new(account.api_secret, payload.encode(), hashlib.sha256).hexdigest()
+    expected = hmac.digest(account.api_secret, payload.encode(), "sha256").hex()
     if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
         raise ApiError(errors.BAD_SIGNATURE)
 
@@ -41,7 +40,10 @@ def split_signature(query: str, body: str) -> tuple[str, str | None]:
     signature: str | None = None
     kept: list[str] = []
     for text in (query, body):
-        parts = text.split("&") if text else []
+        if "signature=" not in text:
+            kept.append(text)
+            continue
+        parts = text.split("&")
         signature = next((part[10:] for part in parts if part.startswith("signature=")), signature)
         kept.append("&".join(part for part in parts if not part.startswith("signature=")))
     return "".join(kept), signature
