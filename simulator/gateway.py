@@ -25,6 +25,8 @@ from simulator.signatures import check_signature, check_time, signing_account
 from simulator.world import Ask, Route, World
 
 ROUTES: dict[tuple[str, str], Route] = rest_market.ROUTES | rest_trade.ROUTES | rest_account.ROUTES
+OF_EVERY = rest_market.OF_EVERY | rest_account.OF_EVERY
+"""Paths that are about the price of every symbol when none is named."""
 JSON = "application/json"
 POLL_S = 0.05
 
@@ -69,12 +71,20 @@ class Gateway:
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         started = time.perf_counter_ns()
         inbound = await read(raw, self._world)
+        if inbound.call.path in OF_EVERY and not inbound.symbol:
+            await self._see_every_price()
         answer = await self._answer(inbound)
         took_us = (time.perf_counter_ns() - started) // 1000
         self._world.journal.request(inbound.call, answer.status, took_us)
         if answer.status is None:
             reset(raw)
         return answer.response()
+
+    async def _see_every_price(self) -> None:
+        """Others are served while one question makes the histories of hundreds of symbols."""
+        for symbol in self._world.market.unseen():
+            self._world.market.last(symbol, self._world.clock.now_ms())
+            await asyncio.sleep(0)
 
     async def _answer(self, inbound: Inbound) -> Answer:
         headers: dict[str, str] = {}

@@ -81,6 +81,12 @@ class Market:
             raise ApiError(BAD_INTERVAL)
         return length
 
+    def unseen(self) -> list[str]:
+        """Symbols whose price nobody has asked for: the first answer makes their history, which takes some 20 ms."""
+        if len(self._current) == len(self.instruments):
+            return []
+        return [symbol for symbol in self.instruments if symbol not in self._current]
+
     def last_ticks(self, symbol: str, now_ms: int) -> int:
         """The last traded price in ticks."""
         series, now_ms = self._at(symbol, now_ms)

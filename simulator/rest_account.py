@@ -183,6 +183,7 @@ def income_json(row: Income) -> Json:
     }
 
 
+OF_EVERY = {"/fapi/v2/positionRisk"}
 ROUTES = {
     ("GET", "/fapi/v2/account"): Route(account, flat(5), signed=True),
     ("GET", "/fapi/v3/account"): Route(account, flat(5), signed=True),

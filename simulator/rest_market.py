@@ -172,6 +172,13 @@ def no_pairs(_ask: Ask) -> object:
     return []
 
 
+OF_EVERY = {
+    "/fapi/v1/ticker/24hr",
+    "/fapi/v1/ticker/price",
+    "/fapi/v2/ticker/price",
+    "/fapi/v1/ticker/bookTicker",
+    "/fapi/v1/premiumIndex",
+}
 ROUTES = {
     ("GET", "/fapi/v1/ping"): Route(ping, flat(1)),
     ("GET", "/fapi/v1/time"): Route(server_time, flat(1)),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,19 @@ def test_a_killed_exchange_that_is_started_again_still_has_the_position(
     after = requests.get(f"{second.url}/_sim/accounts/sim-key", timeout=5).json()
     assert before["positions"][0]["qty"] == after["positions"][0]["qty"] == "0.5"
     assert before["wallet_balance"] == after["wallet_balance"] != "10000"
+
+
+def test_who_asks_for_every_price_at_once_does_not_keep_others_waiting() -> None:
+    """The first such question makes hundreds of histories: a cancel beside it must not time out."""
+    server = Simulator("--seed", "7", "--symbols", "30")
+    try:
+        with ThreadPoolExecutor() as pool:
+            every = pool.submit(requests.get, f"{server.url}/fapi/v1/ticker/bookTicker", timeout=60)
+            beside = 0
+            while not every.done():
+                requests.get(f"{server.url}/fapi/v1/time", timeout=60).raise_for_status()
+                beside += 1
+            assert len(every.result().json()) == 30
+            assert beside > 5
+    finally:
+        server.stop()
