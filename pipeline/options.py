@@ -15,13 +15,13 @@ from pipeline.exchange.ccxt_adapter import ExchangeOptions
 from pipeline.exchange.paper.terms import PaperTerms
 from pipeline.exchange.wire import WireOptions
 from pipeline.execution.options import ExecutionOptions
+from pipeline.execution.protection import ProtectionRules
 from pipeline.governor.breaker import BreakerRules
 from pipeline.governor.universe import Wanted
 from pipeline.market.feed.connections import Limits
 from pipeline.market.feed.parts import FeedOptions
 from pipeline.market.source import SourceOptions
 from pipeline.stages.opening import OpeningTerms
-from pipeline.stages.protecting import ProtectionRules
 from pipeline.stages.sweeping import SweepOptions
 from pipeline.stages.telling import Thresholds
 from pipeline.strategies.sizing import SizingRules

@@ -34,6 +34,22 @@ ORIGINS = {
 """Whose exits a leg has; the first, unless a step says otherwise."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtectionRules:
+    """`default_stop` is a fraction of the entry price, for a position whose decision gave no stop; `patience` is how
+    long a stop may be refused before the position is closed instead. `max_hold` closes a position by time, `trail` (a
+    fraction of the price) lets the stop follow it by steps of `trail_step`; neither does when it is 0. `slippage` is
+    how much worse than the quote, as a fraction, an exit by time may fill.
+    """
+
+    default_stop: Decimal
+    patience: timedelta
+    max_hold: timedelta = timedelta(0)
+    trail: Decimal = Decimal(0)
+    trail_step: Decimal = Decimal("0.001")
+    slippage: Decimal = Decimal("0.0015")
+
+
 def exit_id(position: Position, number: int, at: datetime) -> DecisionId:
     """The decision of a position's exit that was opened in the second of `at`, `number` of them being there before.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from decimal import Decimal
 from itertools import dropwhile, groupby, takewhile
 from typing import TypeVar
@@ -33,6 +32,7 @@ from pipeline.execution.protection import (
     Held,
     Levels,
     Place,
+    ProtectionRules,
     Step,
     TakeBack,
     steps,
@@ -45,22 +45,6 @@ from pipeline.stages.validate import Outside, Validate
 
 ROUNDS = 3
 """A refused stop makes a close of it, a stop that is placed makes the one before it superfluous: then all is said."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectionRules:
-    """`default_stop` is a fraction of the entry price, for a position whose decision gave no stop; `patience` is how
-    long a stop may be refused before the position is closed instead. `max_hold` closes a position by time, `trail` (a
-    fraction of the price) lets the stop follow it by steps of `trail_step`; neither does when it is 0. `slippage` is
-    how much worse than the quote, as a fraction, an exit by time may fill.
-    """
-
-    default_stop: Decimal
-    patience: timedelta
-    max_hold: timedelta = timedelta(0)
-    trail: Decimal = Decimal(0)
-    trail_step: Decimal = Decimal("0.001")
-    slippage: Decimal = Decimal("0.0015")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +116,7 @@ class Protector:
 
     def _is_restless(self, unit: Unit, symbol: str) -> bool:
         try:
-            position = unit.positions.open_of(self.account, symbol)
-            return bool(self._planned(unit, symbol, seen(unit, position) if position else None, None))
+            return bool(self._planned(unit, symbol, self._seen(unit, symbol), None))
         except (ExchangeUnavailable, ExchangeRefused):
             return True  # protecting it says what is wrong
 
@@ -165,21 +148,34 @@ class Protector:
         Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable, UnknownSymbol.
         """
         done: set[object] = set()
-        for _ in range(ROUNDS):
-            wanted, is_all = self._begin(symbol, done)
-            if not wanted:
+        for number in range(ROUNDS):
+            quote = self._quote(symbol)
+            nobody_has_looked = number > 0 or self._follows_the_market
+            if nobody_has_looked and not self._is_wanting(symbol, quote, done):
                 break
+            wanted, is_all = self._begin(symbol, quote, done)
             done.update(map(_key, wanted))
             self._do_all(symbol, [*dropwhile(_is_new_guard, wanted)])
-            if is_all:
+            if is_all or not wanted:
                 break
         return bool(done)
 
-    def _begin(self, symbol: str, done: Collection[object]) -> tuple[Sequence[Step], bool]:
-        """What is wanted, by one look; guards that come first are opened in the transaction that looks, and sent.
-        Whether they are all, and the position is protected.
+    def _is_wanting(self, symbol: str, quote: Quote | None, done: Collection[object]) -> bool:
+        """Whether something is to be done, by a look that costs nobody a wait for the disk."""
+        with self.ledger.read() as unit:
+            planned = self._planned(unit, symbol, self._seen(unit, symbol), quote)
+        return any(_key(step) not in done for step in planned)
+
+    def _seen(self, unit: Unit, symbol: str) -> Seen | None:
+        position = unit.positions.open_of(self.account, symbol)
+        return None if position is None else seen(unit, position)
+
+    def _begin(
+        self, symbol: str, quote: Quote | None, done: Collection[object]
+    ) -> tuple[Sequence[Step], bool]:
+        """What is wanted; guards that come first are opened in the transaction that looks, and sent. Whether they are
+        all, and the position is protected.
         """
-        quote = self._quote(symbol)
         wanted: list[Step] = []
 
         def first(unit: Unit, found: Seen | None) -> Sequence[Place]:

@@ -17,11 +17,12 @@ from pipeline.domain.ports import Ledger
 from pipeline.domain.positions import Position
 from pipeline.domain.switches import KillScope, KillSwitch
 from pipeline.domain.timeframes import Timeframe
+from pipeline.execution.protection import ProtectionRules
 from pipeline.governor.universe import Universe
 from pipeline.governor.view import Limits
 from pipeline.stages.exits import Exits
 from pipeline.stages.opening import OpeningTerms
-from pipeline.stages.protecting import ProtectionRules, Protector
+from pipeline.stages.protecting import Protector
 from pipeline.stages.validate import Validate
 from pipeline.testing import FakeMarketData
 from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, OrderWorld, decision

@@ -13,7 +13,7 @@ from pipeline.domain.permits import Permit
 from pipeline.domain.ports import Ledger, Unit
 from pipeline.testing import FakeVenue
 from tests.unit.execution.order_worlds import ACCOUNT
-from tests.unit.stages.protected_worlds import QTY, STOP, TARGET, WHOLE, ProtectedWorld
+from tests.unit.stages.protected_worlds import QTY, RULES, STOP, TARGET, WHOLE, ProtectedWorld
 
 TWICE = {Leg.STOP: [(2 * QTY, STOP)], Leg.TARGET: [(2 * QTY, TARGET)]}
 
@@ -118,3 +118,10 @@ def test_guards_of_a_position_that_closed_while_they_were_sent_are_taken_back() 
     world.told.append(close)
     world.protect()
     assert world.resting == {}
+
+
+def test_a_look_that_finds_nothing_to_do_waits_for_no_disk() -> None:
+    """With a stop that trails the market every position is looked at every two seconds."""
+    world = ToldWorld(rules=replace(RULES, trail=Decimal("0.02")))
+    world.protect()
+    assert world.protect_counted() == ["read"]
