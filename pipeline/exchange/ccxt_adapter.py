@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,6 +26,7 @@ from pipeline.domain.positions import Equity, Holding, Income
 from pipeline.domain.timeframes import Clock, SystemClock
 from pipeline.exchange import conditional, key_rights, reading
 from pipeline.exchange.answers import NOT_SENT, classify, is_not_found, reading_error
+from pipeline.exchange.asking import Asking, is_out_of_time
 from pipeline.exchange.budget.ports import Budget
 from pipeline.exchange.clock import ExchangeClock
 from pipeline.exchange.key_rights import KeyRights
@@ -345,11 +345,7 @@ class CcxtExchange:
         return self._understood(self._ask(method, question), reader, what)
 
     def _ask(self, method: str, question: Mapping[str, object]) -> Return:
-        """What is signed needs the exchange's time. If that cannot be had, the answer will say what is wrong."""
-        if not method.startswith("fapiPublic") and not self._clock.is_measured:
-            with suppress(ThroughlineError):
-                self._clock.measure()
-        return self._wire.request(method, question)
+        return Asking(self._wire, self._clock).ask(method, question)
 
     def _understood(self, returned: Return, reader: Callable[[object], Read], what: str) -> Read:
         """Raises: ExchangeUnavailable, ExchangeRefused; an unreadable answer is none."""
@@ -364,7 +360,7 @@ class CcxtExchange:
 
     def _mind_the_clock(self, returned: Return) -> None:
         """Told that our timestamp is wrong, measure before the next request signs one."""
-        if isinstance(returned, Reply) and returned.code == "-1021":
+        if is_out_of_time(returned):
             self._clock.forget()
 
     def _server_time(self) -> datetime:

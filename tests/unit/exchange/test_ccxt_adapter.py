@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from datetime import timedelta
@@ -15,7 +16,7 @@ from pipeline.domain.signals import Side
 from pipeline.exchange import reading
 from pipeline.exchange.connection import NotSent
 from pipeline.testing import FixedClock
-from tests.unit.exchange.canned import CLIENT_ID, KEY, NOON, SECRET, an_order, canned, told_order
+from tests.unit.exchange.canned import CLIENT_ID, KEY, NOON, SECRET, Answer, an_order, canned, told_order
 
 ORDER = "/fapi/v1/order"
 NOON_MS = str(reading.to_milliseconds(NOON))
@@ -101,6 +102,33 @@ def test_a_refused_timestamp_makes_the_clock_be_measured_again() -> None:
     exchange.submit(*an_order())
     http.answer("/fapi/v1/time", 200, {"serverTime": int(NOON_MS) + 5000})
     assert exchange.now() == NOON + timedelta(seconds=5)
+
+
+def test_a_cancellation_refused_for_its_time_is_sent_again_by_the_right_clock() -> None:
+    """The kill switch takes back what rests: one badly measured clock must not leave an order there."""
+    exchange, http = canned()
+    clocks, stamps = iter([2000, 0]), []
+
+    def tell_the_time() -> Answer:
+        return 200, json.dumps({"serverTime": int(NOON_MS) + next(clocks)}), {}
+
+    def refuse_what_is_ahead() -> Answer:
+        stamps.append(http.sent()["timestamp"])
+        if stamps[-1] != NOON_MS:
+            return 400, json.dumps({"code": -1021, "msg": "ahead"}), {}
+        return 200, json.dumps(told_order(status="CANCELED")), {}
+
+    http.answers |= {"/fapi/v1/time": tell_the_time, ORDER: refuse_what_is_ahead}
+    exchange.cancel(an_order()[0])
+    assert stamps == [str(int(NOON_MS) + 2000), NOON_MS]
+
+
+def test_an_order_refused_for_its_time_is_not_sent_again() -> None:
+    """Its time is pinned: whoever sends it later decides on another market."""
+    exchange, http = canned()
+    http.answer(ORDER, 400, {"code": -1021, "msg": "late"})
+    exchange.submit(*an_order())
+    assert sum(request.method == "POST" for request in http.asked) == 1
 
 
 @pytest.mark.parametrize(

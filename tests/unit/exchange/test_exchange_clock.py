@@ -67,3 +67,32 @@ def test_it_is_measured_again_when_somebody_has_set_our_clock() -> None:
     assert clock.now() == OURS
     ours.turn(-MINUTE)
     assert clock.now() == OURS
+
+
+def test_a_slow_answer_is_asked_for_again_and_the_quickest_counts() -> None:
+    """On a busy machine the first question takes a second and more, and half of that would be signed as the offset."""
+    ours, delays = FixedClock(OURS), iter([(2.0, 0.0), (0.02, 0.02)])
+
+    def ask() -> datetime:
+        until_told, until_here = next(delays)
+        ours.turn(timedelta(seconds=until_told))
+        told = ours.now()
+        ours.turn(timedelta(seconds=until_here))
+        return told
+
+    clock = ExchangeClock(ours, ask, max_age_s=60.0)
+    assert clock.measure() == timedelta(0)
+
+
+def test_an_exchange_that_is_always_slow_is_not_asked_for_ever() -> None:
+    """A third of a second away every answer is slow: the quickest of three is what there is."""
+    ours, asked = FixedClock(OURS), []
+
+    def ask() -> datetime:
+        ours.turn(timedelta(seconds=0.3))
+        asked.append(ours.now())
+        return asked[-1]
+
+    clock = ExchangeClock(ours, ask, max_age_s=60.0)
+    assert clock.measure() == timedelta(seconds=0.15)
+    assert len(asked) == 3
