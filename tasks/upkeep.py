@@ -73,7 +73,7 @@ def guard() -> str:
 
     def look(here: Pipeline) -> str:
         here.dead_man.tend()
-        cancelled = len(here.safeguarding.cancel_covered())
+        cancelled = len(here.safeguarding.cancel_covered().taken)
         breaker = here.safeguarding.watch_breaker()
         return f"{cancelled} cancelled, breaker {breaker.reason if breaker else 'closed'}"
 

@@ -53,8 +53,14 @@ def on(reason: Reason, symbol: ForSymbol = None, strategy: ForStrategy = None) -
     )
     console().print(f"kill switch [bold red]on[/]: {_what(scope, name)}")
     cancelled = pipeline.safeguarding.cancel_covered()  # here and now: the broker may be what is broken
-    if cancelled:
-        console().print(f"cancelled {len(cancelled)} open orders")
+    if cancelled.taken:
+        console().print(f"cancelled {len(cancelled.taken)} open orders")
+    if cancelled.left:
+        names = ", ".join(f"{escape(each.symbol)} {each.client_order_id}" for each in cancelled.left)
+        console().print(
+            f"[bold red]still open[/], the exchange did not take their cancellation: {names}\n"
+            "workers ask again each second while they run; look with `throughline orders`, or cancel them there"
+        )
 
 
 @kill.command()

@@ -5,6 +5,7 @@ touch is only what the ledger knows as an open order of ours that adds to a posi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
@@ -14,14 +15,23 @@ from pipeline.domain.ports import Ledger, Unit, Venue
 from pipeline.execution.booking import order_fields
 
 
-def cancel_covered(ledger: Ledger, venue: Venue, account: str, events: Events) -> Sequence[Order]:
-    """Cancel every open entry order that a switch covers; those whose cancellation the exchange took.
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Orders whose cancellation the exchange took, and those `left` where it did not: upkeep asks again each second."""
+
+    taken: Sequence[Order]
+    left: Sequence[Order]
+
+
+def cancel_covered(ledger: Ledger, venue: Venue, account: str, events: Events) -> Cancelled:
+    """Cancel every open entry order that a switch covers.
 
     The resolver learns what became of them. Safe to repeat. Raises: LedgerUnavailable.
     """
     with ledger.read() as unit:
         covered = covered_orders(unit, account)
-    return [order for order in covered if _cancel(venue, order, events)]
+    taken = [order for order in covered if _cancel(venue, order, events)]
+    return Cancelled(taken, [order for order in covered if order not in taken])
 
 
 def covered_orders(unit: Unit, account: str) -> Sequence[Order]:

@@ -11,12 +11,11 @@ from decimal import Decimal
 
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.guards import Breaker, Heartbeat, Reconciliation
-from pipeline.domain.orders import Order
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.domain.positions import Equity
 from pipeline.domain.reconciliation import REPAIRS, Finding
 from pipeline.execution.accounts import refresh_equity
-from pipeline.execution.cancelling import cancel_covered
+from pipeline.execution.cancelling import Cancelled, cancel_covered
 from pipeline.execution.reconciling import Reconciler
 from pipeline.governor.breaker import BreakerRules, Ended, Overload, overload
 from pipeline.governor.view import Limits
@@ -89,7 +88,7 @@ class Safeguarding:
             self.ledger, self.venue, self.clock, self.events, self.account, tolerance=self.tolerance
         )
 
-    def cancel_covered(self) -> Sequence[Order]:
+    def cancel_covered(self) -> Cancelled:
         """Cancel the open entry orders that a kill switch covers. Raises: LedgerUnavailable."""
         return cancel_covered(self.ledger, self.venue, self.account, self.events)
 

@@ -166,9 +166,25 @@ def test_a_kill_switch_cancels_the_open_entry_orders_that_it_covers(
     with world.ledger.begin() as unit:
         unit.switches.set(KillSwitch(scope=scope, name=name, reason="drill", set_by="anna", set_at=NOON))
     cancelled = cancel_covered(world.ledger, world.venue, ACCOUNT, world.events)
-    assert len(cancelled) == int(covered)
+    assert (len(cancelled.taken), len(cancelled.left)) == (int(covered), 0)
     world.resolve_until(lambda: world.state.is_final or not covered, every_s=1, at_most_s=10)
     assert world.state.is_final == covered
+
+
+def test_an_order_whose_cancellation_was_not_taken_is_named_and_asked_for_again() -> None:
+    """Whoever pulls the switch must not believe that everything was taken back."""
+    world = Upkeep(intent=intent(tif=TimeInForce.GTC, limit_price=D("50000.0")))
+    world.place_and_die()
+    with world.ledger.begin() as unit:
+        unit.switches.set(
+            KillSwitch(scope=KillScope.GLOBAL, name="", reason="drill", set_by="anna", set_at=NOON)
+        )
+    world.venue.down = "away"
+    left = cancel_covered(world.ledger, world.venue, ACCOUNT, world.events)
+    world.venue.down = ""
+    again = cancel_covered(world.ledger, world.venue, ACCOUNT, world.events)
+    assert (left.taken, len(left.left)) == ([], 1)
+    assert (len(again.taken), []) == (1, again.left)
 
 
 def test_an_empty_universe_halts_trading_and_alerts() -> None:
