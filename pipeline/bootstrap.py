@@ -184,7 +184,8 @@ class Pipeline(Connections):
     @cached_property
     def _quoting(self) -> SharedQuotes:
         """What orders are judged by need not be asked for by each decision at a candle's close."""
-        return SharedQuotes(self.exchange, self.settings.governor.quote_max_age_s * QUOTE_SHARED_FOR)
+        longest = timedelta(seconds=self.settings.governor.quote_max_age_s)
+        return SharedQuotes(self.exchange, longest * QUOTE_SHARED_FOR)
 
     def _validate(self) -> Validate:
         return Validate(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.domain.instruments import Instruments
@@ -23,33 +22,36 @@ class Quoting(MarketData, Protocol):
 
 
 class SharedQuotes:
-    """A market whose quotes are shared while many are asked for: then one may be `shared_for_s` old, beyond the
+    """A market whose quotes are shared while many are asked for: then one may be as old as `shared_for`, beyond the
     age that it tells itself. Whoever asks now and then gets a fresh one each time. Fulfils `ports.MarketData`.
+
+    All times are the exchange's: a simulated one may run faster than ours, and recorded prices jump with it.
     """
 
-    def __init__(
-        self, market: Quoting, shared_for_s: float, seconds: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._market, self._shared_for_s, self._seconds = market, shared_for_s, seconds
-        self._asked: deque[float] = deque(maxlen=FEW)
+    def __init__(self, market: Quoting, shared_for: timedelta) -> None:
+        self._market, self._shared_for = market, shared_for
+        self._asked: deque[datetime] = deque(maxlen=FEW)
         self._all: Mapping[str, Quote] = {}
-        self._all_at = float("-inf")
+        self._all_at: datetime | None = None
 
     def quote(self, symbol: str) -> Quote:
         """Raises: ExchangeUnavailable, ExchangeRefused, UnknownSymbol."""
-        found = self._shared().get(symbol) if self._many_ask() else None
+        now = self._market.now()
+        found = self._shared(now).get(symbol) if self._many_ask(now) else None
         return found or self._market.quote(symbol)
 
-    def _many_ask(self) -> bool:
-        now = self._seconds()
+    def _many_ask(self, now: datetime) -> bool:
         self._asked.append(now)
-        return len(self._asked) == FEW and now - self._asked[0] <= self._shared_for_s
+        return len(self._asked) == FEW and self._is_recent(self._asked[0], now)
 
-    def _shared(self) -> Mapping[str, Quote]:
-        now = self._seconds()
-        if now - self._all_at > self._shared_for_s:
+    def _shared(self, now: datetime) -> Mapping[str, Quote]:
+        if self._all_at is None or not self._is_recent(self._all_at, now):
             self._all, self._all_at = self._market.quotes(), now
         return self._all
+
+    def _is_recent(self, at: datetime, now: datetime) -> bool:
+        """A clock that was put back makes nothing young."""
+        return timedelta(0) <= now - at <= self._shared_for
 
     def instruments(self) -> Instruments:
         return self._market.instruments()
