@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from redis import ConnectionPool
+from redis.exceptions import ConnectionError  # noqa: A004 - as redis-py calls it
 
 Command = tuple[Any, ...]
 
@@ -28,9 +29,12 @@ class Wire:
         self._owed = len(commands)
 
     def ask(self, *command: Any) -> Any:
-        """Sent, and answered."""
+        """Sent, and answered: what nobody has answered counts as not done."""
         self.tell(command)
-        return self.settle()
+        answer = self.settle()
+        if answer is None:
+            raise ConnectionError(f"the connection was closed before Redis answered {command[0]}")
+        return answer
 
     def settle(self) -> Any:
         """Read what is still to be answered; the last answer."""

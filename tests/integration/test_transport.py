@@ -92,6 +92,22 @@ def test_a_message_is_noted_before_it_is_handed_on(channel: Any, other: Any) -> 
     assert [first.body, second.body] == [b"first", b"second"]
 
 
+def test_a_message_whose_connection_is_closed_before_redis_answers_was_not_sent(
+    channel: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether it was: it must be published again, and its stage minds a second one."""
+    connection = channel.wire._connection
+    send = connection.send_packed_command
+
+    def send_and_lose(*packed: Any, **options: Any) -> None:
+        send(*packed, **options)
+        connection.disconnect()
+
+    monkeypatch.setattr(connection, "send_packed_command", send_and_lose)
+    with pytest.raises(Disconnected):
+        publish(channel, "first")
+
+
 def test_what_is_done_is_told_at_once_where_no_loop_runs(channel: Any, other: Any) -> None:
     publish(channel, "first", "second")
     first, second = take(channel), take(channel)
