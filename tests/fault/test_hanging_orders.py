@@ -18,8 +18,6 @@ from tests.support.waiting import eventually
 SICK = ("BTC/USDT:USDT", "ETH/USDT:USDT")
 CALM = tuple(f"{base}/USDT:USDT" for base in ("SOL", "XRP", "ADA", "DOGE", "BNB", "LINK", "DOT", "LTC"))
 SILENT_S = 5.0
-SHARED_FOR = timedelta(seconds=1)
-"""Twice as long as one answer's quotes are shared by default."""
 SETTINGS = {
     "UNIVERSE_SYMBOLS": ",".join((*SICK, *CALM)),
     "STRATEGIES_ENABLED": "always_buys",
@@ -59,8 +57,7 @@ def test_a_quote_that_is_never_answered_holds_nobody_up(chain: ChainProcesses) -
     Fewer ask than share one answer about all symbols, which would have the quote.
     """
     chain.passes(CALM[:2])
-    warm_at = chain.pipeline.exchange.now()
-    eventually(lambda: chain.pipeline.exchange.now() > warm_at + SHARED_FOR, 30, "shared quotes to be old")
+    chain.let_quotes_age()
     chain.simulator.fault("timeout_before", endpoint="/fapi/v1/ticker/bookTicker", symbol="BTCUSDT")
     unquoted, *others = chain.passes((SICK[0], CALM[2]))
     assert unquoted.ended_at is not None

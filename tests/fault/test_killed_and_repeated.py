@@ -59,6 +59,7 @@ def test_a_child_killed_in_a_stage_costs_time_but_no_decision(
     chain: ChainProcesses, symbol: str, worker: str, path: str, fault: dict[str, Any], outcome: Outcome
 ) -> None:
     """The message comes back; what was sent is asked about, never sent again: it was accepted, or it never was."""
+    chain.let_quotes_age()
     chain.fault(**fault, endpoint=path, symbol=symbol, count=1)
     decision_id = chain.enqueue(symbol)
     eventually(lambda: _reached(chain, path, symbol), 15, f"{worker} to ask for {path}")

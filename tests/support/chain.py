@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -17,7 +18,7 @@ import psutil
 from celery import Celery
 
 from config.loading import load
-from pipeline.bootstrap import Pipeline, build
+from pipeline.bootstrap import QUOTE_SHARED_FOR, Pipeline, build
 from pipeline.domain.decisions import Decision, Origin, Stage
 from pipeline.domain.ids import DecisionId, task_id
 from pipeline.domain.switches import TradingState
@@ -258,6 +259,15 @@ class ChainProcesses:
     def fault(self, kind: str, **fields: object) -> None:
         """Make the exchange misbehave; see docs/simulator.md for the kinds."""
         self._control("POST", {"kind": kind, **fields})
+
+    def let_quotes_age(self) -> None:
+        """Until who judges a symbol asks for its quote alone: of one answer about all symbols, which several in a row
+        share, a fault of one symbol's question knows nothing.
+        """
+        exchange = self.pipeline.exchange
+        longest = timedelta(seconds=self.pipeline.settings.governor.quote_max_age_s) * QUOTE_SHARED_FOR
+        last = exchange.now()
+        eventually(lambda: exchange.now() > last + longest, 30, "what was asked for lately to be long ago")
 
     def heal(self) -> None:
         """The exchange behaves again."""
