@@ -23,7 +23,7 @@ from redis import RedisError
 from pipeline.domain.events import EventName
 from pipeline.trace.events import LoggedEvents
 from tasks import signing
-from tasks.wire import Command, Wire
+from tasks.line import Command, Line
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What parsing an envelope, and reading its parts, raises. Broken connections are other errors, and rise."""
@@ -96,14 +96,14 @@ class QoS(redis.QoS):
     def settle(self) -> None:
         """Everything is noted in Redis when this returns."""
         self._tell()
-        self.channel.wire.settle()
+        self.channel.line.settle()
 
     def _tell(self, *commands: Command) -> None:
         done, self._done = self._done, []
         if done:
             commands = (("HDEL", self.unacked_key, *done), ("ZREM", self.unacked_index_key, *done), *commands)
         if commands:
-            self.channel.wire.tell(*commands)
+            self.channel.line.tell(*commands)
 
 
 class Channel(redis.Channel):
@@ -113,7 +113,7 @@ class Channel(redis.Channel):
     from_transport_options: tuple[str, ...] = (*redis.Channel.from_transport_options, "message_key")  # type: ignore[assignment]  # a longer one
     message_key = ""
     _last_client: Any = None
-    _wire: Wire | None = None
+    _line: Line | None = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """One client for as long as its pool lives: kombu would make one for each step of a message, and making it
@@ -128,11 +128,11 @@ class Channel(redis.Channel):
         return self._last_client
 
     @property
-    def wire(self) -> Wire:
+    def line(self) -> Line:
         """What is said for every message goes over this one connection, for as long as its pool lives."""
-        if self._wire is None or self._wire.pool is not self.pool:
-            self._wire = Wire(self.pool)
-        return self._wire
+        if self._line is None or self._line.pool is not self.pool:
+            self._line = Line(self.pool)
+        return self._line
 
     def close(self) -> None:
         """What was done is noted first, if Redis can still be told."""
@@ -147,7 +147,7 @@ class Channel(redis.Channel):
             super()._put(queue, message, **options)  # type: ignore[no-untyped-call]  # no types
         else:
             key = self._q_for_pri(queue, self._get_message_priority(message))  # type: ignore[no-untyped-call]  # no types
-            self.wire.ask("LPUSH", key, dumped(message))
+            self.line.ask("LPUSH", key, dumped(message))
 
     def _put_fanout(self, exchange: str, message: dict[str, Any], routing_key: str, **options: Any) -> None:
         signing.sign(message, self.message_key)

@@ -70,24 +70,24 @@ class Loop:
 
 def test_one_client_serves_until_its_pool_is_gone(channel: Any) -> None:
     """Making one for each step costs as much as the step; one with the pool of the parent would share its sockets."""
-    first, wire = channel._create_client(), channel.wire
+    first, line = channel._create_client(), channel.line
     assert channel._create_client() is first
-    assert channel.wire is wire
+    assert channel.line is line
     assert channel._create_client(asynchronous=True) is not first
     channel._after_fork()
     second = channel._create_client()
     assert second is not first
     assert second.connection_pool is not first.connection_pool
     assert second.ping()
-    assert channel.wire is not wire
-    assert channel.wire.ask("PING") == b"PONG"
+    assert channel.line is not line
+    assert channel.line.ask("PING") == b"PONG"
 
 
 def test_a_message_is_noted_before_it_is_handed_on(channel: Any, other: Any) -> None:
     """Whoever has it may be killed in the next moment."""
     publish(channel, "first", "second")
     first, second = take(channel), take(channel)
-    channel.wire.settle()
+    channel.line.settle()
     assert held(other, channel) == noted(first, second)
     assert [first.body, second.body] == [b"first", b"second"]
 
@@ -96,7 +96,7 @@ def test_a_message_whose_connection_is_closed_before_redis_answers_was_not_sent(
     channel: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody knows whether it was: it must be published again, and its stage minds a second one."""
-    connection = channel.wire._connection
+    connection = channel.line._connection
     send = connection.send_packed_command
 
     def send_and_lose(*packed: Any, **options: Any) -> None:
@@ -125,7 +125,7 @@ def test_what_is_done_is_told_with_the_next_message_that_is_taken(channel: Any, 
     second.ack()
     assert held(other, channel) == noted(first, second)
     third = take(channel)
-    channel.wire.settle()
+    channel.line.settle()
     assert held(other, channel) == noted(third)
     assert len(loop.later) == 1
 
@@ -136,7 +136,7 @@ def test_what_is_done_is_told_a_moment_later_when_no_message_comes(channel: Any,
     publish(channel, "first")
     take(channel).ack()
     loop.pass_time()
-    channel.wire.settle()
+    channel.line.settle()
     assert held(other, channel) == (set(), set())
 
 
@@ -178,24 +178,24 @@ def test_a_message_is_forgotten_also_when_redis_cannot_be_told(channel: Any) -> 
     message = take(channel)
     channel.qos.prefetch_count = 1
     assert not channel.qos.can_consume()
-    channel.wire.tell = lambda *_: (_ for _ in ()).throw(Disconnected("gone"))
+    channel.line.tell = lambda *_: (_ for _ in ()).throw(Disconnected("gone"))
     with pytest.raises(Disconnected):
         message.ack()
     assert channel.qos.can_consume()
 
 
 def test_a_refusal_is_told_to_the_next_who_speaks_and_mixes_up_no_answers(channel: Any) -> None:
-    channel.wire.tell(("NOSUCHCOMMAND",), ("SET", "unanswered", "1"))
+    channel.line.tell(("NOSUCHCOMMAND",), ("SET", "unanswered", "1"))
     with pytest.raises(ResponseError):
-        channel.wire.ask("ECHO", "mine")
-    assert channel.wire.ask("ECHO", "mine") == b"mine"
+        channel.line.ask("ECHO", "mine")
+    assert channel.line.ask("ECHO", "mine") == b"mine"
 
 
 def test_a_refusal_does_not_keep_a_channel_from_closing(channel: Any, other: Any) -> None:
     """A full Redis refuses notes; what is held must go back all the same."""
     publish(channel, "first")
     take(channel)
-    channel.wire.tell(("NOSUCHCOMMAND",))
+    channel.line.tell(("NOSUCHCOMMAND",))
     channel.close()
     assert other.llen(QUEUE) == 1
 

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError  # noqa: A004 - as redis-py calls i
 Command = tuple[Any, ...]
 
 
-class Wire:
+class Line:
     """Sends commands at once, several in one packet, and reads their answers before it sends the next.
 
     Not to be used by two threads at a time. Every method raises what redis-py raises when Redis is away, and Redis'
