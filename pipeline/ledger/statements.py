@@ -54,20 +54,25 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement's text, the values that it takes in their order, and the columns that it gives.
+    """A statement's text, the names of the values that it takes, in their order, and the columns that it gives.
 
-    `fixed` are values that stand in the statement itself, as the driver takes them.
+    `binders` make, by their places, those values into the driver's that are not taken as they are; `fixed` are values
+    that stand in the statement itself, as the driver takes them.
     """
 
     text: str | bytes
-    takes: Sequence[_Named]
+    takes: Sequence[str]
+    binders: Sequence[tuple[int, Converter]]
     fixed: Mapping[str, Any]
     gives: Given
 
     def bound(self, values: Values) -> list[Any]:
         """The driver's parameters. Raises: NotStorable; KeyError when one is missing."""
         told = {**values, **self.fixed} if self.fixed else values
-        return [told[name] if bind is None else bind(told[name]) for name, bind in self.takes]
+        bound = list(map(told.__getitem__, self.takes))
+        for place, bind in self.binders:
+            bound[place] = bind(bound[place])
+        return bound
 
 
 def rows_of(connection: Connection, statement: Statement, values: Values) -> list[Row]:
@@ -145,16 +150,16 @@ def prepare(statement: Statement, dialect: Dialect, names: tuple[str, ...]) -> P
     """`names` are those of the values that will be given."""
     compiled = statement.compile(dialect=_compiling(dialect), column_keys=list(names))
     expanded = compiled.construct_expanded_state(dict.fromkeys(names))
-    binders = {name: _binder(bind.type, dialect) for name, bind in compiled.binds.items()}
-    takes = [
-        (name, binders.get(name) or expanded.processors.get(name)) for name in expanded.positiontup or ()
-    ]
+    takes = expanded.positiontup or ()
+    known = {name: _binder(bind.type, dialect) for name, bind in compiled.binds.items()}
+    found = enumerate(known.get(name) or expanded.processors.get(name) for name in takes)
+    binders = [(place, bind) for place, bind in found if bind is not None]
     fixed = {name: value for name, value in expanded.parameters.items() if name not in names}
     gives = Given.of(
         (column.key or "", reader_of(column.type, dialect)) for column in statement.exported_columns
     )
     text = expanded.statement
-    return Prepared(text.encode() if _is_psycopg(dialect) else text, takes, fixed, gives)
+    return Prepared(text.encode() if _is_psycopg(dialect) else text, takes, binders, fixed, gives)
 
 
 @lru_cache(maxsize=64)

@@ -53,21 +53,44 @@ class LineMaker:
             "component": self._component,
         }
         record.update(context.fields())
-        for name, value in fields.items():
-            key, is_secret = _keys.get(name) or _key_of(name)
-            record[key] = HIDDEN if is_secret and value else hide(value) if holds_more(value) else value
+        record.update(fields if _is_plain(fields) else _shown(fields))
         record["host"] = self._host
         record["pid"] = self._pid
         return SECRETS.clean(_dumped(record))
 
 
-_keys: dict[str, tuple[str, bool]] = {}
+_plain_names: set[str] = set()
+_plain_types: set[type] = set()
+"""Names that are written as they are, and types with no fields inside, as far as they have come by: the same few for
+ever, and of nearly every line all.
+"""
 
 
-def _key_of(name: str) -> tuple[str, bool]:
-    """What a field is called in a line, and whether its name says that it is secret: the same few for ever."""
-    _keys[name] = f"{name}_" if name in RESERVED else name, is_secret_name(name)
-    return _keys[name]
+def _is_plain(fields: Mapping[str, Any]) -> bool:
+    """Whether it is known that there is nothing to hide in these, by their names and types."""
+    return fields.keys() <= _plain_names and _plain_types.issuperset(map(type, fields.values()))
+
+
+def _shown(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as they may stand in a line: secrets hidden, none by the name of what every line has."""
+    return {_key_of(name): _value_of(name, value) for name, value in fields.items()}
+
+
+def _key_of(name: str) -> str:
+    if name in RESERVED:
+        return f"{name}_"
+    if not is_secret_name(name):
+        _plain_names.add(name)
+    return name
+
+
+def _value_of(name: str, value: object) -> object:
+    if value and is_secret_name(name):
+        return HIDDEN
+    if holds_more(value):
+        return hide(value)
+    _plain_types.add(type(value))
+    return value
 
 
 def _dumped(record: dict[str, Any]) -> bytes:
