@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -7,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from scripts import install, interpreters
+from scripts import install
 from scripts.interpreters import Interpreter, NoPython, choose_python
 from scripts.pip import InstallError, Meter, Pip, Steps, explain
 
 
-def fake_python(folder: Path, name: str, version: tuple[int, int], *, makes_environments: bool) -> str:
-    """A command that answers as an interpreter of that version would."""
-    answer = f'["/fake/{name}", [{version[0]}, {version[1]}], {str(makes_environments).lower()}]'
+def fake_python(
+    folder: Path, name: str, version: tuple[int, int], *, makes_environments: bool = True, work_s: float = 1.0
+) -> str:
+    """A command that answers as an interpreter of that version and speed would."""
+    answer = json.dumps([f"/fake/{folder.name}/{name}", version, makes_environments, work_s])
+    folder.mkdir(exist_ok=True)
     command = folder / name
     command.write_text(f"#!/bin/sh\necho {shlex.quote(answer)}\n", encoding="utf-8")
     command.chmod(0o755)
@@ -22,28 +26,58 @@ def fake_python(folder: Path, name: str, version: tuple[int, int], *, makes_envi
 
 
 @pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A machine with no interpreter but those that the test names."""
+def only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """A machine with no interpreter but those that the test puts into its two folders of programs."""
     monkeypatch.delenv("PYTHON", raising=False)
-    monkeypatch.setattr(interpreters, "CANDIDATES", ())
+    monkeypatch.setenv("PATH", f"{tmp_path / 'mine'}:{tmp_path / 'usr'}")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     return monkeypatch
 
 
-def test_the_first_interpreter_in_range_is_taken(only: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("only")
+def test_the_first_interpreter_in_range_is_taken(tmp_path: Path) -> None:
     """A machine's default Python is often too old or too new; another one usually stands beside it."""
-    versions = [(3, 14), (3, 10), (3, 12), (3, 11)]
-    names = [fake_python(tmp_path, f"p{minor}", (3, minor), makes_environments=True) for _, minor in versions]
-    only.setattr(interpreters, "CANDIDATES", ("/nowhere/python3.13", *names))
-    assert choose_python() == "/fake/p12"
+    fake_python(tmp_path / "mine", "python", (3, 14))
+    fake_python(tmp_path / "mine", "python3", (3, 10))
+    fake_python(tmp_path / "mine", "python3.12", (3, 12))
+    fake_python(tmp_path / "mine", "python3.11", (3, 11))
+    assert choose_python() == "/fake/mine/python3.12"
+
+
+@pytest.mark.usefixtures("only")
+def test_a_clearly_quicker_interpreter_is_taken_though_another_hides_it(tmp_path: Path) -> None:
+    """A version manager stands first on the PATH with a Python that it has compiled without optimisation."""
+    fake_python(tmp_path / "mine", "python3.11", (3, 11), work_s=0.0015)
+    fake_python(tmp_path / "usr", "python3.11", (3, 11), work_s=0.0010)
+    assert choose_python() == "/fake/usr/python3.11"
+
+
+@pytest.mark.usefixtures("only")
+def test_a_slightly_quicker_interpreter_changes_nothing(tmp_path: Path) -> None:
+    """The choice must not depend on what else the machine did in that moment."""
+    fake_python(tmp_path / "mine", "python3.12", (3, 12), work_s=0.0011)
+    fake_python(tmp_path / "usr", "python3.11", (3, 11), work_s=0.0010)
+    assert choose_python() == "/fake/mine/python3.12"
+
+
+def test_who_names_an_interpreter_gets_it(only: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However slow it is: there was a reason."""
+    only.setenv("PYTHON", fake_python(tmp_path / "named", "python3.13", (3, 13), work_s=1.0))
+    fake_python(tmp_path / "usr", "python3.11", (3, 11), work_s=0.001)
+    assert choose_python() == "/fake/named/python3.13"
+
+
+def test_each_interpreter_says_how_long_the_same_piece_of_work_takes_it() -> None:
+    """What is compared must have been measured."""
+    assert 0 < Interpreter(sys.executable).work_s < 1
 
 
 def test_a_python_without_its_venv_module_is_named_with_the_remedy(
     only: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Debian splits venv off: without this sentence people see a stack trace of ensurepip."""
-    only.setenv("PYTHON", fake_python(tmp_path, "python3.11", (3, 11), makes_environments=False))
-    with pytest.raises(NoPython, match=r"/fake/python3\.11 cannot.*apt-get install python3\.11-venv"):
+    only.setenv("PYTHON", fake_python(tmp_path / "mine", "python3.11", (3, 11), makes_environments=False))
+    with pytest.raises(NoPython, match=r"/fake/mine/python3\.11 cannot.*apt-get install python3\.11-venv"):
         choose_python()
 
 
