@@ -103,7 +103,7 @@ def decode(data: bytes, timeframe_s: int) -> Stored:
     if problem:
         return _unusable(problem)
     candles = _columns(data, header.bars)
-    if not bool(np.all(candles.open_time[1:] > candles.open_time[:-1])):
+    if not (candles.open_time[1:] > candles.open_time[:-1]).all():
         return _unusable("bars out of order")
     absences = _absences(data, header.bars, header.absences) if header.absences else NONE
     return Stored(candles, header.written_at_ms, "", header.revisions, absences)

@@ -35,14 +35,15 @@ def merged(old: Candles, new: Candles) -> Candles:
 
 def newest_run(candles: Candles, timeframe: Timeframe) -> Candles:
     """The contiguous bars up to the newest one: what lies before the last gap does not count."""
-    breaks = np.flatnonzero(np.diff(candles.open_time) != timeframe.milliseconds)
-    return candles.cut(int(breaks[-1]) + 1, len(candles)) if len(breaks) else candles
+    times = candles.open_time
+    broken = times[1:] - times[:-1] != timeframe.milliseconds
+    return candles.cut(int(np.flatnonzero(broken)[-1]) + 1, len(candles)) if broken.any() else candles
 
 
 def between(candles: Candles, first_ms: int, last_ms: int) -> Candles:
     """The bars that open from `first_ms` up to and including `last_ms`."""
-    start = int(np.searchsorted(candles.open_time, first_ms, side="left"))
-    stop = int(np.searchsorted(candles.open_time, last_ms, side="right"))
+    start = int(candles.open_time.searchsorted(first_ms, side="left"))
+    stop = int(candles.open_time.searchsorted(last_ms, side="right"))
     return candles.cut(start, max(start, stop))
 
 
@@ -52,7 +53,9 @@ def lacking(candles: Candles, first_ms: int, last_ms: int, timeframe: Timeframe)
     `candles` may have gaps; they must lie on the grid.
     """
     step = timeframe.milliseconds
-    have = between(candles, first_ms, last_ms).open_time
+    have = candles.open_time
+    if len(have) and (have[0] < first_ms or have[-1] > last_ms):
+        have = between(candles, first_ms, last_ms).open_time
     if len(have) == (last_ms - first_ms) // step + 1:
         return NO_TIMES
     grid: Times = np.arange(first_ms, last_ms + 1, step, dtype=np.int64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.domain.timeframes import CandleRange, Timeframe
-from pipeline.market.quality import jumps_bps
+from pipeline.market.quality import newest_jump_bps
 from pipeline.market.series import between, milliseconds, newest_run
 from pipeline.strategies.candles import Candles
 from pipeline.strategies.window import Lack
@@ -121,9 +121,7 @@ class Found:
 
 def newest_jump(candles: Candles, absurd_bps: float) -> str:
     """The largest jump among the newest bars, in basis points, where it is beyond `absurd_bps`; else empty."""
-    if len(candles) < 2:
-        return ""
-    worst = float(jumps_bps(candles.tail(JUMP_BARS + 1))[1:].max())
+    worst = newest_jump_bps(candles, JUMP_BARS)
     return f"{worst:.2f}" if worst > absurd_bps else ""
 
 

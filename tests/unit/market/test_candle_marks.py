@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.domain.timeframes import CandleRange
 from pipeline.market.absences import OFTEN, OFTEN_MS, RARELY_MS
-from pipeline.market.quality import Flaw, check
+from pipeline.market.quality import Flaw, check, jumps_bps, newest_jump_bps
 from pipeline.market.series import milliseconds
 from pipeline.market.source import CandleSource, SourceOptions
 from pipeline.stages.evaluate import bar_jump_bps
@@ -64,6 +64,19 @@ def test_an_absurd_jump_is_kept_and_named() -> None:
     assert (problem.flaw, problem.open_time) == (Flaw.JUMP, newest_rows(BARS)[30][0])
     assert "796" in problem.detail
     assert check(with_a_wick(30, 0.204), MINUTE, NOW, absurd_bps=9000).problems == ()
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 6, BARS])
+@pytest.mark.parametrize("low", [0.5, 1.0, 1.5])
+def test_the_newest_jump_is_the_largest_of_the_newest_bars_jumps(count: int, low: float) -> None:
+    """A window is marked by the same measure by which a bar is named."""
+    bars = candles(with_a_wick(-2, low)).tail(count)
+    assert newest_jump_bps(bars, 4) == jumps_bps(bars)[1:][-4:].max()
+
+
+def test_one_bar_alone_has_jumped_from_nowhere() -> None:
+    """A symbol that is listed just now is not marked for that."""
+    assert newest_jump_bps(candles(newest_rows(BARS)).tail(1), 4) == 0
 
 
 @pytest.mark.parametrize(("place", "marked"), [(-1, True), (-4, True), (-5, False)])
