@@ -17,6 +17,7 @@ from pipeline.domain.decisions import Stage
 from pipeline.domain.timeframes import SystemClock, iso
 from tasks import headers
 from tasks.batching import BatchedAcks, BatchedEvents
+from tasks.looping import ForgetsOnce
 from tasks.settings import celery_settings
 
 MARKET_QUEUES = ("noop.fetch", "noop.evaluate")
@@ -35,6 +36,7 @@ def _settings() -> dict[str, Any]:
 
 app = Celery("noop", set_as_current=False)
 app.add_defaults(_settings)
+app.steps["worker"].add(ForgetsOnce)
 app.steps["consumer"].update((BatchedEvents, BatchedAcks))
 _ends: list[int] = []
 

@@ -11,6 +11,7 @@ from config.loading import load
 from pipeline.domain.errors import ConfigError
 from tasks import transport
 from tasks.batching import BatchedAcks, BatchedEvents
+from tasks.looping import ForgetsOnce
 from tasks.settings import celery_settings
 
 HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up", "tasks.pulsing", "tasks.browsing")
@@ -29,5 +30,6 @@ def _settings() -> dict[str, Any]:
 
 
 app.add_defaults(_settings)
+app.steps["worker"].add(ForgetsOnce)
 app.steps["consumer"].update((BatchedEvents, BatchedAcks))
 app.steps["consumer"].add("tasks.pulsing:PulseStep")
