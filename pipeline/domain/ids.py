@@ -17,7 +17,7 @@ DECISION_ID = re.compile(r"^dec_\d{8}_\d{6}_[0-9a-f]{12}$")
 
 def digest(*parts: object) -> str:
     """64 hex characters of SHA-256 over the parts. The separator cannot occur inside a part."""
-    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
 
 
 def decision_id(symbol: str, slot: datetime, nonce: str = "") -> DecisionId:

@@ -119,7 +119,8 @@ def _message(method: str, origin: str, target: str, headers: Mapping[str, str], 
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if method != "GET":
         lines.append(f"Content-Length: {len(content)}")
-    if " " in target or not all(line.isascii() and line.isprintable() for line in lines):
+    written = "".join(lines)
+    if " " in target or not (written.isascii() and written.isprintable()):
         raise NotSent("its address or a header cannot be written into a request")
     return "\r\n".join((*lines, _ALWAYS, "\r\n")).encode() + content
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.domain.decisions import Decision
 from pipeline.domain.ids import client_order_id
 from pipeline.domain.intents import Intent
 from pipeline.domain.orders import Order
 from pipeline.domain.permits import OrderTerms, Permit
+from pipeline.domain.ports import Unit
 from pipeline.execution.attempts import Attempt
 from pipeline.execution.booking import Then
 from pipeline.execution.options import ExecutionOptions
+from pipeline.execution.resolver import blocks_its_symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,24 @@ class Job:
     def ends_at(self) -> datetime:
         """When nothing may be sent for it any more."""
         return min(self.permit.expires_at, self.decision.deadline_at)
+
+
+class Found(NamedTuple):
+    """The leg's attempts so far, and other decisions' orders on the symbol whose fate is open."""
+
+    attempts: Sequence[Order]
+    blocking: Sequence[Order]
+
+
+def find(unit: Unit, decision: Decision, intent: Intent) -> Found:
+    """What stands in the ledger of a leg, and in its way."""
+    mine = unit.orders.of(decision.decision_id)
+    attempts = [order for order in mine if order.leg is intent.leg]
+    if intent.reduce_only:  # the exchange never fills it beyond the position, whatever else is on its way
+        return Found(attempts, ())
+    others = unit.orders.unsettled(decision.account, intent.symbol)
+    blocking = [o for o in others if o.decision_id != decision.decision_id and blocks_its_symbol(o)]
+    return Found(attempts, blocking)
 
 
 def new_order(job: Job, attempt: Attempt, now: datetime) -> Order:

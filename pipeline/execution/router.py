@@ -41,7 +41,7 @@ from pipeline.execution.attempts import (
 from pipeline.execution.booking import Bookkeeper, Then, order_fields, step_if_allowed
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.gate import PermitCheck, stop_reason, uncovered
-from pipeline.execution.job import Job, new_order, order_context
+from pipeline.execution.job import Found, Job, find, new_order, order_context
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.outcome import Ending, conclude, is_all
 from pipeline.execution.resolver import Resolver, abandon, blocks_its_symbol
@@ -75,15 +75,15 @@ class OrderRouter:
     quote: Callable[[str], Quote] = field(default=no_quotes)
     clock_problem: Callable[[Intent, Permit], End | None] = field(default=clock_is_right)
 
-    def place(self, decision: Decision, intent: Intent, permit: Permit) -> Ending:
-        """Place the intent's order, or learn what became of it if it was sent before. Safe to call
-        twice, anywhere.
+    def place(self, decision: Decision, intent: Intent, permit: Permit, found: Found | None = None) -> Ending:
+        """Place the intent's order, or learn what became of it if it was sent before. Safe to call twice, anywhere.
+        `found` is what `find` has just shown to whoever read the permit.
 
         Returns how the decision ends, or `Unresolved` while the resolver must go on asking.
         Raises: LedgerUnavailable; UnknownDecision; InvariantBroken when the exchange contradicts the order.
         """
         job = Job(decision, intent, permit)
-        orders, blocking = self._standing(job)
+        orders, blocking = self._standing(job) if found is None else found
         last = orders[-1] if orders else None
         if last is not None and last.state is not OrderState.INTENT:
             return self._report(last)
@@ -128,15 +128,9 @@ class OrderRouter:
 
     # --------------------------------------------------------------------------------- before it is sent
 
-    def _standing(self, job: Job) -> tuple[Sequence[Order], Sequence[Order]]:
-        """The leg's attempts so far, and other decisions' orders on the symbol whose fate is open."""
+    def _standing(self, job: Job) -> Found:
         with self.ledger.read() as unit:
-            mine = unit.orders.of(job.decision.decision_id)
-            others = unit.orders.unsettled(job.decision.account, job.intent.symbol)
-        blocking = [o for o in others if o.decision_id != job.decision.decision_id and blocks_its_symbol(o)]
-        if job.intent.reduce_only:
-            blocking = []  # the exchange never fills it beyond the position, whatever else is on its way
-        return [order for order in mine if order.leg is job.intent.leg], blocking
+            return find(unit, job.decision, job.intent)
 
     def _problem(self, job: Job, blocking: Sequence[Order]) -> End | None:
         now = self.clock.now()

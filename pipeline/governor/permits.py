@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -114,7 +113,7 @@ class PermitAuthority:
     ) -> str:
         """HMAC-SHA256 in hex over one spelling of each part; the separator cannot occur inside a part."""
         parts = ("permit-1", name, terms_hash, normal(reserved), _stamp(issued_at), _stamp(expires_at))
-        return hmac.new(self._key, "\x1f".join(parts).encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._key, "\x1f".join(parts).encode(), "sha256").hex()
 
 
 def _is_key(key: object) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, String, Table, select, type_coerce
@@ -108,7 +109,8 @@ def insert_once(table: Table) -> postgresql.Insert:
 def reader(record: type) -> Callable[[object], dict[str, object]]:
     """A function from a record of this dataclass to its fields by name, nested ones as they are."""
     names = tuple(field.name for field in fields(record))
-    return lambda of: {name: getattr(of, name) for name in names}
+    values = attrgetter(*names)
+    return lambda of: dict(zip(names, values(of), strict=True))
 
 
 def bounded(column: Column[datetime]) -> ColumnElement[bool]:

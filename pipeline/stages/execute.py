@@ -16,6 +16,7 @@ from pipeline.domain.outcomes import EndReason, Outcome, outcome_of
 from pipeline.domain.permits import Permit
 from pipeline.domain.ports import Ledger
 from pipeline.execution.crashpoints import CrashPoint, reached
+from pipeline.execution.job import Found, find
 from pipeline.execution.router import OrderRouter
 from pipeline.stages.running import Conclusion
 from pipeline.stages.validate import read_intent
@@ -45,16 +46,16 @@ class Execute:
         return lambda unit: finish
 
     def _place(self, decision: Decision) -> StageEnd:
-        permit, intent = self._permitted(decision)
+        permit, intent, found = self._permitted(decision)
         if permit is None:
             return End(EndReason.NO_PERMIT, "the ledger holds no permit of this decision; nothing was sent")
-        return self.router.place(decision, intent, permit)
+        return self.router.place(decision, intent, permit, found)
 
-    def _permitted(self, decision: Decision) -> tuple[Permit | None, Intent]:
+    def _permitted(self, decision: Decision) -> tuple[Permit | None, Intent, Found]:
         with self.ledger.read() as unit:
             permit = unit.permits.of(decision.decision_id)
             intent = read_intent(unit.stages.get(decision.decision_id, Stage.EVALUATE))
-        return permit, intent
+            return permit, intent, find(unit, decision, intent)
 
 
 def outcome_of_end(finish: StageEnd) -> Outcome | None:

@@ -51,7 +51,7 @@ def _is_amount(value: object) -> bool:
         and value.is_finite()
         and value > 0
         and abs(value.adjusted()) <= _MAX_EXPONENT
-        and len(value.as_tuple().digits) <= _MAX_DIGITS
+        and (len(str(value)) <= _MAX_DIGITS or len(value.as_tuple().digits) <= _MAX_DIGITS)
     )
 
 
