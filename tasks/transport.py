@@ -55,10 +55,11 @@ class QoS(redis.QoS):
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # no types
         self._done: list[str] = []
         self._call_later: CallLater | None = None
+        self._called = False
 
     def let_acks_wait(self, call_later: CallLater | None) -> None:
         """For the next message, `ACKS_WAIT_S` at most, as long as an event loop runs that calls; else none waits."""
-        self._call_later = call_later
+        self._call_later, self._called = call_later, False
         if call_later is None:
             self.settle()
 
@@ -77,8 +78,9 @@ class QoS(redis.QoS):
         self._done.append(delivery_tag)
         if self._call_later is None:
             self.settle()
-        elif len(self._done) == 1:
-            self._call_later(ACKS_WAIT_S, self._tell)
+        elif not self._called:
+            self._called = True
+            self._call_later(ACKS_WAIT_S, self._tell_late)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if not requeue:
@@ -97,6 +99,11 @@ class QoS(redis.QoS):
         """Everything is noted in Redis when this returns."""
         self._tell()
         self.channel.line.settle()
+
+    def _tell_late(self) -> None:
+        """One call for all that is done meanwhile: an entry of the timer costs as much as a step of a message."""
+        self._called = False
+        self._tell()
 
     def _tell(self, *commands: Command) -> None:
         done, self._done = self._done, []

@@ -140,6 +140,22 @@ def test_what_is_done_is_told_a_moment_later_when_no_message_comes(channel: Any,
     assert held(other, channel) == (set(), set())
 
 
+def test_the_loop_is_asked_once_for_all_that_is_done_in_a_moment(channel: Any, other: Any) -> None:
+    """One entry of the loop's timer for each message is as dear as a step of it; and the last one must not be lost."""
+    loop = Loop()
+    channel.qos.let_acks_wait(loop.call_later)
+    publish(channel, "first", "second", "third")
+    take(channel).ack()
+    take(channel).ack()
+    assert len(loop.later) == 1
+    loop.pass_time()
+    take(channel).ack()
+    assert len(loop.later) == 1
+    loop.pass_time()
+    channel.line.settle()
+    assert held(other, channel) == (set(), set())
+
+
 @pytest.mark.parametrize("end", ["let_acks_wait", "close"])
 def test_nothing_that_is_done_is_left_untold_when_the_loop_ends(channel: Any, other: Any, end: str) -> None:
     """It would be run again after the visibility timeout."""
