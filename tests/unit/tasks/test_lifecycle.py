@@ -32,7 +32,7 @@ def test_a_worker_of_all_queues_has_no_remote_control(options: dict[str, Any] | 
 
 
 def test_what_a_process_began_with_is_not_looked_through_for_garbage() -> None:
-    """A worker holds some hundred thousand objects that never go: to look at them costs a decision a tenth more."""
+    """A worker holds some hundred thousand objects that never go: to look at them costs CPU at each decision."""
     modules = [each for each in gc.get_objects() if each is gc.__dict__]
 
     keep_what_stands()
