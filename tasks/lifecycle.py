@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 from typing import Any
@@ -126,16 +125,6 @@ def warm_up(**_: object) -> None:
         services().warm_up()
     except ThroughlineError as error:
         log.warning("not ready yet: %s", error)
-    keep_what_stands()
-
-
-@worker_ready.connect
-def keep_what_stands(**_: object) -> None:
-    """Modules and services stay for as long as the process: its garbage is looked for among what came after them.
-
-    Not after a collection: that would write to every page that a child still shares with its parent.
-    """
-    gc.freeze()
 
 
 @task_failure.connect

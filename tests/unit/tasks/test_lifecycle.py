@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import pytest
 from celery import Celery
 
-from tasks.lifecycle import close_remote_control, keep_what_stands
+from tasks.lifecycle import close_remote_control
 from tasks.policies import ORDER_QUEUES, QUEUES
 
 
@@ -29,16 +28,3 @@ def test_remote_control_is_off_where_orders_are_sent(queue: str, shape: Any) -> 
 def test_a_worker_of_all_queues_has_no_remote_control(options: dict[str, Any] | None) -> None:
     """No queue named means every queue."""
     assert not is_open(options)
-
-
-def test_what_a_process_began_with_is_not_looked_through_for_garbage() -> None:
-    """A worker holds some hundred thousand objects that never go: to look at them costs CPU at each decision."""
-    modules = [each for each in gc.get_objects() if each is gc.__dict__]
-
-    keep_what_stands()
-    try:
-        assert modules
-        assert gc.get_freeze_count() > 0
-        assert not [each for each in gc.get_objects() if each is gc.__dict__]
-    finally:
-        gc.unfreeze()
