@@ -159,7 +159,7 @@ HOPS = (
     "issued to published: validate's commit, and its message",
     "the message: Redis, and the worker that wakes up",
     "received to intent: the decision, the permit, the order as INTENT",
-    "intent to claim: its commit, and the claim's questions",
+    "intent to claim: the ledger's lock, and the claim's questions",
     "claim to answer: the disk, the rate budget, the request (taken away)",
 )
 """Between the permit and the order's first state after SENDING, as the ledger has their times."""

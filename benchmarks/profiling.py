@@ -65,7 +65,8 @@ class Watch:
 
 
 def run_through(rig: Rig, symbols: Sequence[str], watch: Watch) -> list[Decision]:
-    """One decision over each symbol, from its opening to its end, all in this process."""
+    """One decision over each symbol, from its opening to its end, all in this process and in turn."""
+    rig.pipeline.burst.finish()  # from here on no entry leaves its rest to a thread
     return [_decide(rig, symbol, watch) for symbol in symbols]
 
 

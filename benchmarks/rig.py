@@ -295,6 +295,7 @@ class Rig:
             for position in unit.positions.all_open(self.pipeline.account):
                 closed = replace(position, qty=position.qty * 0, closed_by=position.opened_by, closed_at=now)
                 unit.positions.save(closed)
+        self.pipeline.safeguarding.reconcile()  # upkeep may have compared in between, and would keep all closed
 
 
 @contextmanager

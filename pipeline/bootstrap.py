@@ -29,6 +29,7 @@ from pipeline.governor.universe import Universe, UniverseReport
 from pipeline.governor.view import Limits
 from pipeline.lazily import LazyStages, Remembered
 from pipeline.market.quotes import SharedQuotes
+from pipeline.stages.bursts import Burst
 from pipeline.stages.evaluate import Evaluate
 from pipeline.stages.execute import Execute
 from pipeline.stages.exits import Exits
@@ -206,11 +207,15 @@ class Pipeline(Connections):
         return Remembered(self.refresh_equity, EQUITY_AFTER_FILLS_EVERY_S)
 
     def _execute(self) -> Execute:
-        return Execute(self.ledger, self.router, self.protect, self._after_fill, self._look_after)
+        return Execute(self.ledger, self.router, self.burst, self.protect, self._after_fill, self._look_after)
+
+    @cached_property
+    def burst(self) -> Burst:
+        return Burst(options.entries_first_s(self.settings))
 
     @cached_property
     def _looked_after(self) -> Remembered[None]:
-        return Remembered(self._catch_up, self.settings.chain.protect_every_s)
+        return Remembered(self._catch_up, self.settings.chain.look_after_every_s)
 
     def _catch_up(self) -> None:
         try:
@@ -254,6 +259,7 @@ class Pipeline(Connections):
             events=self.events,
             account=self.account,
             rules=options.protection_rules(self.settings),
+            left_for=timedelta(seconds=self.settings.chain.entries_first_s),
             governor=governor,
             resolver=self.resolver,
             exits=exits,

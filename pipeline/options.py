@@ -57,6 +57,13 @@ def exchange_options(settings: Settings) -> ExchangeOptions:
     )
 
 
+def entries_first_s(settings: Settings) -> float:
+    """How long, on our clock, what a burst of entries has filled may wait for its protection. The bound is meant in the
+    market's time: where a recording runs faster than we do, less of ours is left.
+    """
+    return settings.chain.entries_first_s / exchange_options(settings).clock_speed
+
+
 def source_options(settings: Settings) -> SourceOptions:
     """How candles are kept, and which of them are marked."""
     return SourceOptions(

@@ -38,6 +38,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             # come back a minute and a half late.
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
+            "queue_order_strategy": "tasks.turns:Turns",
+            # One list for each queue: kombu would look into four, and only one of them is counted by anybody.
+            "priority_steps": [0],
             **holding("clients"),  # workers have groups of their own: see tasks.lifecycle
             # A worker that waits for messages must notice that Redis' host is gone.
             **keepalive.REDIS,

@@ -160,6 +160,11 @@ class Channel(redis.Channel):
         signing.sign(message, self.message_key)
         super()._put_fanout(exchange, message, routing_key, **options)  # type: ignore[no-untyped-call]  # no types
 
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """A queue that is left out for a moment must not wait until another has a message."""
+        patience_s: float | None = getattr(self._queue_cycle, "patience_s", None)
+        super()._brpop_start(patience_s if timeout is None else timeout)  # type: ignore[no-untyped-call]  # no types
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # no types

@@ -25,6 +25,7 @@ class ChainSettings(Section):
     equity_every_s: Annotated[float, Field(ge=0.5)] = 10.0
     resolve_every_s: Annotated[float, Field(ge=0.5)] = 2.0
     protect_every_s: Annotated[float, Field(ge=0.5)] = 2.0
+    protect_within_s: NotNegative = 0.6
     reconcile_every_s: Annotated[float, Field(ge=0.5)] = 10.0
     guard_every_s: Annotated[float, Field(ge=0.5)] = 1.0
     soft_time_limit_s: Positive = 20.0
@@ -36,6 +37,18 @@ class ChainSettings(Section):
         if not self.soft_time_limit_s < self.hard_time_limit_s < self.visibility_timeout_s / 2:
             raise ValueError("soft_time_limit_s < hard_time_limit_s < half of visibility_timeout_s")
         return self
+
+    @property
+    def entries_first_s(self) -> float:
+        """How long what a burst of entries has filled may wait for its protection."""
+        return min(self.protect_within_s, self.protect_every_s / 2)
+
+    @property
+    def look_after_every_s(self) -> float:
+        """How often who protects looks at every position. One that was too young for a look is seen to by the next, and
+        still within `protect_every_s`.
+        """
+        return self.protect_every_s - self.entries_first_s
 
 
 class FeedSettings(Section):

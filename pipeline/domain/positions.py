@@ -38,6 +38,11 @@ class Position:
         return self.closed_at is None
 
     @property
+    def lost(self) -> bool | None:
+        """Whether it was closed below its cost, fees included; None while it is open."""
+        return None if self.is_open else self.realised_pnl < self.fees
+
+    @property
     def signed_qty(self) -> Decimal:
         return self.qty * self.side.sign
 

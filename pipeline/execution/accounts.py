@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from pipeline.domain.events import EventName, Events
@@ -64,14 +65,17 @@ def compare_positions(ledger: Ledger, venue: Venue, account: str) -> Sequence[Di
     ]
 
 
-def filled_unbooked(ledger: Ledger, venue: Venue, account: str) -> Sequence[Order]:
+def filled_unbooked(
+    ledger: Ledger, venue: Venue, account: str, is_left: Callable[[datetime], bool]
+) -> Sequence[Order]:
     """Orders of open fate on symbols of which the exchange holds another quantity than the ledger: one of them has
-    filled, and nobody has booked it yet. The exchange is asked once, and not at all while no order is under way.
+    filled, and nobody has booked it yet. The exchange is asked once, and not at all while no order is under way but
+    those that are left to their sender, by the time at which they were sent.
 
     Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
     """
     with ledger.read() as unit:
-        orders = _sent(unit, account)
+        orders = [each for each in _sent(unit, account) if each.sent_at is None or not is_left(each.sent_at)]
     if not orders:
         return ()
     theirs = _held(venue)

@@ -47,6 +47,18 @@ def is_resting_kind(type_: OrderType, tif: TimeInForce) -> bool:
     return type_ is OrderType.LIMIT and tif is TimeInForce.GTC
 
 
+def needs_quote(order: Order) -> bool:
+    """Whether it is sent only after a look at the market: it has no price of its own. A stop is meant for a market
+    beyond it.
+    """
+    return order.type is OrderType.MARKET and not order.leg.guards
+
+
+def needs_dead_man(order: Order) -> bool:
+    """Whether the exchange must take it back when all of us are gone. What reduces may go on resting."""
+    return rests(order) and not order.reduce_only
+
+
 def is_overdue(order: Order, now: datetime, options: ExecutionOptions) -> bool:
     """Whether a resting order should have been cancelled long ago: whoever waited for it is gone."""
     if not rests(order) or order.sent_at is None:

@@ -56,17 +56,18 @@ class Bookkeeper:
         then: Then | None = None,
         trades: Sequence[Trade] | None = None,
         *,
+        at: datetime | None = None,
         durable: bool = False,
     ) -> Order:
         """Book the order's new trades and take the step that `report` allows. Returns the order as it
         stands now. `then` is called in the transaction that makes it final, or finds it waiting for its price; `trades`
-        are those of the order, unless the exchange is to be asked for them.
+        are those of the order, unless the exchange is to be asked for them; the report came `at`, or just now.
 
         Need not wait for the disk: an order whose booking a power cut forgets is asked about again, see
         docs/decisions/0009. `durable` when `then` claims another order.
         Raises: InvariantBroken when the trades contradict the order; LedgerUnavailable.
         """
-        now = self.clock.now()  # of the report: asking for the trades takes a request of its own
+        now = at or self.clock.now()  # of the report: asking for the trades takes a request of its own
         if trades is None:
             trades = self._trades(order, report)
         with self.ledger.begin(durable=durable) as unit:

@@ -24,7 +24,7 @@ SIGNALS = {"KILL": signal.SIGKILL, "STOP": signal.SIGSTOP}
 @unique
 class CrashPoint(StrEnum):
     """In the order in which a decision meets them. *Uncommitted* is inside a transaction, just before its
-    end.
+    end or before the next step that it holds: an entry that is claimed where it is written commits both at once.
     """
 
     PERMIT_UNCOMMITTED = "permit_uncommitted"

@@ -252,3 +252,25 @@ def trailed(held: Held, price: Decimal, trail: Decimal, step: Decimal) -> Decima
     now = max(levels, key=lambda level: level * sign)
     wanted = price * (1 - sign * trail)
     return wanted if (wanted - now) * sign >= now * step else now
+
+
+def is_new_guard(step: Step) -> bool:
+    return isinstance(step, Place) and step.leg.guards
+
+
+def still_in(step: Place, planned: Sequence[Step]) -> bool:
+    """The market moves between two looks: the same leg and quantity is the same exit."""
+    return any(
+        isinstance(each, Place) and (each.leg, each.type, each.qty) == (step.leg, step.type, step.qty)
+        for each in planned
+    )
+
+
+def key_of(step: Step) -> object:
+    """What is done at most once in a call: the next one comes soon, and the exchange needs its time."""
+    match step:
+        case Ask(order) | TakeBack(order):
+            return type(step), order.client_order_id
+        case CarryOn(exit):
+            return type(step), exit.decision.decision_id
+    return step.leg, step.type, step.qty

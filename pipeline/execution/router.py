@@ -1,8 +1,9 @@
 """Placing a permitted order: at most one send, whatever crashes.
 
 The ledger is the lock. An order is written as INTENT; whoever moves it to SENDING, in the transaction
-that also uses up its permit, is the only one who may send it, once. A second delivery of the same
-message finds the order and asks the exchange about it instead.
+that also uses up its permit, is the only one who may send it, once. That is the transaction that writes it
+where nobody outside is asked in between (see `claiming`). A second delivery of the same message finds the
+order and asks the exchange about it instead.
 
 A permit allows one order. Another attempt, under a new client order id, asks for what no earlier one can
 fill any more: after a listed, definite refusal, or when a resting order was cancelled and is final; and only
@@ -13,39 +14,35 @@ the one before, so that its worst case counts without a gap.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Decision, End
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownDecision
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
 from pipeline.domain.events import Area, EventName, Events
-from pipeline.domain.intents import Intent, OrderType
-from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState, Rejected, Unknown
+from pipeline.domain.intents import Intent
+from pipeline.domain.orders import Order, OrderState, Unknown
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.ports import Clock, Ledger, Quote, Unit, Venue
 from pipeline.domain.signals import Side
+from pipeline.execution.aftermath import Aftermath, Answered
 from pipeline.execution.attempts import (
-    Attempt,
-    Remainder,
-    after_refusal,
-    after_rest,
     beyond_bound,
     first_attempt,
     is_resting_kind,
-    rests,
+    needs_dead_man,
+    needs_quote,
 )
-from pipeline.execution.booking import Bookkeeper, Then, order_fields, step_if_allowed
+from pipeline.execution.booking import order_fields
+from pipeline.execution.claiming import claim, locked
 from pipeline.execution.crashpoints import CrashPoint, reached
-from pipeline.execution.gate import PermitCheck, stop_reason, uncovered
+from pipeline.execution.gate import PermitCheck
 from pipeline.execution.job import Found, Job, find, new_order, order_context
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.outcome import Ending, conclude, is_all
 from pipeline.execution.resolver import Resolver, abandon, blocks_its_symbol
-from pipeline.execution.resting import Resting
 
 
 def clock_is_right(intent: Intent, permit: Permit) -> End | None:
@@ -82,7 +79,24 @@ class OrderRouter:
         Returns how the decision ends, or `Unresolved` while the resolver must go on asking.
         Raises: LedgerUnavailable; UnknownDecision; InvariantBroken when the exchange contradicts the order.
         """
-        job = Job(decision, intent, permit)
+        return self.finish(self.begin(decision, intent, permit, found))
+
+    def begin(
+        self, decision: Decision, intent: Intent, permit: Permit, found: Found | None = None
+    ) -> Ending | Answered:
+        """The same up to the answer that the order has filled whole: what is left then may wait for `finish`."""
+        begun = self._begun(Job(decision, intent, permit), found)
+        while isinstance(begun, Answered) and not begun.is_whole:
+            begun = self._go_on(begun)
+        return begun
+
+    def finish(self, begun: Ending | Answered) -> Ending:
+        """Write down what was answered. Returns and raises as `place` does."""
+        while isinstance(begun, Answered):
+            begun = self._go_on(begun)
+        return begun
+
+    def _begun(self, job: Job, found: Found | None) -> Ending | Answered:
         orders, blocking = self._standing(job) if found is None else found
         last = orders[-1] if orders else None
         if last is not None and last.state is not OrderState.INTENT:
@@ -90,8 +104,7 @@ class OrderRouter:
         problem = self._problem(job, blocking)
         if problem is not None:
             return self._give_up(job, last, problem)
-        order = last or self._intend(job)
-        return self._carry_out(job, order) if order else self._report_standing(job)
+        return self._carry_out(job, last) if last is not None else self._place_first(job)
 
     def intend(self, unit: Unit, decision: Decision, intent: Intent, permit: Permit) -> Order:
         """Write the first attempt down in the unit that writes its permit: nothing of it can have been sent.
@@ -110,7 +123,7 @@ class OrderRouter:
         if problem is not None:
             abandon(unit, order, job.permit, problem, self.clock.now())
             return None
-        return self._claim_in(unit, job, order)
+        return claim(unit, locked(unit, job), job, order, self.clock.now())
 
     def place_intended(self, job: Job, order: Order, sending: Order | None = None) -> Ending:
         """Place what `intend` has written, as `place` would; nobody is asked what became of it before. `sending` is
@@ -119,12 +132,12 @@ class OrderRouter:
         if sending is not None:
             reached(CrashPoint.CLAIM_COMMITTED, order.symbol)
             self._tell_intended(job, order)
-            return self._send(job, sending)
+            return self.finish(self._send(job, sending))
         problem = self._problem(job, ())
         if problem is not None:
             return self._give_up(job, order, problem)
         self._tell_intended(job, order)
-        return self._carry_out(job, order)
+        return self.finish(self._carry_out(job, order))
 
     # --------------------------------------------------------------------------------- before it is sent
 
@@ -168,21 +181,41 @@ class OrderRouter:
             abandoned = abandon(unit, order, permit, end, self.clock.now())
         return self._report(abandoned)
 
-    def _intend(self, job: Job) -> Order | None:
-        """Write the first attempt down. None when somebody else has.
+    def _place_first(self, job: Job) -> Ending | Answered:
+        quote = self._quote(job) if is_resting_kind(job.terms.type, job.terms.tif) else None
+        order = new_order(job, first_attempt(job.terms, quote, self.options), self.clock.now())
+        if needs_quote(order) or needs_dead_man(order):
+            return self._carry_out(job, order) if self._intend(job, order) else self._report_standing(job)
+        sending = self._intend_and_claim(job, order)
+        return self._report_standing(job) if sending is None else self._send(job, sending)
+
+    def _intend(self, job: Job, order: Order) -> bool:
+        """Write the first attempt down. False when somebody else has.
 
         Not durable: a power cut that forgets an order that was never sent does no harm.
         """
-        quote = self._quote(job) if is_resting_kind(job.terms.type, job.terms.tif) else None
-        order = new_order(job, first_attempt(job.terms, quote, self.options), self.clock.now())
         with self.ledger.begin() as unit:
             added = unit.orders.add(order)
             reached(CrashPoint.INTENT_UNCOMMITTED, order.symbol)
         reached(CrashPoint.INTENT_COMMITTED, order.symbol)
-        if not added:
-            return None
-        self._tell_intended(job, order)
-        return order
+        if added:
+            self._tell_intended(job, order)
+        return added
+
+    def _intend_and_claim(self, job: Job, order: Order) -> Order | None:
+        """Both steps in one unit, where nobody is asked between them. None when it must not be sent, or somebody
+        else has written it.
+        """
+        with self.ledger.begin(durable=True) as unit:
+            decision = locked(unit, job)  # before the order, which refers to it: no two wait crosswise
+            added = unit.orders.add(order)
+            reached(CrashPoint.INTENT_UNCOMMITTED, order.symbol)
+            sending = claim(unit, decision, job, order, self.clock.now()) if added else None
+        if sending is not None:
+            reached(CrashPoint.CLAIM_COMMITTED, order.symbol)
+        if added:
+            self._tell_intended(job, order)
+        return sending
 
     def _tell_intended(self, job: Job, order: Order) -> None:
         name = EventName.BUY_ORDER if order.side is Side.BUY else EventName.SELL_ORDER
@@ -196,28 +229,26 @@ class OrderRouter:
 
     # ---------------------------------------------------------------------------------------- sending it
 
-    def _carry_out(self, job: Job, order: Order) -> Ending:
+    def _carry_out(self, job: Job, order: Order) -> Ending | Answered:
         problem = self._unsendable(job, order)
         if problem is not None:
             return self._give_up(job, order, problem)
         sending = self._claim(job, order)
         return self._report_standing(job) if sending is None else self._send(job, sending)
 
-    def _send(self, job: Job, sending: Order) -> Ending:
-        """Send what is claimed, and what follows it under its permit."""
-        answer = self._submit(job, sending)
-        order = self._wait_out(job, self._known(self._record(job, sending, answer)))
-        following = self._successor(job, order, answer)
-        if following is not None:
-            return self._carry_out(job, following)
-        self._release_dead_man(order)
-        return self._conclusion(job, order)
+    def _go_on(self, answered: Answered) -> Ending | Answered:
+        """Write the answer down, and place what follows it under its permit."""
+        order, following = self._aftermath().of(answered)
+        if following is None:
+            return self._conclusion(answered.job, order)
+        self._tell_intended(answered.job, following)
+        return self._carry_out(answered.job, following)
 
     def _unsendable(self, job: Job, order: Order) -> End | None:
         """What the ledger cannot know: where the market stands, and whether the exchange would clean up."""
-        if order.type is OrderType.MARKET and not order.leg.guards:  # a stop is meant for a market beyond it
+        if needs_quote(order):
             return self._outside_bound(job)
-        if not rests(order) or order.reduce_only:
+        if not needs_dead_man(order):
             return None
         try:
             self.venue.dead_man(order.symbol, self.options.dead_man_s)
@@ -237,31 +268,13 @@ class OrderRouter:
 
     def _claim(self, job: Job, order: Order) -> Order | None:
         with self.ledger.begin(durable=True) as unit:
-            sending = self._claim_in(unit, job, order)
+            sending = claim(unit, locked(unit, job), job, order, self.clock.now())
         if sending is not None:
             reached(CrashPoint.CLAIM_COMMITTED, order.symbol)
         return sending
 
-    def _claim_in(self, unit: Unit, job: Job, order: Order) -> Order | None:
-        """Become the only one who may send `order`. None when it must not be sent, or somebody else has it.
-
-        One durable transaction: the decision is open and in time, no switch is on, the permit is used up
-        by this, and the order is SENDING with our fence and the time that will be signed.
-        """
-        now = self.clock.now()
-        decision = unit.decisions.lock(job.decision.decision_id)
-        if decision is None:
-            raise UnknownDecision(f"{job.decision.decision_id} is not in the ledger; nothing was sent")
-        stop = stop_reason(unit, decision, job.intent, now) or uncovered(unit, order, job.permit, now)
-        if stop is not None:
-            abandon(unit, order, unit.permits.of(order.decision_id, order.leg), stop, now)
-            return None
-        sending = unit.orders.step(order, OrderState.SENDING, now, fence=uuid.uuid4().hex, sent_at=now)
-        reached(CrashPoint.CLAIM_UNCOMMITTED, order.symbol)
-        return sending
-
-    def _submit(self, job: Job, order: Order) -> Answer:
-        """Exactly one request. Nothing below repeats it."""
+    def _send(self, job: Job, order: Order) -> Answered:
+        """What is claimed. Exactly one request; nothing below repeats it."""
         self.events.emit(EventName.ORDER_CONTEXT, **order_context(job, order, self.options))
         reached(CrashPoint.BEFORE_SEND, order.symbol)
         try:
@@ -272,98 +285,9 @@ class OrderRouter:
         if self.events.wants(Area.EXECUTION):
             data = {"client_order_id": order.client_order_id, "answer": repr(answer)}
             self.events.emit(EventName.DEBUG, area=Area.EXECUTION.value, what="the answer", data=data)
-        return answer
+        return Answered(job, order, answer, self.clock.now())
 
     # --------------------------------------------------------------------------------- what became of it
-
-    def _record(self, job: Job, order: Order, answer: Answer) -> Order:
-        """Write the answer down. Only the sender knows it, so it counts also when the order was called
-        UNKNOWN. If a power cut forgets it, the exchange is asked.
-        """
-        if isinstance(answer, Acknowledged):
-            return self._books().settle(order, answer.report, job.then, durable=job.durable)
-        rejected = isinstance(answer, Rejected)
-        to = OrderState.REJECTED if rejected else OrderState.UNKNOWN
-        detail = f"{answer.code}: {answer.message}" if isinstance(answer, Rejected) else answer.why
-        with self.ledger.begin() as unit:
-            after = step_if_allowed(unit, order, to, self.clock.now(), detail)
-            if self._may_try_again(job, after, answer):
-                unit.orders.add(new_order(job, after_refusal(after), self.clock.now()))
-        reached(CrashPoint.ANSWER_RECORDED, order.symbol)
-        name = EventName.ORDER_FAILED if rejected else EventName.ORDER_UNKNOWN
-        self.events.emit(name, **order_fields(after), problem=detail)
-        return after
-
-    def _known(self, order: Order) -> Order:
-        """Asked about at once if its fate or its trades are unknown: what it filled must not wait for its stop until
-        the resolver comes by.
-        """
-        if not blocks_its_symbol(order):
-            return order
-        try:
-            return self._resolver().look(order)
-        except (ExchangeUnavailable, ExchangeRefused) as error:
-            self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
-            return order
-
-    def _may_try_again(self, job: Job, order: Order, answer: Answer) -> bool:
-        """After a definite refusal that may pass, if there is time to wait for it."""
-        if not isinstance(answer, Rejected) or not answer.retryable or order.state is not OrderState.REJECTED:
-            return False
-        in_time = self.clock.now() + self._backoff(order.attempt, answer) < job.ends_at
-        return in_time and order.attempt < self.options.max_attempts
-
-    def _wait_out(self, job: Job, order: Order) -> Order:
-        """A resting order gets its time, then it is cancelled and what is left of it asked for anew."""
-        if not rests(order) or order.state not in {OrderState.ACKED, OrderState.PARTIALLY_FILLED}:
-            return order
-        resting = Resting(self.venue, self._books(), self.clock, self.options, self.events, self.pause)
-        order = resting.watch(order, min(self.clock.now() + self.options.rest, job.ends_at))
-        if not order.state.is_final:
-            order = resting.cancel(order, self._follow(job, self._quote(job)))
-        return order
-
-    def _follow(self, job: Job, quote: Quote | None) -> Then:
-        """Writes the attempt that follows a cancelled order, or says why none does."""
-
-        def write(unit: Unit, order: Order) -> None:
-            following = after_rest(job.intent, job.terms, order, quote, self.options)
-            now = self.clock.now()
-            if isinstance(following, Attempt) and now < job.ends_at:
-                unit.orders.add(new_order(job, following, now))
-            elif isinstance(following, Remainder) and following.qty > 0:
-                fields = order_fields(order)
-                self.events.emit(EventName.ORDER_REMAINDER, **fields, rest=following.qty, why=following.why)
-
-        return write
-
-    def _release_dead_man(self, order: Order) -> None:
-        """Nothing of it rests any more. If this fails the countdown runs out, and finds nothing."""
-        if not rests(order) or order.reduce_only or not order.state.is_final:
-            return
-        try:
-            self.venue.dead_man(order.symbol, 0)
-        except (ExchangeUnavailable, ExchangeRefused) as error:
-            self.events.emit(EventName.UPKEEP_FAILED, what="the dead-man switch", problem=str(error))
-
-    def _successor(self, job: Job, order: Order, answer: Answer) -> Order | None:
-        """The attempt that was written with the end of `order`, once its time has come. None when it is over."""
-        refused = isinstance(answer, Rejected) and answer.retryable
-        if not (order.state.is_final and (refused or rests(order))):
-            return None
-        last = self._standing(job)[0][-1]
-        if last.attempt != order.attempt + 1 or last.state is not OrderState.INTENT:
-            return None
-        if isinstance(answer, Rejected):
-            self.pause(self._backoff(order.attempt, answer).total_seconds())
-        reached(CrashPoint.BEFORE_NEXT_ATTEMPT, order.symbol)
-        self._tell_intended(job, last)
-        return last
-
-    def _backoff(self, attempt: int, answer: Rejected) -> timedelta:
-        """Doubling from the configured wait; longer when the exchange says so."""
-        ours = self.options.retry_backoff_ms / 1000 * 2 ** (attempt - 1)
-        return timedelta(seconds=max(ours, answer.retry_after_s or 0.0))
 
     def _report(self, order: Order) -> Ending:
         """What became of an order that was sent before: ask if it is not settled, then say."""
@@ -387,8 +311,10 @@ class OrderRouter:
         with self.ledger.read() as unit:
             return conclude(unit.orders.of(job.decision.decision_id))
 
-    def _books(self) -> Bookkeeper:
-        return Bookkeeper(self.ledger, self.venue, self.clock, self.events)
+    def _aftermath(self) -> Aftermath:
+        return Aftermath(
+            self.ledger, self.venue, self.clock, self.options, self.events, self.pause, self._quote
+        )
 
     def _resolver(self) -> Resolver:
         return Resolver(self.ledger, self.venue, self.clock, self.options, self.events)

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select, update
 
 from pipeline.domain.entries import ZERO, Balance, Entry, Heading, Transaction
 from pipeline.domain.positions import Position
+from pipeline.ledger.positions import POSITIONS
 from pipeline.ledger.repository import Repository, insert, insert_once
 from pipeline.ledger.tables import balances, positions
 from pipeline.ledger.tables import entries as table
@@ -32,7 +33,7 @@ _LATEST = (
     .where(table.c.account == bindparam("of_account"))
     .order_by(table.c.occurred_at.desc(), table.c.transaction_id, table.c.line)
 )
-_UNBOOKED = select(positions).where(
+_UNBOOKED = POSITIONS.where(
     positions.c.account == bindparam("of_account"),
     positions.c.closed_at.is_(None),
     ~select(table.c.line).where(table.c.position_id == positions.c.position_id).exists(),

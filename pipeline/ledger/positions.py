@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import bindparam, exists, or_, select, text
 
@@ -25,19 +26,23 @@ from pipeline.ledger.tables import positions as table
 
 _values, _equity_values = reader(Position), reader(Equity)
 
+_COLUMNS = [column for column in table.c if column.name != "lost"]
+"""Those of a record: what was lost is told again beside it, for who counts."""
+POSITIONS = select(*_COLUMNS)
+
 _INSERT = insert(table)
 _SAVE = _INSERT.on_conflict_do_update(
     index_elements=["position_id"],
     set_={name: _INSERT.excluded[name] for name in table.c.keys() if name != "position_id"},  # noqa: SIM118
 )
-_GET = select(table).where(table.c.position_id == bindparam("id"))
+_GET = POSITIONS.where(table.c.position_id == bindparam("id"))
 _LOCK = _GET.with_for_update()
-_OPEN = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.symbol)
+_OPEN = POSITIONS.where(table.c.closed_at.is_(None)).order_by(table.c.symbol)
 _OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
 ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every_often(_OF_ACCOUNT, Position)
 _OPEN_OF = _OF_ACCOUNT.where(table.c.symbol == bindparam("of_symbol"))
 UNPROTECTED = Query(
-    select(table.c.symbol)
+    select(table.c.symbol, table.c.opened_at)
     .where(
         table.c.account == bindparam("of_account"),
         table.c.closed_at.is_(None),
@@ -50,13 +55,11 @@ UNPROTECTED = Query(
         ),
     )
     .order_by(table.c.symbol),
-    lambda rows: [row["symbol"] for row in rows],
+    lambda rows: {row["symbol"]: row["opened_at"] for row in rows},
 )
-_TOUCHED = (
-    select(table)
-    .where(or_(table.c.opened_by == bindparam("id"), table.c.closed_by == bindparam("id")))
-    .order_by(table.c.opened_at)
-)
+_TOUCHED = POSITIONS.where(
+    or_(table.c.opened_by == bindparam("id"), table.c.closed_by == bindparam("id"))
+).order_by(table.c.opened_at)
 
 _ADD_EQUITY = insert_once(equity)
 LATEST_EQUITY = one(
@@ -80,11 +83,11 @@ class SqlPositions(Repository):
     def all_open(self, account: str | None = None) -> Sequence[Position]:
         return self._ask(ALL_OPEN if account is None else OPEN_OF_ACCOUNT, {"of_account": account})
 
-    def unprotected(self, account: str) -> Sequence[str]:
+    def unprotected(self, account: str) -> Mapping[str, datetime]:
         return self._ask(UNPROTECTED, {"of_account": account})
 
     def save(self, position: Position) -> None:
-        self._write(_SAVE, _values(position))
+        self._write(_SAVE, {**_values(position), "lost": position.lost})
 
     def get(self, position_id: str) -> Position | None:
         row = self._first(_GET, {"id": position_id})
@@ -108,7 +111,8 @@ class SqlPositions(Repository):
         newest = matching(table, account=account, symbol=symbol, mode=mode).order_by(
             table.c.closed_at.is_not(None), table.c.opened_at.desc(), table.c.position_id
         )
-        return [Position(**row) for row in self._latest(newest.limit(limit))]
+        records = newest.limit(limit).with_only_columns(*_COLUMNS)
+        return [Position(**row) for row in self._latest(records)]
 
 
 class SqlEquityCurve(Repository):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,10 +16,9 @@ from pipeline.ledger.guards import COMPARED, HASHES, LATCHES, MARKS
 from pipeline.ledger.orders import ADDING_OR_ON, RECENT
 from pipeline.ledger.permits import RESERVING
 from pipeline.ledger.positions import LATEST_EQUITY, OPEN_OF_ACCOUNT
-from pipeline.ledger.repository import Query, bounded, once
-from pipeline.ledger.statements import Row
+from pipeline.ledger.repository import Query, bounded
 from pipeline.ledger.switches import ON, STATE
-from pipeline.ledger.tables import IS_IN_TROUBLE, TAKES_RISK, latches, orders, positions
+from pipeline.ledger.tables import IS_IN_TROUBLE, TAKES_RISK, WAS_LOST, latches, orders, positions
 from pipeline.ledger.together import ask_together
 
 LENGTHS = {"second": timedelta(seconds=1), "minute": timedelta(minutes=1), "day": timedelta(days=1)}
@@ -29,9 +27,7 @@ LENGTHS = {"second": timedelta(seconds=1), "minute": timedelta(minutes=1), "day"
 def standing(connection: Connection, account: str, symbol: str, now: datetime, horizon: Horizon) -> Standing:
     """Fulfils `ports.Unit.standing`."""
     of = {"of_account": account, "of_symbol": symbol, "now": now}
-    answers = ask_together(connection, _QUERIES, of | _since_when(now, horizon))
-    counts, lost = answers.pop("counts"), answers.pop("lost")
-    return Standing(**answers, activity=_activity(counts, lost, symbol, horizon))
+    return Standing(**ask_together(connection, _QUERIES, of | _since_when(now, horizon)))
 
 
 def _since_when(now: datetime, horizon: Horizon) -> dict[str, datetime]:
@@ -40,7 +36,7 @@ def _since_when(now: datetime, horizon: Horizon) -> dict[str, datetime]:
         "since": horizon.orders,
         "beating_since": horizon.beats,
         "latch": horizon.latch,
-        "earliest": min(horizon.latch, horizon.losses),
+        "losses_since": horizon.losses,
     }
 
 
@@ -86,7 +82,14 @@ def _troubles(*states: OrderState) -> Any:
     return _count(text(IS_IN_TROUBLE), among, _counts_for_latch(orders.c.created_at))
 
 
-COUNTS: Query[Row] = Query(
+def _lost(what: Any, *conditions: Any) -> Any:
+    """Of the account's positions that were closed with a loss."""
+    of_account = positions.c.account == bindparam("of_account")
+    found = select(what).select_from(positions).where(of_account, text(WAS_LOST), *conditions)
+    return found.where(bounded(positions.c.closed_at)).scalar_subquery()
+
+
+ACTIVITY: Query[Activity] = Query(
     select(
         *(_risks(orders.c.created_at >= _since(name)).label(f"last_{name}") for name in LENGTHS),
         _troubles(OrderState.REJECTED).label("rejects"),
@@ -94,21 +97,15 @@ COUNTS: Query[Row] = Query(
         _risks(_counts_for_latch(orders.c.created_at), orders.c.symbol == bindparam("of_symbol")).label(
             "on_symbol"
         ),
+        _lost(func.count(), _counts_for_latch(positions.c.closed_at)).label("losses"),
+        _lost(
+            func.max(positions.c.closed_at),
+            positions.c.closed_at >= _since("losses_since"),
+            positions.c.symbol == bindparam("of_symbol"),
+        ).label("last_loss_at"),
     ),
-    lambda rows: rows[0],
+    lambda rows: Activity(**rows[0]),
 )
-_CLOSED = select(
-    positions.c.symbol,
-    positions.c.realised_pnl,
-    positions.c.fees,
-    positions.c.closed_at,
-    _counts_for_latch(positions.c.closed_at).label("counts"),
-).where(
-    positions.c.account == bindparam("of_account"),
-    positions.c.closed_at >= _since("earliest"),
-    bounded(positions.c.closed_at),
-)
-_LOST = Query(_CLOSED, lambda rows: [row for row in rows if row["realised_pnl"] < row["fees"]], once(dict))
 
 
 _QUERIES: dict[str, Query[Any]] = {
@@ -123,15 +120,5 @@ _QUERIES: dict[str, Query[Any]] = {
     "marks": MARKS,
     "reconciliation": COMPARED,
     "config_hashes": HASHES,
-    "counts": COUNTS,
-    "lost": _LOST,
+    "activity": ACTIVITY,
 }
-
-
-def _activity(counts: Row, lost: Sequence[Row], symbol: str, horizon: Horizon) -> Activity:
-    on_symbol = [row["closed_at"] for row in lost if row["symbol"] == symbol]
-    return Activity(
-        **counts,
-        losses=sum(row["counts"] for row in lost),
-        last_loss_at=max((at for at in on_symbol if at >= horizon.losses), default=None),
-    )

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from pipeline.domain.decisions import Decision, End, Stage, StageEnd, StageRecord, Unresolved
 from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason, Outcome, outcome_of
 from pipeline.domain.permits import Permit
 from pipeline.domain.ports import Ledger
+from pipeline.execution.aftermath import Answered
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.job import Found, find
+from pipeline.execution.outcome import Ending
 from pipeline.execution.router import OrderRouter
-from pipeline.stages.running import Conclusion
+from pipeline.stages.bursts import Burst
+from pipeline.stages.running import Behind, Conclusion
 from pipeline.stages.validate import read_intent
 
 
@@ -28,28 +32,36 @@ class Execute:
 
     ledger: Ledger
     router: OrderRouter
+    burst: Burst
     protect: Callable[[str], None]
     after_fill: Callable[[], None]
     look_after: Callable[[], None]
 
-    def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion:
+    def __call__(self, decision: Decision, before: StageRecord | None) -> Conclusion | Behind:
         reached(CrashPoint.EXECUTE_BEGAN, decision.symbol)
-        finish = self._place(decision)
-        filled = outcome_of_end(finish) is Outcome.EXECUTED
-        if filled or isinstance(finish, Unresolved):
-            self.protect(
-                decision.symbol
-            )  # before anything else: until then the market may take what it wants
-        if filled:
-            self.after_fill()
+        with self.burst.entry() as follows:
+            begun = self._begin(decision)
+            rest = partial(self._finish, decision, begun)
+            waits = follows and isinstance(begun, Answered)
+            left = Behind(partial(self.burst.leave, decision.symbol), rest) if waits else rest()
         self.look_after()  # behind many orders the upkeep's own messages expire before anybody reads them
-        return lambda unit: finish
+        return left
 
-    def _place(self, decision: Decision) -> StageEnd:
+    def _begin(self, decision: Decision) -> Ending | Answered:
         permit, intent, found = self._permitted(decision)
         if permit is None:
             return End(EndReason.NO_PERMIT, "the ledger holds no permit of this decision; nothing was sent")
-        return self.router.place(decision, intent, permit, found)
+        return self.router.begin(decision, intent, permit, found)
+
+    def _finish(self, decision: Decision, begun: Ending | Answered) -> Conclusion:
+        """Book what has filled, and protect it: until then the market may take what it wants."""
+        ending = self.router.finish(begun)
+        filled = outcome_of_end(ending) is Outcome.EXECUTED
+        if filled or isinstance(ending, Unresolved):
+            self.protect(decision.symbol)
+        if filled:
+            self.after_fill()
+        return lambda unit: ending
 
     def _permitted(self, decision: Decision) -> tuple[Permit | None, Intent, Found]:
         with self.ledger.read() as unit:

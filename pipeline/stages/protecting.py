@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import dropwhile, groupby, takewhile
 from typing import TypeVar
@@ -35,7 +36,10 @@ from pipeline.execution.protection import (
     ProtectionRules,
     Step,
     TakeBack,
+    is_new_guard,
+    key_of,
     steps,
+    still_in,
     trailed,
 )
 from pipeline.execution.resolver import Resolver
@@ -49,7 +53,9 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protector:
-    """Keeps one account's positions protected. Safe to call twice, at once, anywhere: the ledger is the lock."""
+    """Keeps one account's positions protected. Safe to call twice, at once, anywhere: the ledger is the lock. For
+    `left_for` a new order or position is left to whoever sent or filled it, but for `protect`.
+    """
 
     ledger: Ledger
     venue: Venue
@@ -63,6 +69,7 @@ class Protector:
     exits: Exits
     named: set[object] = field(default_factory=set)
     calm: Calm = field(default_factory=Calm)
+    left_for: timedelta = timedelta(0)
 
     # ------------------------------------------------------------------------------------- every so often
 
@@ -103,13 +110,25 @@ class Protector:
     def _bare(self) -> Sequence[str]:
         """The symbols whose position has no stop that waits, and something is to be done about it."""
         with self.ledger.read() as unit:
-            symbols = unit.positions.unprotected(self.account)
+            since = unit.positions.unprotected(self.account)
+            symbols = [each for each, opened_at in since.items() if not self._is_left(opened_at)]
             return [each for each in symbols if self._follows_the_market or self._is_restless(unit, each)]
+
+    def _is_left(self, since: datetime) -> bool:
+        """To whoever sent or filled it just now, and has its rest behind the entries that follow. What was filled in
+        the future, by a clock that is ahead of ours, is left to nobody.
+        """
+        return timedelta(0) <= self.clock.now() - since < self.left_for
 
     def _restless(self) -> Sequence[str]:
         """The symbols on which something is to be done, by one look at the ledger."""
         with self.ledger.read() as unit:
-            found = scenes(unit, self.account, lambda symbol: self._beside(symbol).instrument)
+            every = scenes(unit, self.account, lambda symbol: self._beside(symbol).instrument)
+            found = {
+                symbol: scene
+                for symbol, scene in every.items()
+                if scene.position is None or not self._is_left(scene.position.opened_at)
+            }
             if self._follows_the_market:
                 return list(found)
             return self.calm.restless(found, lambda symbol: self._is_restless(unit, symbol))
@@ -122,7 +141,7 @@ class Protector:
 
     def _take_in(self, account: str, amiss: dict[str, None]) -> None:
         """Book what the exchange shows to be filled, and protect it, without waiting for whoever sent it."""
-        for order in filled_unbooked(self.ledger, self.venue, account):
+        for order in filled_unbooked(self.ledger, self.venue, account, self._is_left):
             trouble = [*_in_turn(self.resolver.look, [order]), *self._protect_each([order.symbol], amiss)]
             for error in trouble:
                 self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
@@ -154,8 +173,8 @@ class Protector:
             if nobody_has_looked and not self._is_wanting(symbol, quote, done):
                 break
             wanted, is_all = self._begin(symbol, quote, done)
-            done.update(map(_key, wanted))
-            self._do_all(symbol, [*dropwhile(_is_new_guard, wanted)])
+            done.update(map(key_of, wanted))
+            self._do_all(symbol, [*dropwhile(is_new_guard, wanted)])
             if is_all or not wanted:
                 break
         return bool(done)
@@ -164,7 +183,7 @@ class Protector:
         """Whether something is to be done, by a look that costs nobody a wait for the disk."""
         with self.ledger.read() as unit:
             planned = self._planned(unit, symbol, self._seen(unit, symbol), quote)
-        return any(_key(step) not in done for step in planned)
+        return any(key_of(step) not in done for step in planned)
 
     def _seen(self, unit: Unit, symbol: str) -> Seen | None:
         position = unit.positions.open_of(self.account, symbol)
@@ -180,11 +199,11 @@ class Protector:
 
         def first(unit: Unit, found: Seen | None) -> Sequence[Place]:
             planned = self._planned(unit, symbol, found, quote)
-            wanted.extend(step for step in planned if _key(step) not in done)
-            return [step for step in takewhile(_is_new_guard, wanted) if isinstance(step, Place)]
+            wanted.extend(step for step in planned if key_of(step) not in done)
+            return [step for step in takewhile(is_new_guard, wanted) if isinstance(step, Place)]
 
         stand = self.exits.make(symbol, self._beside(symbol), first)
-        return wanted, stand and all(map(_is_new_guard, wanted))
+        return wanted, stand and all(map(is_new_guard, wanted))
 
     def _quote(self, symbol: str) -> Quote | None:
         """Only what follows the market needs one, and nothing waits for it."""
@@ -286,7 +305,7 @@ class Protector:
 
     def _do_all(self, symbol: str, wanted: Sequence[Step]) -> None:
         """In turn; stop and target that stand beside each other are opened together."""
-        for are_guards, beside in groupby(wanted, _is_new_guard):
+        for are_guards, beside in groupby(wanted, is_new_guard):
             found = list(beside)
             if are_guards:
                 self._make(symbol, [each for each in found if isinstance(each, Place)], self._beside(symbol))
@@ -340,7 +359,7 @@ class Protector:
 
         def still_wanted(unit: Unit, found: Seen | None) -> Sequence[Place]:
             planned = self._planned(unit, symbol, found, quote)
-            return [each for each in places if _still_in(each, planned)]
+            return [each for each in places if still_in(each, planned)]
 
         self.exits.make(symbol, outside, still_wanted)
 
@@ -371,25 +390,3 @@ def _in_turn(do: Callable[[Item], object], items: Iterable[Item]) -> Iterator[Ex
             do(item)
         except (ExchangeUnavailable, ExchangeRefused, InvariantBroken) as error:
             yield error
-
-
-def _is_new_guard(step: Step) -> bool:
-    return isinstance(step, Place) and step.leg.guards
-
-
-def _still_in(step: Place, planned: Sequence[Step]) -> bool:
-    """The market moves between two looks: the same leg and quantity is the same exit."""
-    return any(
-        isinstance(each, Place) and (each.leg, each.type, each.qty) == (step.leg, step.type, step.qty)
-        for each in planned
-    )
-
-
-def _key(step: Step) -> object:
-    """What is done at most once in a call: the next one comes soon, and the exchange needs its time."""
-    match step:
-        case Ask(order) | TakeBack(order):
-            return type(step), order.client_order_id
-        case CarryOn(exit):
-            return type(step), exit.decision.decision_id
-    return step.leg, step.type, step.qty

@@ -41,8 +41,29 @@ DETAIL_LENGTH = 4000
 Conclusion = Callable[[Unit], StageEnd]
 """What a stage does inside the transaction, once its work outside is done."""
 
-StageFunction = Callable[[Decision, StageRecord | None], Conclusion]
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A conclusion that comes later, in this process: `leave` is given what is to be done then, `rest` is the stage's
+    own part of it.
+    """
+
+    leave: Callable[[Callable[[], None]], None]
+    rest: Callable[[], Conclusion]
+
+
+StageFunction = Callable[[Decision, StageRecord | None], Conclusion | Behind]
 """A stage: from the decision and the record of the stage before it to a conclusion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One delivery of one stage of one decision; `began` on the performance counter."""
+
+    decision: Decision
+    stage: Stage
+    delivery: Delivery
+    began: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,31 +174,57 @@ class Runner:
     def _work(
         self, decision: Decision, stage: Stage, delivery: Delivery, before: StageRecord | None
     ) -> Handoff | None:
-        began = time.perf_counter()
-        try:
-            conclude = self.stages[stage](decision, before)
-            finish = self._conclude(decision, stage, delivery, conclude, began)
-        except Transient:
-            raise
-        except self.overrun_errors as error:
-            self._tell(stage, delivery, End(EndReason.TIME_LIMIT, repr(error)), began)
-            self.fail(decision.decision_id, EndReason.TIME_LIMIT, f"{stage} took too long: {error!r}")
-            return None
-        except Exception as error:  # noqa: BLE001 - whatever a stage raises must end its decision, with the trace
-            self._tell(stage, delivery, End(EndReason.STAGE_RAISED, repr(error)), began)
-            self.fail(decision.decision_id, EndReason.STAGE_RAISED, f"{stage}: {traceback.format_exc()}")
-            return None
+        run = Run(decision, stage, delivery, time.perf_counter())
+        finish = self._guarded(run, lambda: self._worked(run, before))
         after = stage.next
         return Handoff(after, decision) if isinstance(finish, Advance) and after is not None else None
 
-    def _conclude(
-        self, decision: Decision, stage: Stage, delivery: Delivery, conclude: Conclusion, began: float
-    ) -> StageEnd | None:
+    def _worked(self, run: Run, before: StageRecord | None) -> StageEnd | None:
+        conclude = self.stages[run.stage](run.decision, before)
+        if not isinstance(conclude, Behind):
+            return self._conclude(run, conclude)
+        rest, left_at = conclude.rest, time.perf_counter()
+        conclude.leave(lambda: self._come_back(run, rest, left_at))
+        return None
+
+    def _come_back(self, run: Run, rest: Callable[[], Conclusion], left_at: float) -> None:
+        """To a stage whose message is done with. Nobody delivers it again: what cannot be done now is left to upkeep,
+        which asks about every order that is not settled.
+        """
+        timing.add("other entries", _elapsed_ms(left_at))
+        try:
+            self._guarded(run, lambda: self._conclude(run, rest()))
+        except Exception as error:  # noqa: BLE001 - whoever calls this has others to come back to
+            self.events.emit(
+                EventName.UPKEEP_FAILED,
+                decision_id=run.decision.decision_id,
+                what=f"the rest of {run.stage}",
+                problem=f"{type(error).__name__}: {error}",
+            )
+
+    def _guarded(self, run: Run, work: Callable[[], StageEnd | None]) -> StageEnd | None:
+        """What it raises ends the decision, but for what may pass. Raises: Transient."""
+        try:
+            return work()
+        except Transient:
+            raise
+        except self.overrun_errors as error:
+            self._fail(run, EndReason.TIME_LIMIT, error, f"{run.stage} took too long: {error!r}")
+        except Exception as error:  # noqa: BLE001 - whatever a stage raises must end its decision, with the trace
+            self._fail(run, EndReason.STAGE_RAISED, error, f"{run.stage}: {traceback.format_exc()}")
+        return None
+
+    def _fail(self, run: Run, reason: EndReason, error: Exception, detail: str) -> None:
+        self._tell(run, End(reason, repr(error)))
+        self.fail(run.decision.decision_id, reason, detail)
+
+    def _conclude(self, run: Run, conclude: Conclusion) -> StageEnd | None:
         """Commit the stage's end. None when another delivery had concluded it first.
 
         It need not wait for the disk: the transaction that sends an order does, and takes everything with it
         that was committed before (docs/decisions/0006); a stage whose end a power cut forgets runs again.
         """
+        decision, stage = run.decision, run.stage
         gone: Decision | None = None
         with self.ledger.begin() as unit:
             locked = unit.decisions.lock(decision.decision_id)
@@ -187,21 +234,22 @@ class Runner:
                 return Advance({})  # the other delivery may have died before its hand-off
             finish = conclude(unit)
             if isinstance(finish, (Advance, End)):
-                unit.stages.add(self._record(decision, stage, delivery, finish, began))
+                unit.stages.add(_record(run, finish))
             if isinstance(finish, End):
                 now = self.clock.now()
                 unit.decisions.end(decision.decision_id, finish.reason, finish.detail[-DETAIL_LENGTH:], now)
                 gone = ended(decision, finish.reason, finish.detail, now)
             reached(CrashPoint.CONCLUSION_UNCOMMITTED, decision.symbol)
         reached(CrashPoint.STAGE_COMMITTED, decision.symbol)
-        self._tell(stage, delivery, finish, began)
+        self._tell(run, finish)
         if gone is not None:
             emit_end(self.events, gone)
         return finish
 
-    def _tell(self, stage: Stage, delivery: Delivery, finish: StageEnd, began: float) -> None:
+    def _tell(self, run: Run, finish: StageEnd) -> None:
         """The one line that tells a stage's whole story, and another when it was slow."""
-        run_ms, parts = _elapsed_ms(began), timing.so_far()
+        stage, delivery = run.stage, run.delivery
+        run_ms, parts = _elapsed_ms(run.began), timing.so_far()
         self.events.emit(
             EventName.STAGE_END,
             level=None,
@@ -215,23 +263,23 @@ class Runner:
         )
         tell_slowness(self.events, self.thresholds, stage, delivery.queue_wait_ms, run_ms)
 
-    def _record(
-        self, decision: Decision, stage: Stage, delivery: Delivery, finish: Advance | End, began: float
-    ) -> StageRecord:
-        return StageRecord(
-            decision_id=decision.decision_id,
-            stage=stage,
-            task_id=delivery.task_id,
-            host=delivery.host,
-            worker=delivery.worker,
-            pid=delivery.pid,
-            attempt=delivery.attempt,
-            queue_wait_ms=delivery.queue_wait_ms,
-            started_at=delivery.received_at,
-            run_ms=_elapsed_ms(began),
-            result=StageResult.PASSED if isinstance(finish, Advance) else StageResult.ENDED,
-            output=finish.output,
-        )
+
+def _record(run: Run, finish: Advance | End) -> StageRecord:
+    delivery = run.delivery
+    return StageRecord(
+        decision_id=run.decision.decision_id,
+        stage=run.stage,
+        task_id=delivery.task_id,
+        host=delivery.host,
+        worker=delivery.worker,
+        pid=delivery.pid,
+        attempt=delivery.attempt,
+        queue_wait_ms=delivery.queue_wait_ms,
+        started_at=delivery.received_at,
+        run_ms=_elapsed_ms(run.began),
+        result=StageResult.PASSED if isinstance(finish, Advance) else StageResult.ENDED,
+        output=finish.output,
+    )
 
 
 def _elapsed_ms(began: float) -> float:

@@ -19,10 +19,10 @@ from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.orders import Fill, Order, OrderState, Rejected
 from pipeline.execution import gate
 from pipeline.execution.absence import Proof
+from pipeline.execution.aftermath import Aftermath
 from pipeline.execution.attempts import after_refusal, rests
 from pipeline.execution.job import Job, new_order
 from pipeline.execution.resolver import Resolver
-from pipeline.execution.router import OrderRouter
 from pipeline.ledger.memory import memory_ledger
 from tests.fault.machine import world
 from tests.fault.machine.ledger import DictFills, DictLedger
@@ -97,14 +97,14 @@ def test_it_notices_a_bot_that_believes_absence_at_once(monkeypatch: pytest.Monk
 def test_it_notices_a_bot_that_follows_a_cancellation_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
     """The old order still rests beside the new one."""
 
-    def impatient(self: OrderRouter, job: Job, order: Order) -> Order:
+    def impatient(self: Aftermath, job: Job, order: Order) -> Order:
         if not rests(order) or order.state.is_final or order.attempt > 2:
             return order
         with self.ledger.begin() as unit:
             unit.orders.add(new_order(job, after_refusal(order), self.clock.now()))
         return replace(order, state=OrderState.CANCELED)
 
-    monkeypatch.setattr(OrderRouter, "_wait_out", impatient)
+    monkeypatch.setattr(Aftermath, "_wait_out", impatient)
     monkeypatch.setattr(gate, "uncovered_rest", lambda terms, order, earlier: "")
     assert any("beside another" in finding for finding in found())
 

@@ -79,6 +79,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer
         "STRATEGIES_FOLDER": str(ROOT / "tests" / "support" / "strategies"),
         "STRATEGIES_ENABLED": "always_buys,adaptive_ob",
         "GOVERNOR_MAX_POSITIONS": "12",
+        "CHAIN_PROTECT_WITHIN_S": "0",  # ten minutes of the market pass right behind the last entry of a step
     }
     settings = load(env={f"THROUGHLINE_{name}": value for name, value in env.items()})
     pipeline = Pipeline(settings, clock=clock, events=RecordedEvents())

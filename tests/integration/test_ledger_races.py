@@ -17,8 +17,15 @@ from pipeline.domain.ids import permit_id
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason
+from pipeline.domain.switches import TradingState
+from pipeline.execution.job import Found
+from pipeline.execution.options import ExecutionOptions
+from pipeline.execution.router import OrderRouter
 from pipeline.ledger.sql import SqlLedger
+from pipeline.testing import FakeVenue, FixedClock
+from pipeline.trace.events import RecordedEvents
 from tests.integration.ledger_racers import RACERS, race
+from tests.unit.execution.order_worlds import intent
 from tests.unit.ledger.ledger_worlds import (
     ACCOUNT,
     BTC,
@@ -114,6 +121,33 @@ def test_one_of_eight_workers_sends_an_order(url: str, ledger: SqlLedger) -> Non
         assert Counter(answers) == {True: 1, False: RACERS - 1}
         with ledger.read() as unit:
             assert len(unit.orders.steps_of(order.client_order_id)) == 1
+
+
+def _place(ledger: SqlLedger, racer: int, turn: int) -> int:
+    decision = a_decision(f"S{turn}")
+    clock = FixedClock(NOW)
+    venue = FakeVenue(clock, account=ACCOUNT)
+    venue.fill_fraction = Decimal(0)
+    router = OrderRouter(ledger, venue, clock, lambda *_: None, ExecutionOptions(), RecordedEvents())
+    with ledger.read() as unit:
+        permit = unit.permits.of(decision.decision_id)
+    assert permit is not None
+    router.place(decision, intent(symbol=decision.symbol), permit, Found((), ()))
+    return len(venue.requests)
+
+
+def test_one_of_eight_deliveries_writes_claims_and_sends_an_entry(url: str, ledger: SqlLedger) -> None:
+    """All of them have looked and found no order: written and claimed in one unit, it is still sent once."""
+    with ledger.begin() as unit:
+        unit.switches.set_trading_state(ACCOUNT, TradingState.ACTIVE, by="test", reason="", at=NOW)
+    permits = [permitted(ledger, f"S{turn}") for turn in range(ROUNDS)]
+    for permit, answers in zip(permits, race(url, _place, ROUNDS), strict=True):
+        assert Counter(answers) == {1: 1, 0: RACERS - 1}
+        with ledger.read() as unit:
+            [order] = unit.orders.of(permit.terms.decision_id)
+            steps = [(step["from"], step["to"]) for step in unit.orders.steps_of(order.client_order_id)]
+        assert steps[0] == (OrderState.INTENT, OrderState.SENDING)
+        assert order.state is OrderState.EXPIRED
 
 
 def _use(ledger: SqlLedger, racer: int, turn: int) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from pipeline.ledger.tables import metadata
 from pipeline.ledger.unit import SqlUnit
 from tests.support.processes import free_port
 from tests.support.servers import PostgresServer
-from tests.unit.ledger.ledger_worlds import ACCOUNT, ETH, NOW, a_decision, open_one
+from tests.unit.ledger.ledger_worlds import ACCOUNT, BTC, ETH, NOW, a_decision, a_position, closed, open_one
 
 Shape = dict[str, set[str]]
 
@@ -226,6 +228,46 @@ def test_a_broken_constraint_is_not_taken_for_an_outage(ledger: SqlLedger) -> No
         )
 
 
+def _standing(ledger: SqlLedger) -> Standing:
+    long_ago = NOW - timedelta(days=1)
+    with ledger.begin() as unit:
+        return unit.standing(
+            ACCOUNT, ETH, NOW, Horizon(orders=long_ago, latch=long_ago, losses=long_ago, beats=long_ago)
+        )
+
+
+def _forget_losses(connection: Connection) -> None:
+    """As it was before revision 0009."""
+    connection.exec_driver_sql("DROP INDEX positions_lost")
+    connection.exec_driver_sql("ALTER TABLE positions DROP COLUMN lost")
+
+
+def test_what_was_lost_before_losses_were_kept_still_counts(ledger: SqlLedger) -> None:
+    """An upgrade must not re-arm a latch. Amounts are compared exactly: a float would see no difference here."""
+    fees = Decimal("0.10000000000000000001")
+    for minute, symbol, pnl in (
+        (0, BTC, Decimal("0.1")),
+        (1, BTC, fees),
+        (2, ETH, Decimal("-5")),
+        (3, ETH, None),
+    ):
+        at = NOW - timedelta(minutes=9 - minute)
+        decision = open_one(ledger, symbol, at)
+        position = a_position(decision, realised_pnl=pnl or Decimal("-9"), fees=fees, opened_at=at)
+        with ledger.begin() as unit:
+            unit.positions.save(position if pnl is None else closed(position, decision, at))
+            unit.decisions.end(decision.decision_id, CheckCode.RATE, "", at)
+    before = _standing(ledger).activity
+    with ledger.engine.connect() as connection:
+        _forget_losses(connection)
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
+        connection.commit()
+    ledger.migrate()
+    after = _standing(ledger).activity
+    assert after == before
+    assert (after.losses, after.last_loss_at) == (2, NOW - timedelta(minutes=7))
+
+
 AFTER_0002 = ("assessments", "levels", "alerts", "entries", "balances", "pruned")
 """Tables that later revisions made."""
 
@@ -237,6 +279,7 @@ def test_verdicts_of_before_they_shared_a_row_are_kept_in_their_order(ledger: Sq
     with ledger.engine.connect() as connection:
         for table in AFTER_0002:
             connection.exec_driver_sql(f"DROP TABLE {table}")
+        _forget_losses(connection)
         for index in ("one_open_decision", "decisions_of_exits", "orders_taking_risk", "orders_in_trouble"):
             connection.exec_driver_sql(f"DROP INDEX {index}")
         connection.exec_driver_sql(

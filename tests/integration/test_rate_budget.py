@@ -269,8 +269,8 @@ def test_without_redis_only_what_takes_risk_away_leaves(start_redis: Callable[[]
     server.kill()
     for cost in (CANDLES, PRICE, Cost(Kind.ACCOUNT, 5), ORDER):
         assert "cannot be asked" in str(here.held(cost))
-    here.budget.take(EXIT)
-    here.budget.take(CANCEL)
+    for cost in (EXIT, CANCEL, Cost(Kind.FATE, 5)):
+        here.budget.take(cost)
     assert here.budget.room(Kind.MARKET) == 0
     assert [event["answers"] for event in here.heard(EventName.RATE_BUDGET)] == [False], "said once"
     server.start()

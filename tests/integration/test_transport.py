@@ -14,7 +14,9 @@ from kombu.utils import json as kombu_json
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 
+from pipeline.domain.decisions import Stage
 from tasks import transport
+from tasks.turns import MANY, NEXT_WITHIN_S, Turns
 
 QUEUE = "any"
 
@@ -198,6 +200,28 @@ def test_a_message_is_forgotten_also_when_redis_cannot_be_told(channel: Any) -> 
     with pytest.raises(Disconnected):
         message.ack()
     assert channel.qos.can_consume()
+
+
+def test_a_queue_that_is_left_out_for_a_moment_does_not_wait_until_another_has_a_message(
+    redis_url: str,
+) -> None:
+    """Redis is asked again after the moment, not after its usual second: an order lies in that queue."""
+    with (
+        Connection(redis_url, transport_options={"message_key": "a key"}) as connection,  # type: ignore[no-untyped-call]  # no types
+        redis.Redis.from_url(redis_url) as watching,
+        watching.monitor() as heard,
+    ):
+        channel = connection.default_channel
+        channel._queue_cycle = Turns(monotonic=lambda: 0.0)
+        channel._active_queues += [Stage.VALIDATE, Stage.EXECUTE]
+        channel._update_queue_cycle()
+        channel.client.connection = channel.client.connection_pool.get_connection()
+        for _ in range(MANY):
+            channel._queue_cycle.rotate(Stage.VALIDATE)
+        channel._brpop_start()
+        asked = next(each for each in heard.listen() if each["command"].startswith("BRPOP"))
+        assert asked["command"].split()[1] == "validate"
+        assert asked["command"].split()[-1] == str(NEXT_WITHIN_S)
 
 
 def test_a_refusal_is_told_to_the_next_who_speaks_and_mixes_up_no_answers(channel: Any) -> None:

@@ -105,8 +105,8 @@ class Positions(Protocol):
 
     def all_open(self, account: str | None = None) -> Sequence[Position]: ...
 
-    def unprotected(self, account: str) -> Sequence[str]:
-        """Symbols with an open position and no stop that waits."""
+    def unprotected(self, account: str) -> Mapping[str, datetime]:
+        """Symbols with an open position and no stop that waits, and since when it is open."""
 
     def save(self, position: Position) -> None:
         """Insert or replace by `position_id`. At most one open position for each account and symbol."""

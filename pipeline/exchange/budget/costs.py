@@ -25,6 +25,7 @@ class Kind(StrEnum):
     MARKET = "market"
     PRICE = "price"
     ACCOUNT = "account"
+    FATE = "fate"
     ORDER = "order"
     REDUCE = "reduce"
     CANCEL = "cancel"
@@ -80,12 +81,12 @@ _READS: Mapping[str, tuple[Kind, Weight]] = {
     "klines": (Kind.MARKET, _CANDLES),
     "depth": (Kind.MARKET, _by_limit(((50, 2), (100, 5), (500, 10)), 20, "500")),
     "ticker/24hr": (Kind.MARKET, _by_symbol(1, 40)),
-    "order": (Kind.ACCOUNT, _flat(1)),
+    "order": (Kind.FATE, _flat(1)),
     "openOrder": (Kind.ACCOUNT, _flat(1)),
     "openOrders": (Kind.ACCOUNT, _by_symbol(1, 40)),
     "allOrders": (Kind.ACCOUNT, _flat(5)),
     "userTrades": (Kind.ACCOUNT, _flat(5)),
-    "algoOrder": (Kind.ACCOUNT, _flat(1)),
+    "algoOrder": (Kind.FATE, _flat(1)),
     "openAlgoOrders": (Kind.ACCOUNT, _by_symbol(1, 40)),
     "allAlgoOrders": (Kind.ACCOUNT, _flat(5)),
     "account": (Kind.ACCOUNT, _flat(5)),
@@ -129,6 +130,8 @@ def cost_of(method: str, target: str, body: str | None = None) -> Cost:
     name = _name(path)
     if method == "GET":
         kind, weight = _READS.get(name, _UNKNOWN)
+        if name == "userTrades" and "orderId" in _params(query):
+            kind = Kind.FATE
         return Cost(kind, weight(query))
     if (method, name) in _PLACING:
         return Cost(Kind.REDUCE if _reduces(query, body or "") else Kind.ORDER, 0, orders=1)

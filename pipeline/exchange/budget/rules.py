@@ -48,6 +48,9 @@ RULES: Mapping[Kind, Rule] = {
     # What a decision or an open order waits for. The last twentieth is for cancels, and for what we counted wrong.
     Kind.PRICE: Rule(Decimal("0.95")),
     Kind.ACCOUNT: Rule(Decimal("0.95")),
+    # What became of one order, and its trades: what it has filled gets its stop only when somebody knows. One such
+    # question follows each order, and without Redis no order leaves.
+    Kind.FATE: Rule(Decimal("0.95"), without_redis=True),
     # Orders weigh nothing against the address: no amount of market data holds them back. A tenth is for exits.
     Kind.ORDER: Rule(None, Decimal("0.9")),
     Kind.REDUCE: Rule(None, Decimal(1), without_redis=True),

@@ -45,6 +45,7 @@ IS_WAITING = (
     f"state = '{OrderState.ACKED.value}' AND type IN ({listed(each for each in OrderType if each.waits)})"
 )
 TAKES_RISK = f"leg NOT IN ({listed(leg for leg in Leg if leg.guards)})"
+WAS_LOST = "lost"
 """They stand in the text of queries too: PostgreSQL and SQLite use a partial index for no other."""
 
 permits = Table(
@@ -187,11 +188,13 @@ positions = Table(
     column("opened_at", UtcDateTime()),
     Column("closed_by", id_type(), ForeignKey("decisions.decision_id")),
     Column("closed_at", UtcDateTime()),
+    Column("lost", Boolean()),
     within("mode", Mode),
     CheckConstraint("(CAST(qty AS NUMERIC) > 0) = (closed_at IS NULL)", name="qty_while_open"),
     index("one_open_position", "account", "symbol", unique=True, where="closed_at IS NULL"),
     index("positions_by_time", "opened_at"),
     index("positions_closed", "account", "closed_at"),
+    index("positions_lost", "account", "closed_at", "symbol", "lost", where=WAS_LOST),
     index("positions_by_opener", "opened_by"),
     index("positions_by_closer", "closed_by"),
 )

@@ -22,6 +22,7 @@ from pipeline.domain.permits import OrderTerms, Permit
 from pipeline.domain.ports import Ledger
 from pipeline.domain.signals import Side
 from pipeline.domain.switches import TradingState
+from pipeline.execution.aftermath import Answered
 from pipeline.execution.options import ExecutionOptions
 from pipeline.execution.outcome import Ending
 from pipeline.execution.resolver import Resolver
@@ -50,6 +51,10 @@ SUBMISSIONS = (
     Accident.REFUSED,
 )
 OPTIONS = ExecutionOptions(rest_poll_s=0.5)
+LEFT = 0.5
+"""How many of the answers that an order has filled whole are written down later."""
+FORGOTTEN = 0.2
+"""How many of those never are: the process was killed."""
 
 
 class Silent:
@@ -80,6 +85,7 @@ class World:
     symbols: int = 8
     injected: Counter[str] = field(default_factory=Counter)
     tasks: list[Task] = field(default_factory=list)
+    left: list[tuple[Task, Answered]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -116,6 +122,7 @@ class World:
             self.point.plan(self._mishaps())
             self.deliver(task)
             self._time_passes()
+            self.come_back()
 
     def _bad_day(self) -> None:
         rng, exchange = self.rng, self.exchange
@@ -185,12 +192,31 @@ class World:
     def deliver(self, task: Task) -> Ending | None:
         """One delivery of the message. None when the process or the ledger was gone before its end."""
         with contextlib.suppress(Killed, Transient):
-            ending = self.router.place(task.decision, task.intent, task.permit)
-            if isinstance(ending, End):
-                with self.ledger.begin() as unit:
-                    unit.decisions.end(task.decision.decision_id, ending.reason, "", self.clock.now())
-            return ending
+            begun = self.router.begin(task.decision, task.intent, task.permit)
+            if isinstance(begun, Answered) and self.rng.random() < LEFT:
+                self.left.append((task, begun))
+                self.injected["answer left behind"] += 1
+                return None
+            return self._finish(task, begun)
         return None
+
+    def come_back(self) -> None:
+        """To an answer that was left behind other entries; or nobody ever does, as its process was killed."""
+        if not self.left:
+            return
+        task, begun = self.left.pop(self.rng.randrange(len(self.left)))
+        if self.rng.random() < FORGOTTEN:
+            self.injected["answer forgotten"] += 1
+            return
+        with contextlib.suppress(Killed, Transient):
+            self._finish(task, begun)
+
+    def _finish(self, task: Task, begun: Ending | Answered) -> Ending:
+        ending = self.router.finish(begun)
+        if isinstance(ending, End):
+            with self.ledger.begin() as unit:
+                unit.decisions.end(task.decision.decision_id, ending.reason, "", self.clock.now())
+        return ending
 
     def resolve(self) -> None:
         with contextlib.suppress(Killed, Transient):
@@ -199,6 +225,7 @@ class World:
     # ------------------------------------------------------------------------------- what goes on meanwhile
 
     def _meanwhile(self, mishap: Mishap) -> None:
+        self.come_back()
         if mishap is Mishap.RESOLVED:
             self.resolve()
         elif self.tasks:

@@ -145,6 +145,11 @@ class OrderWorld:
     def place(self) -> Ending:
         return self.router.place(self.decision, self.intent, self.permit)
 
+    def intend(self) -> Order:
+        """Write it down as a worker does that is gone before it claims it."""
+        with self.ledger.begin() as unit:
+            return self.router.intend(unit, self.decision, self.intent, self.permit)
+
     def place_and_die(self) -> None:
         """Place it and be killed at the first wait: while it rests, or before another attempt."""
         with contextlib.suppress(WorkerGone):

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.intents import OrderType
 from pipeline.domain.orders import Answer, Order, OrderReport, OrderState, Trade
 from pipeline.domain.permits import Permit
 from pipeline.domain.ports import Ledger, Unit
+from pipeline.execution import crashpoints
 from pipeline.execution.accounts import compare_positions
+from pipeline.execution.crashpoints import CrashPoint
 from pipeline.testing import Accident, FakeVenue
-from tests.unit.execution.order_worlds import ACCOUNT, OrderWorld
+from tests.unit.execution.order_worlds import ACCOUNT, OrderWorld, intent
 
 MOST_POINTS = 18
 
@@ -209,9 +215,49 @@ def test_killed_at_each_point_and_delivered_again(place: int, name: str, pause: 
     world.check()
 
 
+@pytest.mark.parametrize(
+    ("kind", "point", "left", "sent"),
+    [
+        (OrderType.LIMIT, CrashPoint.INTENT_UNCOMMITTED, None, 1),
+        (OrderType.LIMIT, CrashPoint.CLAIM_UNCOMMITTED, None, 1),
+        (OrderType.LIMIT, CrashPoint.CLAIM_COMMITTED, OrderState.SENDING, 0),
+        (OrderType.LIMIT, CrashPoint.BEFORE_SEND, OrderState.SENDING, 0),
+        (OrderType.LIMIT, CrashPoint.ANSWER_RECEIVED, OrderState.SENDING, 1),
+        (OrderType.MARKET, CrashPoint.INTENT_UNCOMMITTED, None, 1),
+        (OrderType.MARKET, CrashPoint.INTENT_COMMITTED, OrderState.INTENT, 1),
+        (OrderType.MARKET, CrashPoint.CLAIM_UNCOMMITTED, OrderState.INTENT, 1),
+        (OrderType.MARKET, CrashPoint.CLAIM_COMMITTED, OrderState.SENDING, 0),
+    ],
+)
+def test_killed_at_a_named_point_it_leaves_what_the_next_delivery_can_settle(
+    kind: OrderType,
+    point: CrashPoint,
+    left: OrderState | None,
+    sent: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sent by the next delivery while nobody can have sent it; asked about as soon as somebody can."""
+    world = CrashWorld(intent=intent(type=kind))
+    (tmp_path / point).write_text("KILL 1")
+    monkeypatch.setattr(crashpoints, "_armed", [tmp_path])
+    monkeypatch.setattr(crashpoints, "_arrivals", Counter())
+    monkeypatch.setattr(os, "kill", _dies)
+    assert world.run("place", None) == "here"
+    assert [order.state for order in world.orders] == ([left] if left else [])
+    world.run("place", None)
+    world.finish()
+    world.check()
+    assert len(world.venue.accepted) == sent
+
+
+def _dies(*_: int) -> None:
+    raise Killed("here")
+
+
 def test_the_clean_run_passes_every_step_of_the_recipe() -> None:
     """The list of points above is only worth something when it is whole."""
     points = points_of_a_clean_run()
-    assert points.count("before commit") == 3
+    assert points.count("before commit") == 2
     assert points.index("before send") > points.index("after commit")
     assert points[points.index("after send") + 1] == "trades"

@@ -156,7 +156,7 @@ def test_an_order_whose_sender_died_is_taken_over_only_after_its_request_must_be
 def test_an_intent_that_nobody_sent_is_abandoned_when_its_permit_has_run_out() -> None:
     """Killed between INTENT and SENDING, and the message never came again."""
     world = OrderWorld()
-    world.router._intend(Job(world.decision, world.intent, world.permit))
+    world.intend()
     assert world.resolver.resolve(ACCOUNT) == []
     world.pass_time(11)
     assert [order.state for order in world.resolver.resolve(ACCOUNT)] == [OrderState.ABANDONED]
@@ -280,7 +280,7 @@ def test_one_question_without_an_answer_keeps_nobody_from_being_asked_about(
 
 
 def _claimed_and_died(world: OrderWorld) -> None:
-    router, job = world.router, Job(world.decision, world.intent, world.permit)
-    order = router._intend(job)
-    assert order is not None
-    assert router._claim(job, order) is not None
+    order = world.intend()
+    with world.ledger.begin(durable=True) as unit:
+        job = Job(world.decision, world.intent, world.permit)
+        assert world.router.claim_intended(unit, job, order) is not None

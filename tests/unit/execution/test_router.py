@@ -17,7 +17,6 @@ from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import OrderTerms, Permit, PermitState
 from pipeline.domain.switches import KillScope, KillSwitch, TradingState
-from pipeline.execution.job import Job
 from pipeline.governor.view import Limits
 from pipeline.testing import Accident, FakeVenue
 from tests.unit.execution.order_worlds import (
@@ -430,8 +429,7 @@ def test_an_order_in_the_way_that_can_be_resolved_now_is_out_of_the_way() -> Non
 def test_an_intent_left_by_a_dead_worker_is_carried_on_by_the_next_delivery() -> None:
     """Killed between INTENT and SENDING: nobody has sent it, so the next one may."""
     world = OrderWorld()
-    router = world.router
-    assert router._intend(Job(world.decision, world.intent, world.permit)) is not None
+    world.intend()
     assert ended_for(world.place()) is EndReason.FILLED
     assert len(world.venue.requests) == 1
 

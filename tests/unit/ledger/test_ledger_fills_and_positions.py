@@ -96,15 +96,15 @@ def test_a_position_is_unprotected_until_its_stop_waits(ledger: SqlLedger) -> No
     order = an_order(stop, type=OrderType.STOP_MARKET, state=OrderState.SENDING, sent_at=NOW)
     target = replace(order, client_order_id=ClientOrderId("t"), leg=Leg.TARGET, state=OrderState.ACKED)
     with ledger.begin() as unit:
-        assert unit.positions.unprotected(ACCOUNT) == []
+        assert unit.positions.unprotected(ACCOUNT) == {}
         unit.positions.save(a_position(opener))
         unit.permits.add(stop)
         unit.orders.add(order)
         unit.orders.add(target)
-        assert unit.positions.unprotected(ACCOUNT) == [BTC]
-        assert unit.positions.unprotected("paper:other") == []
+        assert unit.positions.unprotected(ACCOUNT) == {BTC: NOW}
+        assert unit.positions.unprotected("paper:other") == {}
         unit.orders.step(order, OrderState.ACKED, NOW)
-        assert unit.positions.unprotected(ACCOUNT) == []
+        assert unit.positions.unprotected(ACCOUNT) == {}
 
 
 def test_a_symbol_has_one_open_position(ledger: SqlLedger) -> None:

@@ -10,11 +10,11 @@ from pipeline.ledger.permits import RESERVING
 from pipeline.ledger.positions import UNPROTECTED
 from pipeline.ledger.repository import Query
 from pipeline.ledger.sql import SqlLedger
-from pipeline.ledger.standing import COUNTS
+from pipeline.ledger.standing import ACTIVITY
 from pipeline.ledger.statements import driver_of, prepare
 from tests.unit.ledger.ledger_worlds import ACCOUNT, NOW
 
-SINCE = ("second", "minute", "day", "latch")
+SINCE = ("second", "minute", "day", "latch", "losses_since")
 
 
 def plan_of(query: Query[Any], file: Path) -> str:
@@ -39,9 +39,12 @@ def test_what_is_open_is_found_without_a_look_at_what_is_over(ledger_file: Path)
 
 
 def test_what_the_limits_count_is_counted_in_the_indexes_of_it(ledger_file: Path) -> None:
-    """Each position has two guards, which move with the market: no decision may go through all of their orders."""
-    plan = plan_of(COUNTS, ledger_file)
+    """Each position has two guards, which move with the market, and most are closed without a loss: no decision may go
+    through all of them.
+    """
+    plan = plan_of(ACTIVITY, ledger_file)
     assert plan.count("COVERING INDEX orders_taking_risk") == len(("second", "minute", "day"))
     assert plan.count("COVERING INDEX orders_in_trouble") == len(("rejects", "unknowns"))
     assert plan.count("INDEX orders_recent") == len(("on_symbol",))
-    assert "SCAN orders" not in plan
+    assert plan.count("COVERING INDEX positions_lost") == len(("losses", "last_loss_at"))
+    assert "SCAN" not in plan.replace("SCAN CONSTANT ROW", "")

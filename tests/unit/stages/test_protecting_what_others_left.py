@@ -1,0 +1,100 @@
+"""A cycle protects what others have filled and left, and leaves for a moment what they are still about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.ids import ClientOrderId
+from pipeline.domain.intents import Leg
+from pipeline.domain.orders import Answer, Order
+from pipeline.domain.permits import Permit
+from pipeline.domain.positions import Holding
+from pipeline.testing import Accident, FakeVenue
+from tests.unit.execution.order_worlds import ACCOUNT, BTC, intent
+from tests.unit.stages.protected_worlds import WHOLE, ProtectedWorld, another
+
+
+class SenderGone(BaseException):
+    """Like `kill -9`: nothing that the program catches."""
+
+
+class Deadly(FakeVenue):
+    """Whoever sends an entry does not live to hear the answer."""
+
+    def submit(self, order: Order, permit: Permit) -> Answer:
+        answer = super().submit(order, permit)
+        if order.leg is Leg.ENTRY:
+            raise SenderGone
+        return answer
+
+
+def test_the_next_cycle_protects_what_only_the_exchange_knows_to_be_filled() -> None:
+    """Its sender was killed with the answer in its hands: the exchange's positions tell, nobody waits for it."""
+    world = ProtectedWorld()
+    world.venue = Deadly(world.clock, account=ACCOUNT)
+    with suppress(SenderGone):
+        world.place()
+    assert world.protector().cycle() == [BTC]
+    assert world.resting == WHOLE
+    assert len(world.venue.requests) == 3
+
+
+def test_who_executes_protects_what_others_left_and_asks_for_no_list_of_orders() -> None:
+    """Behind many orders no message of the upkeep is read in time; the lists are for quieter moments."""
+
+    class Unlisted(Deadly):
+        def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
+            raise AssertionError("nobody needs it now")
+
+    world = ProtectedWorld()
+    world.venue = Unlisted(world.clock, account=ACCOUNT)
+    with suppress(SenderGone):
+        world.place()
+    world.protector().catch_up()
+    assert [(each.leg, each.waits) for each in world.exit_orders] == [(Leg.STOP, True), (Leg.TARGET, True)]
+
+
+def test_a_position_that_nobody_tells_of_keeps_no_other_from_its_stop() -> None:
+    """The exchange's list of positions is one question more that a bad day may leave without an answer."""
+
+    class Mute(FakeVenue):
+        def holdings(self) -> Sequence[Holding]:
+            raise ExchangeUnavailable("no word")
+
+    world = ProtectedWorld()
+    world.venue = Mute(world.clock, account=ACCOUNT)
+    world.buy()
+    world.venue.accidents = [Accident.LOST_REQUEST]
+    other = replace(another("other"), symbol="ETH/USDT:USDT")
+    wanted = intent(symbol=other.symbol)
+    world.router.place(other, wanted, world.permitted(other, wanted))
+    with pytest.raises(ExchangeUnavailable):
+        world.protector().cycle()
+    assert world.resting == WHOLE
+
+
+def test_a_new_position_is_left_for_a_while_to_whoever_filled_it() -> None:
+    """Its guards come behind the entries that follow it: a cycle that came in between would undo that."""
+    world = ProtectedWorld()
+    world.buy()
+    protector = replace(world.protector(), left_for=timedelta(seconds=1))
+    assert protector.cycle() == []
+    protector.catch_up()
+    assert world.resting == {}
+    world.clock.turn(timedelta(seconds=1))
+    assert protector.cycle() == [BTC]
+    assert world.resting == WHOLE
+
+
+def test_a_position_of_the_future_is_left_to_nobody() -> None:
+    """The exchange's clock may be ahead of ours: nobody knows how young it is."""
+    world = ProtectedWorld()
+    world.buy()
+    world.clock.turn(timedelta(seconds=-1))
+    assert replace(world.protector(), left_for=timedelta(seconds=5)).cycle() == [BTC]
