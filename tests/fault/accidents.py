@@ -38,6 +38,9 @@ RARE = {
 }
 """Where a process comes by so seldom that its first arrival must do."""
 
+ALONE = frozenset({CrashPoint.BEFORE_SEND, CrashPoint.LOST_SENDER_RECORDED})
+"""Never planned at once: both need an accident before a send, and one file says which."""
+
 
 @dataclass
 class Storm:
@@ -62,7 +65,8 @@ class Storm:
         open_points = [point for point, count in self.wanted.items() if count and point not in self._planned]
         self.dice.shuffle(open_points)
         for point in open_points[: AT_ONCE - len(self._planned)]:
-            self._plan(point)
+            if point not in ALONE or not ALONE & self._planned:
+                self._plan(point)
 
     @property
     def is_over(self) -> bool:
@@ -79,7 +83,7 @@ class Storm:
         self.on.forget(point)
         self._planned.add(point)
         self.on.at(point, self.word, 1 if point in RARE else self.dice.randint(1, 2))
-        if point is CrashPoint.LOST_SENDER_RECORDED and CrashPoint.BEFORE_SEND not in self._planned:
+        if point is CrashPoint.LOST_SENDER_RECORDED:
             self.on.forget(CrashPoint.BEFORE_SEND)
             self.on.at(CrashPoint.BEFORE_SEND, "KILL")  # nobody else loses a sender for long enough
 

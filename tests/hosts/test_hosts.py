@@ -53,12 +53,13 @@ def test_a_host_that_is_cut_off_is_named_and_the_other_goes_on(world: World, way
     """Its beat gives way, what it held comes back, nothing is ordered twice: also when its own requests get through."""
     lost = world.leads()
     stays = world.other(lost)
-    world.network.cut(lost, to=True, fro=way == "both ways")
-    eventually(lambda: world.leads() == stays, PATIENCE_S, f"the beat of {stays} to lead")
-    world.await_executed(4)
-    eventually(lambda: world.findings()[:1] == [("HOST_GONE", lost)], NOTICED_S, f"the doctor to name {lost}")
-    world.await_alert("HOST_GONE", lost)
-    world.network.heal()
+    with world.cut_off(lost, both_ways=way == "both ways"):
+        eventually(lambda: world.leads() == stays, PATIENCE_S, f"the beat of {stays} to lead")
+        world.await_executed(4)
+        eventually(
+            lambda: world.findings()[:1] == [("HOST_GONE", lost)], NOTICED_S, f"the doctor to name {lost}"
+        )
+        world.await_alert("HOST_GONE", lost)
     world.await_pulses(lost)
     well_and_audited(world)
     eventually(lambda: world.told_of_its_end(lost), 30, "everybody to be told that it is back")
@@ -90,7 +91,6 @@ def test_a_host_whose_clock_is_off_is_named_and_permits_nothing(world: World) ->
         denied = world.await_ended(CheckCode.CLOCK_SKEW)
         assert world.ended_by(denied) == "all@c"
         assert world.leads() == "b"
-        world.kill("c")
     world.start("c")
     well_and_audited(world)
 
@@ -99,10 +99,14 @@ def test_a_worker_of_another_release_is_named_and_refuses_what_it_gets(world: Wo
     """Somebody upgraded one host and forgot the other."""
     world.code["c"] = patched_code(tmp_path)
     late = world.start_role("c", "worker-late", roles.worker(roles.QUEUES, concurrency=1, name="late"))
-    eventually(lambda: world.findings()[:1] == [("VERSION_DRIFT", "")], NOTICED_S, "the releases to be named")
-    refused = world.await_ended(EndReason.OTHER_RELEASE)
-    late.stop()
-    del world.code["c"]
+    try:
+        eventually(
+            lambda: world.findings()[:1] == [("VERSION_DRIFT", "")], NOTICED_S, "the releases to be named"
+        )
+        refused = world.await_ended(EndReason.OTHER_RELEASE)
+    finally:
+        late.stop()
+        del world.code["c"]
     assert "this worker runs" in refused.detail
     assert "late@c" not in world.workers()
     well_and_audited(world)

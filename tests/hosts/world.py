@@ -152,14 +152,24 @@ class World:
                 beat.send(signal.SIGCONT)
 
     @contextmanager
+    def cut_off(self, host: str, *, both_ways: bool) -> Iterator[None]:
+        """What is sent to it is lost meanwhile, and what it sends when both ways are cut."""
+        self.network.cut(host, to=True, fro=both_ways)
+        try:
+            yield
+        finally:
+            self.network.heal()
+
+    @contextmanager
     def wrong_clock(self, host: str, ahead_s: int) -> Iterator[None]:
-        """What starts there meanwhile tells another time. Raises: Unavailable."""
+        """What starts there meanwhile tells another time, and ends with it. Raises: Unavailable."""
         self.network.hosts[host].clock.set(ahead_s)
         self.wrong_clocks.add(host)
         try:
             yield
         finally:
             self.wrong_clocks.discard(host)
+            self.kill(host)
 
     def stop(self) -> None:
         for host in self.network.hosts:
@@ -197,13 +207,16 @@ class World:
         )
 
     def await_ended(self, reason: Reason, timeout: float = 60) -> Decision:
-        """A decision that ended for this reason, while more of them flow."""
+        """A pass that ended for this reason, while more of them flow. Not an exit: whoever finds one that nobody has
+        sent yet, and may not send it, ends it and makes one of its own.
+        """
         found: list[Decision] = []
 
         def there() -> bool:
             self.flow()
             with self.on.chain.pipeline.ledger.read() as unit:
-                found.extend(each for each in unit.decisions.latest(limit=200) if each.reason is reason)
+                ended = [each for each in unit.decisions.latest(limit=200) if each.reason is reason]
+            found.extend(each for each in ended if not each.origin.is_exit)
             return bool(found)
 
         wait_slowly(there, timeout, f"a decision to end as {reason}; {self.on.chain.counts()}")
