@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.rig import Rig, rig
+from pipeline.domain.decisions import Stage
 from pipeline.domain.timeframes import from_iso
 from pipeline.feeding import heartbeats
 
@@ -68,6 +69,20 @@ class Delays:
         missing = sum(each - len(one) for one in rounds)
         median, p99 = (statistics.median(every), _quantile(every, 0.99)) if every else (math.nan, math.nan)
         return cls(what, len(rounds), each, median, p99, last, missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What was measured beside what the machine takes for itself."""
+
+    symbols: int
+    floor: Delays
+    measured: Delays
+
+    @property
+    def ratio(self) -> float:
+        """Of the last ones: neighbours on the machine make both late."""
+        return self.measured.last / self.floor.last
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
@@ -233,6 +248,18 @@ def orders(made: Rig, rounds: int) -> Delays:
     return Delays.of("the order", found, len(made.symbols))
 
 
+def empty_chains(made: Rig, rounds: int) -> Delays:
+    """As many chains of empty tasks, published at once, through workers of the same kind: what Celery, Redis and the
+    machine take for themselves. The pipeline's own processes have stopped.
+    """
+    made.stop_workers()
+    made.start_noop_workers()
+    made.run_chains(made.symbols, len(Stage))
+    found = [made.run_chains(made.symbols, len(Stage)) for _ in range(rounds)]
+    made.stop_workers()
+    return Delays.of("an empty chain", found, len(made.symbols))
+
+
 def _accepted(made: Rig, seq: int, close_s: float) -> list[float]:
     """The orders that open a position, not those that protect one; what has come since that entry of the journal."""
     delays: list[float] = []
@@ -278,15 +305,15 @@ SETTINGS = {
 }
 
 
-def measure_store(symbols: int, rounds: int) -> list[Delays]:
+def measure_store(symbols: int, rounds: int) -> Beside:
     with rig(symbols=symbols, strategies="never_trades", settings=SETTINGS) as made:
         floor = bare_socket(made, rounds)
         made.start_feed()
         await_feed(made)
-        return [floor, store(made, rounds)]
+        return Beside(symbols, floor, store(made, rounds))
 
 
-def measure_orders(symbols: int, rounds: int) -> list[Delays]:
+def measure_orders(symbols: int, rounds: int) -> Beside:
     settings = {
         **SETTINGS,
         "MARKET_TIMEFRAMES": ",".join(SHORT_FRAMES),
@@ -297,23 +324,34 @@ def measure_orders(symbols: int, rounds: int) -> list[Delays]:
         made.start_beat()
         made.start_feed()
         await_feed(made)
-        return [orders(made, rounds)]
+        measured = orders(made, rounds)
+        return Beside(symbols, empty_chains(made, rounds), measured)
 
 
-def show(found: Sequence[tuple[int, Delays]]) -> None:
+def show(found: Sequence[Beside]) -> None:
     table = Table(
-        "symbols", "from the close to", "closes", "each", "median ms", "99th ms", "last ms", "missing"
+        "symbols",
+        "from the close to",
+        "closes",
+        "each",
+        "median ms",
+        "99th ms",
+        "last ms",
+        "ratio",
+        "missing",
     )
-    for symbols, each in found:
-        figures = (each.median, each.p99, each.last)
-        table.add_row(
-            str(symbols),
-            each.what,
-            str(each.rounds),
-            str(each.each),
-            *(f"{value:.0f}" for value in figures),
-            str(each.missing),
-        )
+    for beside in found:
+        for each, ratio in ((beside.floor, ""), (beside.measured, f"{beside.ratio:.1f}")):
+            figures = (each.median, each.p99, each.last)
+            table.add_row(
+                str(beside.symbols),
+                each.what,
+                str(each.rounds),
+                str(each.each),
+                *(f"{value:.0f}" for value in figures),
+                ratio,
+                str(each.missing),
+            )
     Console(highlight=False).print(table)
 
 
@@ -324,14 +362,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=("store", "orders"), help="only this part")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     told = parser.parse_args(arguments)
-    found: list[tuple[int, Delays]] = []
+    found: list[Beside] = []
     for symbols in told.symbols or (10, 200):
         if told.only != "orders":
-            found += [(symbols, each) for each in measure_store(symbols, told.rounds)]
+            found.append(measure_store(symbols, told.rounds))
         if told.only != "store":
-            found += [(symbols, each) for each in measure_orders(symbols, max(3, told.rounds // 2))]
+            found.append(measure_orders(symbols, max(3, told.rounds // 2)))
     if told.json:
-        print(json.dumps([{"symbols": symbols, **asdict(each)} for symbols, each in found]))
+        print(json.dumps([{**asdict(each), "ratio": each.ratio} for each in found]))
     else:
         show(found)
     return 0

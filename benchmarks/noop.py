@@ -56,10 +56,11 @@ def _ends_file() -> int:
 TASKS: Sequence[Task] = [app.task(name=name)(_nothing) for name in QUEUES]
 
 
-def publish_chain(symbol: str, length: int, number: int) -> None:
-    """Start one chain, as the pipeline starts a decision: derived task ids, headers, an expiry."""
+def publish_chain(symbol: str, length: int, number: int, began: float) -> None:
+    """Start one chain, as the pipeline starts a decision: derived task ids, headers, an expiry. It counts its time from
+    `began`, seconds since the epoch.
+    """
     chain_id = f"noop_{number:010d}"
-    began = time.time()
     carried = _headers(chain_id, symbol)
     links = [
         task.si(symbol, began, int(at == length - 1)).set(

@@ -52,9 +52,10 @@ def _still_open() -> set[str]:
 
 
 def chains(symbols: Sequence[str], length: int) -> list[str]:
-    """One empty chain for each symbol."""
+    """One empty chain for each symbol; each counts its time from the first one's beginning."""
+    began = time.time()
     for symbol in symbols:
-        publish_chain(symbol, length, next(_numbers))
+        publish_chain(symbol, length, next(_numbers), began)
     return []
 
 

@@ -239,7 +239,7 @@ class Rig:
         return [DecisionId(each) for each in ids]
 
     def run_chains(self, symbols: Sequence[str], length: int) -> list[float]:
-        """One empty chain for each symbol; returns how many milliseconds each took, when all have ended."""
+        """One empty chain for each symbol, all at once; returns after how many milliseconds each ended."""
         before = self.ends.stat().st_size
         self.opener.ask("chains", symbols=list(symbols), length=length)
         wanted = before + len(symbols) * noop.END_LENGTH

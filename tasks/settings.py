@@ -11,6 +11,7 @@ from pipeline import keepalive
 from pipeline.watch.broker import held_key
 from tasks.policies import POLICIES, QUEUES, UPKEEP_QUEUE
 from tasks.signing import message_key
+from tasks.turns import first_for_s
 
 
 def holding(holder: str) -> dict[str, str]:
@@ -39,6 +40,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             "unacked_restore_interval": 1,
             "unacked_restore_throttle": 1,
             "queue_order_strategy": "tasks.turns:Turns",
+            "first_for_s": first_for_s(settings.governor.permit_ttl_s),
             # One list for each queue: kombu would look into four, and only one of them is counted by anybody.
             "priority_steps": [0],
             **holding("clients"),  # workers have groups of their own: see tasks.lifecycle

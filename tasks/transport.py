@@ -24,6 +24,7 @@ from pipeline.domain.events import EventName
 from pipeline.trace.events import LoggedEvents
 from tasks import signing
 from tasks.line import Command, Line
+from tasks.turns import LONGEST_S, Turns
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What parsing an envelope, and reading its parts, raises. Broken connections are other errors, and rise."""
@@ -117,10 +118,20 @@ class Channel(redis.Channel):
     """Signs what it sends; drops what is no message."""
 
     QoS = QoS
-    from_transport_options: tuple[str, ...] = (*redis.Channel.from_transport_options, "message_key")  # type: ignore[assignment]  # a longer one
+    from_transport_options: tuple[str, ...] = (  # type: ignore[assignment]  # a longer one
+        *redis.Channel.from_transport_options,
+        "message_key",
+        "first_for_s",
+    )
     message_key = ""
+    first_for_s = LONGEST_S
     _last_client: Any = None
     _line: Line | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # no types
+        if isinstance(self._queue_cycle, Turns):
+            self._queue_cycle.first_for_s = self.first_for_s
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """One client for as long as its pool lives: kombu would make one for each step of a message, and making it

@@ -19,8 +19,9 @@ from kombu.utils.scheduling import round_robin_cycle
 
 from pipeline.domain.decisions import Stage
 
-FIRST_FOR_S = 2.0
-"""How long a stage may wait behind the one before it: a fifth of a permit's usual life."""
+LONGEST_S = 4.0
+OF_A_PERMIT = 0.4
+"""Of its life an order may wait so much, and never longer than that: what was judged grows old."""
 
 MANY = 12
 """So many judgements in a row make it worth waiting for the next one."""
@@ -34,6 +35,11 @@ NEXT_WITHIN_S = 0.015
 NEVER = float("-inf")
 
 
+def first_for_s(permit_ttl_s: float) -> float:
+    """How long a stage may wait behind the one before it where permits live for so long."""
+    return min(LONGEST_S, OF_A_PERMIT * permit_ttl_s)
+
+
 @dataclass(slots=True)
 class Pair:
     """Two stages of one worker. `busy_since`: since when the first one was never found empty."""
@@ -42,10 +48,10 @@ class Pair:
     then: str
     busy_since: float | None = None
 
-    def ordered(self, queues: Sequence[str], now: float) -> list[str]:
+    def ordered(self, queues: Sequence[str], now: float, first_for_s: float) -> list[str]:
         """The queues with `then` behind `first`, unless it has waited for too long."""
         found = list(queues)
-        is_long = self.busy_since is not None and now - self.busy_since > FIRST_FOR_S
+        is_long = self.busy_since is not None and now - self.busy_since > first_for_s
         if not is_long and self.then in found and self.first in found[found.index(self.then) :]:
             found.remove(self.then)
             found.insert(found.index(self.first) + 1, self.then)
@@ -72,15 +78,15 @@ class Row:
             self.length, self.began_at = 0, now
         self.length, self.last_at = self.length + 1, now
 
-    def goes_on(self, now: float) -> bool:
+    def goes_on(self, now: float, first_for_s: float) -> bool:
         """Whether the next one is worth waiting for, a moment and not for ever."""
-        is_young = now - self.began_at <= FIRST_FOR_S
+        is_young = now - self.began_at <= first_for_s
         return self.length >= MANY and is_young and now - self.last_at < NEXT_WITHIN_S
 
 
 class Turns(round_robin_cycle):
     """Fulfils kombu's idea of a cycle: `consume` gives the queues in the order in which Redis is to look into them,
-    `rotate` is told in which it found a message.
+    `rotate` is told in which it found a message. Its channel sets `first_for_s`.
     """
 
     def __init__(
@@ -88,6 +94,7 @@ class Turns(round_robin_cycle):
     ) -> None:
         super().__init__(queues)  # type: ignore[no-untyped-call]  # no types
         self._monotonic = monotonic
+        self.first_for_s = LONGEST_S
         self._asked: list[str] = []
         self._pairs = (Pair(Stage.FETCH, Stage.EVALUATE), Pair(Stage.VALIDATE, Stage.EXECUTE))
         self._judgements = Row()
@@ -100,7 +107,7 @@ class Turns(round_robin_cycle):
     def consume(self, n: int) -> list[str]:
         asked, now = self.items[:n], self._monotonic()
         for pair in self._pairs:
-            asked = pair.ordered(asked, now)
+            asked = pair.ordered(asked, now, self.first_for_s)
         if self._holds_orders(now):
             asked.remove(Stage.EXECUTE)
         self._asked = asked
@@ -117,4 +124,4 @@ class Turns(round_robin_cycle):
         return str(super().rotate(last_used))  # type: ignore[no-untyped-call]  # no types
 
     def _holds_orders(self, now: float) -> bool:
-        return Stage.EXECUTE in self.items and self._judgements.goes_on(now)
+        return Stage.EXECUTE in self.items and self._judgements.goes_on(now, self.first_for_s)

@@ -224,6 +224,13 @@ def test_a_queue_that_is_left_out_for_a_moment_does_not_wait_until_another_has_a
         assert asked["command"].split()[-1] == str(NEXT_WITHIN_S)
 
 
+def test_the_queues_turns_are_told_how_long_an_order_may_wait(redis_url: str) -> None:
+    transport.install()
+    options = {"message_key": "a key", "queue_order_strategy": "tasks.turns:Turns", "first_for_s": 0.8}
+    with Connection(redis_url, transport_options=options) as connection:  # type: ignore[no-untyped-call]  # no types
+        assert connection.default_channel._queue_cycle.first_for_s == 0.8
+
+
 def test_a_refusal_is_told_to_the_next_who_speaks_and_mixes_up_no_answers(channel: Any) -> None:
     channel.line.tell(("NOSUCHCOMMAND",), ("SET", "unanswered", "1"))
     with pytest.raises(ResponseError):

@@ -8,7 +8,7 @@ from kombu.utils.scheduling import cycle_by_name
 
 from config.settings import Settings
 from tasks.settings import celery_settings
-from tasks.turns import FIRST_FOR_S, IN_A_ROW_S, MANY, NEXT_WITHIN_S, Turns
+from tasks.turns import IN_A_ROW_S, LONGEST_S, MANY, NEXT_WITHIN_S, Turns, first_for_s
 
 ORDERS = ["validate", "execute", "upkeep"]
 
@@ -62,7 +62,7 @@ def test_upkeep_has_its_turn_beside_both() -> None:
 def test_judgements_that_never_end_take_turns_with_orders_after_a_while() -> None:
     """A permit lives for seconds."""
     worker = Worker(validate=1000, execute=1000)
-    seconds = int(10 * FIRST_FOR_S)
+    seconds = int(10 * LONGEST_S)
     taken = [worker.take() for _ in range(3 * seconds)]
     assert set(taken[:seconds]) == {"validate"}
     assert abs(Counter(taken[seconds + 2 :])["execute"] - seconds) <= 2
@@ -107,8 +107,17 @@ def test_a_row_that_never_ends_holds_no_order_for_longer_than_any_other() -> Non
     while taken != "execute":
         worker.waiting["validate"] += not worker.waiting["validate"] and taken == ""
         taken = worker.take()
-        assert worker.now <= FIRST_FOR_S + IN_A_ROW_S
-    assert worker.now >= FIRST_FOR_S
+        assert worker.now <= LONGEST_S + IN_A_ROW_S
+    assert worker.now >= LONGEST_S
+
+
+def test_an_order_waits_for_less_than_half_of_a_short_permits_life() -> None:
+    """What is held for longer than its permit lives is never sent."""
+    assert first_for_s(10.0) == LONGEST_S
+    assert first_for_s(2.0) == 0.8
+    worker = Worker(validate=1000, execute=1000)
+    worker.turns.first_for_s = first_for_s(2.0)
+    assert "execute" in [worker.take() for _ in range(10)]
 
 
 def test_what_is_to_be_fetched_comes_before_what_is_to_be_evaluated() -> None:
@@ -135,3 +144,4 @@ def test_the_worker_is_told_to_use_it() -> None:
     """By a name that kombu looks up."""
     told = celery_settings(Settings())["broker_transport_options"]
     assert cycle_by_name(told["queue_order_strategy"]) is Turns  # type: ignore[no-untyped-call]  # no types
+    assert told["first_for_s"] == first_for_s(Settings().governor.permit_ttl_s)
