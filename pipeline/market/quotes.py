@@ -56,6 +56,9 @@ class SharedQuotes:
     def instruments(self) -> Instruments:
         return self._market.instruments()
 
+    def known_instruments(self) -> Instruments:
+        return self._market.known_instruments()
+
     def now(self) -> datetime:
         return self._market.now()
 

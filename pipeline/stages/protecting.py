@@ -299,7 +299,7 @@ class Protector:
         return Levels(stop=stop, target=None, why="the default stop: its decision gave none")
 
     def _instrument(self, symbol: str) -> Instrument:
-        return self.market.instruments().find(symbol)
+        return self.market.known_instruments().find(symbol)
 
     # ----------------------------------------------------------------------------------------- doing it
 

@@ -57,7 +57,9 @@ def btc(**changes: object) -> Instrument:
 
 @dataclass(slots=True)
 class FakeMarketData:
-    """A market that shows what it was given. Set `unavailable` to make every question fail."""
+    """A market that shows what it was given. Set `unavailable` to make every question fail; what was told stays
+    known.
+    """
 
     clock: Clock
     known: Instruments = field(default_factory=lambda: Instruments.of([btc()]))
@@ -70,6 +72,9 @@ class FakeMarketData:
 
     def instruments(self) -> Instruments:
         self._answer("instruments", "")
+        return self.known
+
+    def known_instruments(self) -> Instruments:
         return self.known
 
     def now(self) -> datetime:

@@ -31,6 +31,9 @@ class MarketData(Protocol):
     def instruments(self) -> Instruments:
         """Every active or inactive instrument; cached by the adapter for a while."""
 
+    def known_instruments(self) -> Instruments:
+        """The same, however old: what protects a position, or ends it, does not wait for a new list."""
+
     def now(self) -> datetime:
         """The exchange's clock, by the offset last measured."""
 

@@ -88,7 +88,7 @@ class PaperBroker:
         return Acknowledged(taken.report(order.client_order_id))
 
     def _book(self, symbol: str) -> Book:
-        return Book(self._market.quote(symbol), self._market.instruments().find(symbol), self._terms)
+        return Book(self._market.quote(symbol), self._market.known_instruments().find(symbol), self._terms)
 
     def _refusal(self, turn: Turn, order: PaperOrder, book: Book) -> Rejected | None:
         """What a real exchange would refuse as well."""

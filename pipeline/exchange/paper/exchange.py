@@ -26,6 +26,9 @@ class PaperExchange(PaperBroker):
     def instruments(self) -> Instruments:
         return self._public.instruments()
 
+    def known_instruments(self) -> Instruments:
+        return self._public.known_instruments()
+
     def now(self) -> datetime:
         return self._public.now()
 

@@ -96,10 +96,15 @@ class Canned:
         return {name: values[0] for name, values in parse_qs(text).items()}
 
 
-def canned(clock: FixedClock | None = None, **wire: Any) -> tuple[CcxtExchange, Canned]:
+def canned(
+    clock: FixedClock | None = None, *, instruments_max_age_s: float = 600.0, **wire: Any
+) -> tuple[CcxtExchange, Canned]:
     """The adapter and what it talks to."""
     options = ExchangeOptions(
-        account="main", mode=Mode.PAPER, wire=WireOptions(api_key=KEY, api_secret=SECRET, **wire)
+        account="main",
+        mode=Mode.PAPER,
+        wire=WireOptions(api_key=KEY, api_secret=SECRET, **wire),
+        instruments_max_age_s=instruments_max_age_s,
     )
     exchange, answers = connect(options, clock or FixedClock(NOON)), Canned()
     exchange._wire.transport = answers  # type: ignore[assignment]  # the part of it that is asked

@@ -203,6 +203,29 @@ def test_instruments_are_exact_and_cached() -> None:
     assert len(http.asked) == 1
 
 
+def test_an_old_list_of_instruments_serves_what_takes_no_new_risk() -> None:
+    """A stop must not wait until the exchange can list its instruments again, nor must the look at what we hold."""
+    exchange, http = canned(instruments_max_age_s=0.0)
+    before = exchange.instruments()
+    http.answer("/fapi/v1/exchangeInfo", 502, "<html>")
+    http.answer("/fapi/v3/positionRisk", 200, [])
+    http.answer(ORDER, 200, told_order())
+    with pytest.raises(ExchangeUnavailable, match="instruments"):
+        exchange.instruments()
+    assert exchange.known_instruments() is before
+    assert exchange.holdings() == []
+    assert isinstance(exchange.submit(*an_order()), Acknowledged)
+
+
+def test_without_any_list_of_instruments_nothing_is_known() -> None:
+    exchange, http = canned()
+    http.answer("/fapi/v1/exchangeInfo", 502, "<html>")
+    http.answer("/fapi/v3/positionRisk", 200, [])
+    for question in (exchange.known_instruments, exchange.holdings):
+        with pytest.raises(ExchangeUnavailable, match="instruments"):
+            question()
+
+
 def test_an_exchange_without_readable_instruments_is_unavailable() -> None:
     """An empty universe must be an error, not a quiet day."""
     exchange, http = canned()

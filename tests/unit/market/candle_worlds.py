@@ -81,6 +81,9 @@ class FakeExchange:
     def instruments(self) -> Instruments:
         return Instruments({})
 
+    def known_instruments(self) -> Instruments:
+        return Instruments({})
+
     def quote(self, symbol: str) -> Quote:
         raise NotImplementedError
 

@@ -20,7 +20,7 @@ from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.signals import Side
 from pipeline.domain.switches import TradingState
 from pipeline.execution.dust import remainder
-from pipeline.testing import Accident, FakeVenue, btc
+from pipeline.testing import Accident, FakeMarketData, FakeVenue, btc
 from tests.unit.execution.order_worlds import ACCOUNT, BTC, NOON, intent
 from tests.unit.stages.protected_worlds import PRICE, QTY, RULES, STOP, TARGET, WHOLE, ProtectedWorld, another
 
@@ -317,6 +317,30 @@ def test_one_symbol_in_trouble_keeps_no_other_from_its_stop(monkeypatch: pytest.
 
 
 # ---------------------------------------------------------------------------------- time, trailing stop, dust
+
+
+def test_a_missing_stop_does_not_wait_for_a_new_list_of_instruments() -> None:
+    """The list grows old while the exchange cannot tell a new one; its ticks and steps hardly ever change."""
+    world = ProtectedWorld()
+    world.buy()
+    world.market.unavailable = "the public side has a bad day"
+    world.cycle()
+    assert world.resting == WHOLE
+
+
+def test_a_close_does_not_wait_for_a_new_list_of_instruments(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ProtectedWorld()
+    world.venue = Stubborn(world.clock, account=ACCOUNT)
+    world.buy()
+
+    def unavailable(_self: object) -> Instruments:
+        raise ExchangeUnavailable("the exchange lists nothing today")
+
+    monkeypatch.setattr(FakeMarketData, "instruments", unavailable)
+    for _ in range(12):
+        if world.position.is_open:
+            world.cycle()
+    assert not world.position.is_open
 
 
 def test_a_missing_stop_does_not_wait_for_the_exchanges_lists(monkeypatch: pytest.MonkeyPatch) -> None:
