@@ -28,8 +28,8 @@ from pipeline.exchange.answers import NOT_SENT, classify, is_not_found, reading_
 from pipeline.exchange.asking import Asking, is_out_of_time
 from pipeline.exchange.budget.ports import Budget
 from pipeline.exchange.clock import ExchangeClock
+from pipeline.exchange.instrument_list import InstrumentList
 from pipeline.exchange.key_rights import KeyRights
-from pipeline.exchange.listing import Listing
 from pipeline.exchange.replies import Reply, Return
 from pipeline.exchange.tables import TABLES
 from pipeline.exchange.wire import Wire, WireOptions
@@ -79,7 +79,7 @@ class CcxtExchange:
         self._ours = clock
         self._clock = ExchangeClock(clock, self._server_time, options.clock_max_age_s, options.clock_speed)
         self._wire = Wire(options.wire, lambda: reading.to_milliseconds(self._clock.at(clock.now())), budget)
-        self._listing = Listing(self._wire, self._table, options.instruments_max_age_s)
+        self._listed = InstrumentList(self._wire, self._table, options.instruments_max_age_s)
 
     @property
     def name(self) -> str:
@@ -91,11 +91,11 @@ class CcxtExchange:
 
     def instruments(self) -> Instruments:
         """Raises: ExchangeUnavailable, ExchangeRefused."""
-        return self._listing.fresh()
+        return self._listed.fresh()
 
     def known_instruments(self) -> Instruments:
         """Raises: ExchangeUnavailable, ExchangeRefused when there never were any."""
-        return self._listing.known()
+        return self._listed.known()
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -106,7 +106,7 @@ class CcxtExchange:
 
     def bars(self, symbol: str, timeframe: str, since: datetime, limit: int) -> Sequence[Sequence[float]]:
         question = {
-            "symbol": self._listing.market_id(symbol),
+            "symbol": self._listed.market_id(symbol),
             "interval": timeframe,
             "startTime": reading.to_milliseconds(since),
             "limit": limit,
@@ -114,12 +114,12 @@ class CcxtExchange:
         return self._read("fapiPublicGetKlines", question, reading.bars, f"bars of {symbol} {timeframe}")
 
     def quote(self, symbol: str) -> Quote:
-        question = {"symbol": self._listing.market_id(symbol)}
+        question = {"symbol": self._listed.market_id(symbol)}
         return self._read("fapiPublicGetTickerBookTicker", question, reading.quote, f"quote of {symbol}")
 
     def quotes(self) -> Mapping[str, Quote]:
         """Those of all instruments that can be read. Raises: ExchangeUnavailable, ExchangeRefused."""
-        self._listing.renew()
+        self._listed.renew()
         return self._read("fapiPublicGetTickerBookTicker", {}, self._quotes, "quotes")
 
     def volumes(self) -> Mapping[str, Decimal]:
@@ -127,7 +127,7 @@ class CcxtExchange:
 
         Raises: ExchangeUnavailable, ExchangeRefused.
         """
-        self._listing.renew()
+        self._listed.renew()
         return self._read("fapiPublicGetTicker24hr", {}, self._volumes, "volumes of 24 h")
 
     # ---------------------------------------------------------------------------------- the private side
@@ -159,7 +159,7 @@ class CcxtExchange:
 
     def _find_plain(self, order: Order) -> OrderReport | None:
         question = {
-            "symbol": self._listing.market_id(order.symbol),
+            "symbol": self._listed.market_id(order.symbol),
             "origClientOrderId": order.client_order_id,
         }
         returned = self._ask("fapiPrivateGetOrder", question)
@@ -168,7 +168,7 @@ class CcxtExchange:
         return self._understood(returned, reading.report, f"order {order.client_order_id}")
 
     def _find_conditional(self, order: Order) -> OrderReport | None:
-        question = {"symbol": self._listing.market_id(order.symbol), "clientAlgoId": order.client_order_id}
+        question = {"symbol": self._listed.market_id(order.symbol), "clientAlgoId": order.client_order_id}
         returned = self._ask("fapiPrivateGetAlgoOrder", question)
         if is_not_found(self._table, returned):
             return None
@@ -179,13 +179,13 @@ class CcxtExchange:
         """What became of it, told by the order that it has turned into, if it has."""
         if not told.became:
             return told.report
-        question = {"symbol": self._listing.market_id(order.symbol), "orderId": told.became}
+        question = {"symbol": self._listed.market_id(order.symbol), "orderId": told.became}
         what = f"order {told.became} behind {order.client_order_id}"
         return told.filled(self._read("fapiPrivateGetOrder", question, reading.report, what))
 
     def listed(self, order: Order, since: datetime) -> OrderReport | None:
         kind, id_name = ("AlgoOrders", "clientAlgoId") if order.type.waits else ("Orders", "clientOrderId")
-        market_id, what = self._listing.market_id(order.symbol), f"orders of {order.symbol}"
+        market_id, what = self._listed.market_id(order.symbol), f"orders of {order.symbol}"
         history = {"symbol": market_id, "startTime": reading.to_milliseconds(since), "limit": PAGE}
         for method, question in ((f"Open{kind}", {"symbol": market_id}), (f"All{kind}", history)):
             orders = self._read(f"fapiPrivateGet{method}", question, reading.rows, what)
@@ -203,7 +203,7 @@ class CcxtExchange:
     def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
         if len(symbols) > MANY_SYMBOLS:
             return self._waiting({}, "orders that wait")
-        questions = [({"symbol": self._listing.market_id(symbol)}, symbol) for symbol in symbols]
+        questions = [({"symbol": self._listed.market_id(symbol)}, symbol) for symbol in symbols]
         found = [self._waiting(question, f"orders of {symbol} that wait") for question, symbol in questions]
         return frozenset().union(*found)
 
@@ -214,7 +214,7 @@ class CcxtExchange:
         return self._read("fapiPrivateGetOpenAlgoOrders", question, told, what)
 
     def trades(self, order: Order) -> Sequence[Trade]:
-        market_id = self._listing.market_id(order.symbol)
+        market_id = self._listed.market_id(order.symbol)
         question = {"symbol": market_id, "orderId": order.exchange_order_id, "limit": PAGE}
         what = f"trades of order {order.client_order_id}"
         found = self._read("fapiPrivateGetUserTrades", question, reading.trades, what)
@@ -223,19 +223,19 @@ class CcxtExchange:
     def trades_since(self, symbol: str, since: datetime) -> Sequence[Trade]:
         what = f"trades of {symbol}"
         start = reading.to_milliseconds(since)
-        question = {"symbol": self._listing.market_id(symbol), "startTime": start, "limit": PAGE}
+        question = {"symbol": self._listed.market_id(symbol), "startTime": start, "limit": PAGE}
         found = self._read("fapiPrivateGetUserTrades", question, reading.trades, what)
         _refuse_a_full_page(found, what)
         return found
 
     def open_orders(self) -> Sequence[ListedOrder]:
-        self._listing.renew()
+        self._listed.renew()
         ordinary = self._read("fapiPrivateGetOpenOrders", {}, self._listed_orders, "open orders")
         return self._with_conditional("Open", {}, ordinary, reading.EPOCH)
 
     def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
         what, start = f"orders of {symbol}", reading.to_milliseconds(since)
-        question = {"symbol": self._listing.market_id(symbol), "startTime": start, "limit": PAGE}
+        question = {"symbol": self._listed.market_id(symbol), "startTime": start, "limit": PAGE}
         found = self._read("fapiPrivateGetAllOrders", question, self._listed_orders, what)
         _refuse_a_full_page(found, what)
         longer = {**question, "startTime": reading.to_milliseconds(since - WAITS_AT_MOST)}
@@ -250,14 +250,14 @@ class CcxtExchange:
         def told(data: object) -> Sequence[ListedOrder]:
             if "limit" in question:
                 _refuse_a_full_page(reading.rows(data), what)
-            return conditional.listed_orders(data, self._listing.symbols, ordinary, since)
+            return conditional.listed_orders(data, self._listed.symbols, ordinary, since)
 
         return self._read(f"fapiPrivateGet{kind}AlgoOrders", question, told, what)
 
     def cancel(self, order: Order) -> None:
         waits = order.type.waits
         id_name = "clientAlgoId" if waits else "origClientOrderId"
-        question = {"symbol": self._listing.market_id(order.symbol), id_name: order.client_order_id}
+        question = {"symbol": self._listed.market_id(order.symbol), id_name: order.client_order_id}
         method = "fapiPrivateDeleteAlgoOrder" if waits else "fapiPrivateDeleteOrder"
         returned = self._ask(method, question)
         if isinstance(returned, Reply) and returned.code in {"-2011", "-2013"}:
@@ -266,7 +266,7 @@ class CcxtExchange:
         self._understood(returned, reader, f"cancellation of order {order.client_order_id}")
 
     def dead_man(self, symbol: str, after_s: float) -> None:
-        question = {"symbol": self._listing.market_id(symbol), "countdownTime": round(after_s * 1000)}
+        question = {"symbol": self._listed.market_id(symbol), "countdownTime": round(after_s * 1000)}
         self._read("fapiPrivatePostCountdownCancelAll", question, reading.row, f"dead-man switch of {symbol}")
 
     def equity(self) -> Equity:
@@ -286,7 +286,7 @@ class CcxtExchange:
         )
 
     def incomes(self, since: datetime) -> Sequence[Income]:
-        self._listing.renew()
+        self._listed.renew()
         found: dict[tuple[str, str, str], Income] = {}
         start = reading.to_milliseconds(since)
         for _ in range(MOST_PAGES):
@@ -300,7 +300,7 @@ class CcxtExchange:
         raise ExchangeUnavailable(f"incomes: more than {MOST_PAGES * PAGE} since {since:%Y-%m-%d %H:%M}")
 
     def holdings(self) -> Sequence[Holding]:
-        self._listing.renew()
+        self._listed.renew()
         positions = self._read("fapiPrivateV3GetPositionRisk", {}, self._holdings, "positions")
         return [holding for holding in positions if holding.qty != 0]
 
@@ -309,9 +309,9 @@ class CcxtExchange:
     def _submission(self, order: Order) -> dict[str, object]:
         """The order in the exchange's words, every number as the exact text of its Decimal."""
         if order.type.waits:
-            return conditional.submission(order, self._listing.market_id(order.symbol))
+            return conditional.submission(order, self._listed.market_id(order.symbol))
         question: dict[str, object] = {
-            "symbol": self._listing.market_id(order.symbol),
+            "symbol": self._listed.market_id(order.symbol),
             "side": order.side.value.upper(),
             "type": _TYPES[order.type],
             "quantity": normal(order.qty),
@@ -325,21 +325,21 @@ class CcxtExchange:
         return question
 
     def _quotes(self, data: object) -> Mapping[str, Quote]:
-        told, symbols = reading.quotes(data), self._listing.symbols
+        told, symbols = reading.quotes(data), self._listed.symbols
         return {symbols[name]: quote for name, quote in told.items() if name in symbols}
 
     def _volumes(self, data: object) -> Mapping[str, Decimal]:
-        told, symbols = reading.volumes(data), self._listing.symbols
+        told, symbols = reading.volumes(data), self._listed.symbols
         return {symbols[name]: volume for name, volume in told.items() if name in symbols}
 
     def _listed_orders(self, data: object) -> Sequence[ListedOrder]:
-        return [reading.listed_order(item, self._listing.symbols) for item in reading.rows(data)]
+        return [reading.listed_order(item, self._listed.symbols) for item in reading.rows(data)]
 
     def _incomes(self, data: object) -> Sequence[Income]:
-        return [reading.income(item, self._listing.symbols) for item in reading.rows(data)]
+        return [reading.income(item, self._listed.symbols) for item in reading.rows(data)]
 
     def _holdings(self, data: object) -> Sequence[Holding]:
-        return [reading.holding(item, self._listing.symbols) for item in reading.rows(data)]
+        return [reading.holding(item, self._listed.symbols) for item in reading.rows(data)]
 
     def _read(
         self, method: str, question: Mapping[str, object], reader: Callable[[object], Read], what: str

@@ -14,8 +14,8 @@ from pipeline.exchange.tables import Table
 from pipeline.exchange.wire import Wire
 
 
-class Listing:
-    """The exchange's instruments. A list is fresh for `max_age_s`."""
+class InstrumentList:
+    """Fresh for `max_age_s` after it was asked for."""
 
     def __init__(self, wire: Wire, table: Table, max_age_s: float) -> None:
         self._wire, self._table, self._max_age_s = wire, table, max_age_s
@@ -26,17 +26,12 @@ class Listing:
 
     def fresh(self) -> Instruments:
         """For whoever takes a new risk. Raises: ExchangeUnavailable, ExchangeRefused."""
-        if self._instruments is None or time.monotonic() - self._loaded_at > self._max_age_s:
-            self._load()
-        return self.known()
+        is_old = time.monotonic() - self._loaded_at > self._max_age_s
+        return self._load() if is_old else self.known()
 
     def known(self) -> Instruments:
         """However old; asked for only when there is none. Raises: ExchangeUnavailable, ExchangeRefused."""
-        if self._instruments is None:
-            self._load()
-        if self._instruments is None:
-            raise ExchangeUnavailable("instruments: none are known")
-        return self._instruments
+        return self._load() if self._instruments is None else self._instruments
 
     def market_id(self, symbol: str) -> str:
         """The exchange's id; it never changes, so an old list serves. Raises: UnknownSymbol, and as `known` does."""
@@ -47,11 +42,11 @@ class Listing:
 
         Raises: ExchangeUnavailable, ExchangeRefused when there never was one.
         """
+        self.known()
         with suppress(ExchangeUnavailable, ExchangeRefused):
             self.fresh()
-        self.known()
 
-    def _load(self) -> None:
+    def _load(self) -> Instruments:
         markets = self._wire.fetch_markets()
         if not isinstance(markets, list):
             raise reading_error(self._table, markets, "instruments")
@@ -61,3 +56,4 @@ class Listing:
         self._instruments = Instruments.of(found)
         self.symbols = {instrument.market_id: instrument.symbol for instrument in found}
         self._loaded_at = time.monotonic()
+        return self._instruments
