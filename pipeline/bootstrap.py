@@ -13,7 +13,13 @@ from config.settings import Settings
 from pipeline import options
 from pipeline.connections import Connections
 from pipeline.domain.decisions import Decision, End, Stage
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken, Transient
+from pipeline.domain.errors import (
+    ExchangeRefused,
+    ExchangeUnavailable,
+    InvariantBroken,
+    Transient,
+    UnknownSymbol,
+)
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason
@@ -220,7 +226,7 @@ class Pipeline(Connections):
     def _catch_up(self) -> None:
         try:
             self.protector.catch_up()
-        except (Transient, ExchangeRefused, InvariantBroken) as error:
+        except (Transient, ExchangeRefused, InvariantBroken, UnknownSymbol) as error:
             self.events.emit(
                 EventName.UPKEEP_FAILED, what="protection", account=self.account, problem=str(error)
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Stage
-from pipeline.domain.errors import ExchangeRefused, Transient
+from pipeline.domain.errors import ExchangeRefused, Transient, UnknownSymbol
 from pipeline.domain.events import EventName
 from pipeline.domain.reconciliation import Remedy
 from pipeline.execution.crashpoints import CrashPoint, reached
@@ -91,6 +91,6 @@ def _told(what: str, work: Callable[[Pipeline], str]) -> str:
     here = services()
     try:
         return work(here)
-    except (Transient, ExchangeRefused) as error:
+    except (Transient, ExchangeRefused, UnknownSymbol) as error:
         here.events.emit(EventName.UPKEEP_FAILED, what=what, account=here.account, problem=str(error))
         return f"unknown: {error}"

@@ -79,7 +79,7 @@ class Protector:
         Positions without a stop come first: neither the exchange's lists nor those that have one make them wait, and a
         cycle that is cut off by its time limit has seen to them. Next come those that only the exchange knows of yet:
         whoever sent their entry may be dead. Trouble with one symbol keeps no other from its stop.
-        Raises: ExchangeUnavailable, ExchangeRefused, InvariantBroken after all were looked at; LedgerUnavailable.
+        Raises: ExchangeUnavailable, ExchangeRefused, InvariantBroken, UnknownSymbol at the end; LedgerUnavailable.
         """
         amiss: dict[str, None] = {}
         bare, trouble = self._first(amiss)
@@ -136,7 +136,7 @@ class Protector:
     def _is_restless(self, unit: Unit, symbol: str) -> bool:
         try:
             return bool(self._planned(unit, symbol, self._seen(unit, symbol), None))
-        except (ExchangeUnavailable, ExchangeRefused):
+        except (ExchangeUnavailable, ExchangeRefused, UnknownSymbol):
             return True  # protecting it says what is wrong
 
     def _take_in(self, account: str, amiss: dict[str, None]) -> None:
@@ -388,5 +388,5 @@ def _in_turn(do: Callable[[Item], object], items: Iterable[Item]) -> Iterator[Ex
     for item in items:
         try:
             do(item)
-        except (ExchangeUnavailable, ExchangeRefused, InvariantBroken) as error:
+        except (ExchangeUnavailable, ExchangeRefused, InvariantBroken, UnknownSymbol) as error:
             yield error

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.errors import ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Answer, Order
@@ -58,6 +58,18 @@ def test_who_executes_protects_what_others_left_and_asks_for_no_list_of_orders()
         world.place()
     world.protector().catch_up()
     assert [(each.leg, each.waits) for each in world.exit_orders] == [(Leg.STOP, True), (Leg.TARGET, True)]
+
+
+def test_a_symbol_that_is_listed_no_more_keeps_no_other_from_its_stop() -> None:
+    """Nothing can be ordered on it; that is told once the others have theirs."""
+    world = ProtectedWorld()
+    other = replace(another("other"), symbol="ETH/USDT:USDT")
+    wanted = intent(symbol=other.symbol)
+    world.router.place(other, wanted, world.permitted(other, wanted))
+    world.buy()
+    with pytest.raises(UnknownSymbol, match="ETH/USDT:USDT"):
+        world.protector().cycle()
+    assert world.resting == WHOLE
 
 
 def test_a_position_that_nobody_tells_of_keeps_no_other_from_its_stop() -> None:
