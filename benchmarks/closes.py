@@ -46,7 +46,6 @@ FLATTEN_S = 5.0
 PATIENCE_S = 30.0
 LOOK_AGAIN_S = 1.0
 """The journal says when an order was accepted, so nobody needs to ask often: the exchange would pay for it."""
-AIM_MS = {"store median": 100, "store p99": 300, "order median of 10": 150, "last order of 200": 1500}
 
 
 @dataclass(frozen=True, slots=True)
