@@ -137,7 +137,8 @@ class SlotScheduler(Scheduler):
         self._upkeep = [
             Upkeep("tasks.sweep", timedelta(seconds=chain.sweep_every_s)),
             Upkeep("tasks.resolve", timedelta(seconds=chain.resolve_every_s)),
-            Upkeep("tasks.protect", timedelta(seconds=chain.look_after_every_s)),
+            Upkeep("tasks.protect", timedelta(seconds=chain.protect_every_s)),
+            Upkeep("tasks.look_after", timedelta(seconds=chain.look_after_every_s)),
             Upkeep("tasks.refresh_equity", timedelta(seconds=chain.equity_every_s)),
             Upkeep("tasks.reconcile", timedelta(seconds=chain.reconcile_every_s)),
             Upkeep("tasks.guard", timedelta(seconds=chain.guard_every_s)),

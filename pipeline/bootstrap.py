@@ -16,9 +16,7 @@ from pipeline.domain.decisions import Decision, End, Stage
 from pipeline.domain.errors import (
     ExchangeRefused,
     ExchangeUnavailable,
-    InvariantBroken,
     Transient,
-    UnknownSymbol,
 )
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import DecisionId
@@ -40,7 +38,9 @@ from pipeline.stages.evaluate import Evaluate
 from pipeline.stages.execute import Execute
 from pipeline.stages.exits import Exits
 from pipeline.stages.fetch import Fetch
+from pipeline.stages.looking_after import LookingAfter
 from pipeline.stages.opening import Opened, Opener, PassRequest
+from pipeline.stages.planning import Planner
 from pipeline.stages.protecting import Protector
 from pipeline.stages.running import Runner
 from pipeline.stages.safeguarding import Safeguarding
@@ -213,38 +213,23 @@ class Pipeline(Connections):
         return Remembered(self.refresh_equity, EQUITY_AFTER_FILLS_EVERY_S)
 
     def _execute(self) -> Execute:
-        return Execute(self.ledger, self.router, self.burst, self.protect, self._after_fill, self._look_after)
+        after = self.looking_after
+        return Execute(
+            self.ledger, self.router, self.burst, after.protect, self._after_fill, after.beside_orders
+        )
 
     @cached_property
     def burst(self) -> Burst:
         return Burst(options.entries_first_s(self.settings))
 
     @cached_property
-    def _looked_after(self) -> Remembered[None]:
-        return Remembered(self._catch_up, self.settings.chain.look_after_every_s)
-
-    def _catch_up(self) -> None:
-        try:
-            self.protector.catch_up()
-        except (Transient, ExchangeRefused, InvariantBroken, UnknownSymbol) as error:
-            self.events.emit(
-                EventName.UPKEEP_FAILED, what="protection", account=self.account, problem=str(error)
-            )
-
-    def _look_after(self) -> None:
-        """Who executes sees to every position that has no stop, as often as upkeep would."""
-        self._looked_after.get()
-
-    def protect(self, symbol: str) -> None:
-        """Bring the symbol's stop and target in line with its position. Raises nothing: upkeep comes again soon."""
-        try:
-            self.protector.protect(symbol)
-        except Exception as error:  # noqa: BLE001 - the entry has filled, whatever becomes of its protection
-            self.events.emit(
-                EventName.UNPROTECTED,
-                symbol=symbol,
-                why=f"protecting it failed: {type(error).__name__}: {error}",
-            )
+    def looking_after(self) -> LookingAfter:
+        return LookingAfter(
+            protector=self.protector,
+            burst=self.burst,
+            events=self.events,
+            every_s=self.settings.chain.look_after_every_s,
+        )
 
     @cached_property
     def protector(self) -> Protector:
@@ -260,15 +245,23 @@ class Pipeline(Connections):
         return Protector(
             ledger=self.ledger,
             venue=self.exchange,
-            market=self.exchange,
             clock=self.clock,
             events=self.events,
             account=self.account,
-            rules=options.protection_rules(self.settings),
+            planner=self._planner(),
             left_for=timedelta(seconds=self.settings.chain.entries_first_s),
             governor=governor,
             resolver=self.resolver,
             exits=exits,
+        )
+
+    def _planner(self) -> Planner:
+        return Planner(
+            account=self.account,
+            market=self.exchange,
+            clock=self.clock,
+            events=self.events,
+            rules=options.protection_rules(self.settings),
         )
 
     def _after_fill(self) -> None:

@@ -34,6 +34,7 @@ POLICIES: dict[str, TaskPolicy] = {
     "tasks.sweep": TaskPolicy(UPKEEP_QUEUE),
     "tasks.resolve": TaskPolicy(UPKEEP_QUEUE),
     "tasks.protect": TaskPolicy(UPKEEP_QUEUE),
+    "tasks.look_after": TaskPolicy(UPKEEP_QUEUE),
     "tasks.refresh_equity": TaskPolicy(UPKEEP_QUEUE),
     "tasks.reconcile": TaskPolicy(UPKEEP_QUEUE),
     "tasks.guard": TaskPolicy(UPKEEP_QUEUE),

@@ -29,7 +29,7 @@ def sweep() -> dict[str, int]:
 def resolve() -> int:
     """Ask the exchange about every order whose fate is not settled; report those that are settled now."""
     here = services()
-    settled = here.resolver.resolve(here.account, booked=here.protect)
+    settled = here.resolver.resolve(here.account, booked=here.looking_after.protect)
     reached(CrashPoint.SETTLED_UNPUBLISHED)
     for decision in here.open_decisions(order.decision_id for order in settled):
         publish(Stage.EXECUTE, decision, attempt=2)  # never the first: that one was handed on by validate
@@ -43,7 +43,18 @@ def resolve() -> int:
 @app.task(name="tasks.protect")
 def protect() -> str:
     """See that every position has its stop and target on the exchange, and nothing else has."""
-    return _told("protection", lambda here: ", ".join(here.protector.cycle()) or "all is in place")
+    return _told("protection", lambda here: ", ".join(here.looking_after.cycle()) or "all is in place")
+
+
+@app.task(name="tasks.look_after")
+def look_after() -> str:
+    """The urgent part of `protect`, between two of them: it asks for no list of orders, which costs much."""
+
+    def look(here: Pipeline) -> str:
+        here.looking_after.catch_up()
+        return "whatever had no stop was seen to"
+
+    return _told("protection", look)
 
 
 @app.task(name="tasks.refresh_equity")
@@ -63,7 +74,7 @@ def _reconcile(here: Pipeline) -> str:
     thorough = here.clock.now().second < max(here.settings.chain.reconcile_every_s, 1.0)
     findings = here.safeguarding.reconcile(thorough=thorough)
     for symbol in sorted({each.symbol for each in findings if each.remedy in BOOKING}):
-        here.protect(symbol)  # who holds the fill may be frozen, or long dead
+        here.looking_after.protect(symbol)  # who holds the fill may be frozen, or long dead
     return "; ".join(map(str, findings)) or "equal"
 
 

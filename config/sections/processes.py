@@ -25,7 +25,7 @@ class ChainSettings(Section):
     equity_every_s: Annotated[float, Field(ge=0.5)] = 10.0
     resolve_every_s: Annotated[float, Field(ge=0.5)] = 2.0
     protect_every_s: Annotated[float, Field(ge=0.5)] = 2.0
-    protect_within_s: NotNegative = 0.6
+    protect_within_s: NotNegative = 1.0
     reconcile_every_s: Annotated[float, Field(ge=0.5)] = 10.0
     guard_every_s: Annotated[float, Field(ge=0.5)] = 1.0
     soft_time_limit_s: Positive = 20.0
@@ -45,8 +45,8 @@ class ChainSettings(Section):
 
     @property
     def look_after_every_s(self) -> float:
-        """How often who protects looks at every position. One that was too young for a look is seen to by the next, and
-        still within `protect_every_s`.
+        """How often somebody looks for positions without a stop. One that was too young for a look is seen to by the
+        next, and still within `protect_every_s`.
         """
         return self.protect_every_s - self.entries_first_s
 

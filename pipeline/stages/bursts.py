@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -32,9 +32,6 @@ STUCK_AFTER_S = 0.1
 THREADS = 2
 """One of them may be stuck. When both are, the next cycle of protection has the rest."""
 
-HASTE = 6
-"""One more before each entry for every sixth of the bound that they are late."""
-
 ENDS_WITHIN_S = 10.0
 """How long a process that ends waits for what its threads are about."""
 
@@ -45,7 +42,7 @@ Rest = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """The rest of an entry on `symbol`, since when it waits, and what its log lines carry."""
+    """The rest of an entry on `symbol`, since when it waits, and what its log lines carry: nothing of another's."""
 
     symbol: str
     rest: Rest
@@ -70,9 +67,10 @@ class Burst:
         self._threads: list[threading.Thread] = []
 
     @property
-    def owes(self) -> list[str]:
+    def owes(self) -> Sequence[str]:
         """The symbols whose entry's rest waits, the longest one first."""
-        return [each.symbol for each in self._owed]
+        with self._changed:
+            return [each.symbol for each in self._owed]
 
     @contextmanager
     def entry(self) -> Iterator[bool]:
@@ -87,10 +85,27 @@ class Burst:
             self._ended_at = self._now()
             self._end()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether something is owed here, or an entry has just been placed."""
+        return bool(self._owed) or not self._is_over()
+
     def leave(self, symbol: str, rest: Rest) -> None:
         """The rest of an entry that was placed just now: it comes behind the entries that follow."""
         with self._changed:
             self._owed.append(Owed(symbol, rest, self._now()))
+        self._wake()
+
+    def take_over(self, symbol: str, rest: Rest) -> None:
+        """What another process has left of its entry, unless the symbol's is owed here anyway: it is late by now."""
+        with self._changed:
+            if symbol in self.owes:
+                return
+            self._owed.appendleft(Owed(symbol, rest, self._now() - self._within_s, Context()))
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
             self._changed.notify_all()
         if not self._threads:
             self._threads = [self._started() for _ in range(THREADS)]
@@ -118,11 +133,11 @@ class Burst:
             self.is_wanted = False
 
     def _due_before_entry(self) -> int:
-        """How many come before the next entry: the later they are, the more, so that the last entries of a burst do not
-        wait for all of them, and in one that never ends none waits for much longer than it may.
+        """How many come before the next entry: one more for each bound by which they are late. So the last entries of a
+        burst do not wait for all of them, and in one that never ends they catch up.
         """
         late_s = self._late_s()
-        return 0 if late_s < 0 else 1 + int(late_s / self._within_s * HASTE)
+        return 0 if late_s < 0 else 1 + int(late_s / self._within_s)
 
     def _wait_for_others(self) -> None:
         """Until nobody else works here, but for those who are stuck."""

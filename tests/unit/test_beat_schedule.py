@@ -414,6 +414,7 @@ def test_upkeep_is_sent_in_its_rhythm(monkeypatch: pytest.MonkeyPatch) -> None:
         "tasks.sweep": 11,
         "tasks.resolve": 11,
         "tasks.protect": 11,
+        "tasks.look_after": 21,
         "tasks.refresh_equity": 3,
         "tasks.reconcile": 3,
         "tasks.guard": 21,

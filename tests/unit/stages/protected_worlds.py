@@ -22,6 +22,7 @@ from pipeline.governor.universe import Universe
 from pipeline.governor.view import Limits
 from pipeline.stages.exits import Exits
 from pipeline.stages.opening import OpeningTerms
+from pipeline.stages.planning import Planner
 from pipeline.stages.protecting import Protector
 from pipeline.stages.validate import Validate
 from pipeline.testing import FakeMarketData
@@ -97,11 +98,16 @@ class ProtectedWorld(OrderWorld):
         return Protector(
             ledger=used,
             venue=self.venue,
-            market=self.market,
             clock=self.clock,
             events=self.events,
             account=ACCOUNT,
-            rules=self.rules,
+            planner=Planner(
+                account=ACCOUNT,
+                market=self.market,
+                clock=self.clock,
+                events=self.events,
+                rules=self.rules,
+            ),
             governor=governor,
             resolver=replace(self.resolver, ledger=used),
             exits=exits,

@@ -146,6 +146,50 @@ def test_a_symbol_that_is_not_answered_keeps_no_other_from_its_protection(story:
     assert "B is protected" not in story.happened
 
 
+def test_what_another_process_has_left_comes_before_the_next_entry(story: Story) -> None:
+    """It has waited as long as it may, and whoever left it may be dead."""
+    burst = a_burst(story)
+    story.place(burst, *"AB")
+    burst.take_over("Z", partial(story.protect, "Z"))
+    story.place(burst, "C")
+    assert story.happened[-2:] == ["Z is protected", "C is placed"]
+    assert burst.owes == ["B", "C"]
+
+
+def test_what_is_owed_here_is_not_taken_over_from_anybody(story: Story) -> None:
+    """Whoever holds the answer needs no question about it."""
+    burst = a_burst(story)
+    story.place(burst, *"AB")
+    burst.take_over("B", partial(story.protect, "B"))
+    assert burst.owes == ["B"]
+
+
+def test_what_is_taken_over_carries_no_decision_of_its_finder(story: Story) -> None:
+    burst = a_burst(story)
+    story.place(burst, *"AB")
+    with context.bound(decision_id="of the finder"):
+        burst.take_over("Z", partial(story.protect, "Z"))
+    story.place(burst, "C")
+    assert story.decisions["Z"] == ""
+
+
+def test_a_burst_goes_on_while_anything_is_owed(story: Story) -> None:
+    burst = a_burst_at_b(story)
+    assert burst.owes == ["C", "D"]
+    assert burst.goes_on
+    story.answers.set()
+    story.wait_for(*"BCD")
+    eventually(lambda: not burst.goes_on)
+
+
+def test_a_burst_goes_on_while_an_entry_may_follow(story: Story) -> None:
+    burst = a_burst(story)
+    story.place(burst, "A")
+    assert burst.goes_on
+    story.now += 2 * OVER_AFTER_S
+    eventually(lambda: not burst.goes_on)
+
+
 def test_an_entry_that_comes_meanwhile_waits_for_one_symbol_and_not_for_all(story: Story) -> None:
     """Whoever works ends one and would begin the next at once: the entry's turn comes in between."""
     burst = a_burst_at_b(story)

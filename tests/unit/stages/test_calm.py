@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.domain.intents import Leg
 from pipeline.stages.calm import Calm, Scene
+from pipeline.stages.planning import Planner
 from pipeline.stages.protecting import Protector
 from tests.unit.execution.order_worlds import BTC
 from tests.unit.stages.protected_worlds import QTY, STOP, TARGET, WHOLE, ProtectedWorld
@@ -32,7 +33,7 @@ def test_what_looks_as_when_nothing_was_to_be_done_is_not_planned_again(
     """Two hundred protected positions cost a host 4 % of a core, every two seconds for as long as they are held."""
     _, protector = calm_world()
     planned: list[str] = []
-    monkeypatch.setattr(type(protector), "_planned", lambda *_: planned.append(BTC))
+    monkeypatch.setattr(Planner, "planned", lambda *_: planned.append(BTC))
     assert protector.cycle() == []
     assert planned == []
 

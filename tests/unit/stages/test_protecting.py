@@ -311,6 +311,7 @@ def test_one_symbol_in_trouble_keeps_no_other_from_its_stop(monkeypatch: pytest.
     monkeypatch.setattr(type(protector), "protect", protect)
     monkeypatch.setattr(type(protector), "_restless", lambda _: ["A", "B"])
     monkeypatch.setattr(type(protector), "_bare", lambda _: ["B"])
+    monkeypatch.setattr(type(protector), "_is_bare", lambda *_: True)
     with pytest.raises(ExchangeUnavailable):
         protector.cycle()
     assert looked == ["B", "A"]

@@ -11,11 +11,15 @@ import pytest
 
 from pipeline.domain.errors import ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.ids import ClientOrderId
+from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import Leg
 from pipeline.domain.orders import Answer, Order
+from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit
 from pipeline.domain.positions import Holding
+from pipeline.stages.protecting import Urgent
 from pipeline.testing import Accident, FakeVenue
+from pipeline.testing.market import btc
 from tests.unit.execution.order_worlds import ACCOUNT, BTC, intent
 from tests.unit.stages.protected_worlds import WHOLE, ProtectedWorld, another
 
@@ -25,11 +29,13 @@ class SenderGone(BaseException):
 
 
 class Deadly(FakeVenue):
-    """Whoever sends an entry does not live to hear the answer."""
+    """Whoever sends an entry does not live to hear the answer, but for these symbols."""
+
+    spared: Collection[str] = ()
 
     def submit(self, order: Order, permit: Permit) -> Answer:
         answer = super().submit(order, permit)
-        if order.leg is Leg.ENTRY:
+        if order.leg is Leg.ENTRY and order.symbol not in self.spared:
             raise SenderGone
         return answer
 
@@ -60,12 +66,63 @@ def test_who_executes_protects_what_others_left_and_asks_for_no_list_of_orders()
     assert [(each.leg, each.waits) for each in world.exit_orders] == [(Leg.STOP, True), (Leg.TARGET, True)]
 
 
+def test_what_is_urgent_can_be_left_to_somebody_who_does_it_later() -> None:
+    """In a burst the next entry is in line: the look finds what is to be done, and does none of it."""
+    world = two_left_behind()
+    left: list[Urgent] = []
+    assert world.protector().cycle(left.append) == []
+    assert sorted(each.symbol for each in left) == sorted(LEFT)
+    assert protected(world) == set()
+    for each in left:
+        each.deal()
+    assert protected(world) == set(LEFT)
+
+
+def test_what_was_left_and_is_done_meanwhile_is_not_done_again() -> None:
+    """Its own sender may have come to it: the exchange is asked nothing."""
+    world = two_left_behind()
+    left: list[Urgent] = []
+    world.protector().catch_up(left.append)
+    world.protector().cycle()
+    before = len(world.venue.requests)
+    for each in left:
+        each.deal()
+    assert len(world.venue.requests) == before
+
+
+LEFT = BOOKED, UNBOOKED = "B/USDT:USDT", "U/USDT:USDT"
+
+
+def two_left_behind() -> ProtectedWorld:
+    """A position that is booked and has no stop, and a fill that nobody has booked: its sender was killed."""
+    world = ProtectedWorld()
+    world.market.known = Instruments.of([replace(btc(), symbol=each) for each in LEFT])
+    venue = world.venue = Deadly(world.clock, account=ACCOUNT)
+    venue.spared = [BOOKED]
+    for symbol in LEFT:
+        with suppress(SenderGone):
+            place(world, symbol)
+    return world
+
+
+def place(world: ProtectedWorld, symbol: str) -> None:
+    """A decision on this symbol, down to its fill and its end."""
+    other, wanted = replace(another(symbol), symbol=symbol), intent(symbol=symbol)
+    world.router.place(other, wanted, world.permitted(other, wanted))
+    with world.ledger.begin() as unit:
+        unit.decisions.end(other.decision_id, EndReason.FILLED, "", world.clock.now())
+
+
+def protected(world: ProtectedWorld) -> set[str]:
+    """The symbols whose stop rests on the exchange."""
+    with world.ledger.read() as unit:
+        return {each.symbol for each in unit.orders.briefs(ACCOUNT) if each.waits and each.leg is Leg.STOP}
+
+
 def test_a_symbol_that_is_listed_no_more_keeps_no_other_from_its_stop() -> None:
     """Nothing can be ordered on it; that is told once the others have theirs."""
     world = ProtectedWorld()
-    other = replace(another("other"), symbol="ETH/USDT:USDT")
-    wanted = intent(symbol=other.symbol)
-    world.router.place(other, wanted, world.permitted(other, wanted))
+    place(world, "ETH/USDT:USDT")
     world.buy()
     with pytest.raises(UnknownSymbol, match="ETH/USDT:USDT"):
         world.protector().cycle()
@@ -83,9 +140,7 @@ def test_a_position_that_nobody_tells_of_keeps_no_other_from_its_stop() -> None:
     world.venue = Mute(world.clock, account=ACCOUNT)
     world.buy()
     world.venue.accidents = [Accident.LOST_REQUEST]
-    other = replace(another("other"), symbol="ETH/USDT:USDT")
-    wanted = intent(symbol=other.symbol)
-    world.router.place(other, wanted, world.permitted(other, wanted))
+    place(world, "ETH/USDT:USDT")
     with pytest.raises(ExchangeUnavailable):
         world.protector().cycle()
     assert world.resting == WHOLE

@@ -26,7 +26,7 @@ from tasks.policies import (
 )
 from tasks.settings import celery_settings
 from tasks.stages import evaluate, execute, fetch, validate
-from tasks.upkeep import check_universe, guard, protect, reconcile, refresh_equity, resolve, sweep
+from tasks.upkeep import check_universe, guard, look_after, protect, reconcile, refresh_equity, resolve, sweep
 from tests.unit.stages.worlds import StageWorld
 
 STAGES = {Stage.FETCH: fetch, Stage.EVALUATE: evaluate, Stage.VALIDATE: validate, Stage.EXECUTE: execute}
@@ -48,7 +48,7 @@ def test_each_stage_has_its_task_and_a_queue_of_its_name(stage: Stage) -> None:
 
 def test_the_table_names_the_tasks_that_there_are_and_no_others() -> None:
     """A task without a policy would go to the wrong queue; a policy without a task says nothing."""
-    upkeep = (sweep, resolve, protect, refresh_equity, reconcile, guard, check_universe)
+    upkeep = (sweep, resolve, protect, look_after, refresh_equity, reconcile, guard, check_universe)
     known = {task.name for task in (*STAGES.values(), *upkeep)}
     registered = {name for name in app.tasks if not name.startswith("celery.")}
     assert set(POLICIES) == known
