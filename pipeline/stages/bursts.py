@@ -87,8 +87,8 @@ class Burst:
 
     @property
     def goes_on(self) -> bool:
-        """Whether something is owed here, or an entry has just been placed."""
-        return bool(self._owed) or not self._is_over()
+        """Whether an entry has just been placed, or something is owed here and somebody comes to it."""
+        return not self._is_over() or (bool(self._owed) and not self._is_stuck())
 
     def leave(self, symbol: str, rest: Rest) -> None:
         """The rest of an entry that was placed just now: it comes behind the entries that follow."""
@@ -180,6 +180,12 @@ class Burst:
         if self.is_wanted or self._others_need_s() > 0:
             return False
         return self._is_over() or self._late_s() >= 0
+
+    def _is_stuck(self) -> bool:
+        """Whether each thread waits for an exchange that does not answer."""
+        now = self._now()
+        with self._changed:
+            return sum(now - since > STUCK_AFTER_S for since in self._at_work.values()) >= THREADS
 
     def _is_over(self) -> bool:
         return self._now() - self._ended_at >= OVER_AFTER_S

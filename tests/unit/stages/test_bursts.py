@@ -182,6 +182,18 @@ def test_a_burst_goes_on_while_anything_is_owed(story: Story) -> None:
     eventually(lambda: not burst.goes_on)
 
 
+def test_a_burst_whose_threads_are_all_stuck_does_not_go_on(story: Story) -> None:
+    """Nobody comes to what is owed, until an exchange answers: a look deals with it itself."""
+    burst = a_burst_at_b(story)
+    story.mute |= {"C"}
+    story.now += 2 * STUCK_AFTER_S
+    eventually(lambda: "C is asked for" in story.happened)
+    assert burst.goes_on
+    story.now += 2 * STUCK_AFTER_S
+    assert burst.owes == ["D"]
+    eventually(lambda: not burst.goes_on)
+
+
 def test_a_burst_goes_on_while_an_entry_may_follow(story: Story) -> None:
     burst = a_burst(story)
     story.place(burst, "A")
