@@ -78,16 +78,21 @@ def test_what_is_urgent_can_be_left_to_somebody_who_does_it_later() -> None:
     assert protected(world) == set(LEFT)
 
 
-def test_what_was_left_and_is_done_meanwhile_is_not_done_again() -> None:
-    """Its own sender may have come to it: the exchange is asked nothing."""
+def test_what_was_left_and_is_done_meanwhile_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own sender may have come to it: the exchange is asked nothing, and nobody waits for the ledger's lock."""
     world = two_left_behind()
     left: list[Urgent] = []
     world.protector().catch_up(left.append)
     world.protector().cycle()
-    before = len(world.venue.requests)
-    for each in left:
-        each.deal()
-    assert len(world.venue.requests) == before
+
+    def unneeded(*_: object, **__: object) -> None:
+        raise AssertionError("it is done")
+
+    monkeypatch.setattr(type(world.venue), "find", unneeded)
+    booked, unbooked = sorted(left, key=lambda each: each.symbol)
+    unbooked.deal()
+    monkeypatch.setattr(type(world.ledger), "begin", unneeded)
+    booked.deal()
 
 
 LEFT = BOOKED, UNBOOKED = "B/USDT:USDT", "U/USDT:USDT"
