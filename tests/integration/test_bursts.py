@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.support.chain import ChainProcesses, chain_processes
+from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
 
 SYMBOLS = (
@@ -23,7 +26,14 @@ SETTINGS = {
 
 @pytest.fixture
 def chain() -> Iterator[ChainProcesses]:
-    with chain_processes(**SETTINGS) as chain:
+    with slow_chain(**SETTINGS) as chain:
+        yield chain
+
+
+@contextmanager
+def slow_chain(**settings: str) -> Iterator[ChainProcesses]:
+    """The exchange takes its time for each order, so that entries wait in line."""
+    with chain_processes(**settings) as chain:
         chain.start_workers()
         chain.fault("latency", endpoint="/fapi/v1/order", method="POST", seconds=0.08)
         yield chain
@@ -62,3 +72,20 @@ def test_a_worker_that_is_told_to_end_in_a_burst_protects_first_what_it_has_fill
     await_burst(chain, 8)
     chain.processes["orders"].stop()
     assert bare(chain) == set()
+
+
+def test_what_a_killed_worker_has_filled_in_a_burst_is_protected_by_the_next_look() -> None:
+    """Nobody else holds the answers of those orders: the exchange tells what it has filled."""
+    with slow_chain(**SETTINGS | {"CHAIN_PROTECT_WITHIN_S": "0.6"}) as chain:
+        await_burst(chain, 3)
+        chain.processes["orders"].stop(signal.SIGKILL)
+        left = bare(chain)
+        assert left
+        chain.start_worker("upkeep", "upkeep")
+        with trusted_client("beat", chain.redis.url, chain.home) as celery:
+
+            def looked() -> bool:
+                celery.send_task("tasks.look_after", queue="upkeep", expires=1)
+                return not left & bare(chain)
+
+            eventually(looked, 20, "every position to have its stop")
