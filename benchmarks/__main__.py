@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 
 from rich.console import Console
 
-from benchmarks import profiling, report, running
+from benchmarks import profiling, report, running, saying
 from benchmarks.measures import FULL, KINDS, QUICK
+from console import output
 from tests.support.servers import PostgresServer, Unavailable
 
 
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when everything was measured, 2 when it cannot be on this machine."""
     wanted = parser().parse_args(arguments)
-    console = Console(highlight=False)
+    console = output.console()
     try:
         server = PostgresServer() if wanted.ledger == "postgres" else None
     except Unavailable as problem:
@@ -51,17 +51,11 @@ def _run(wanted: argparse.Namespace, console: Console, server: PostgresServer | 
         profiling.show(KINDS[wanted.profile], console, server)
         return
     plan = QUICK if wanted.quick else FULL
-    results = running.Run(wanted.only or running.PARTS, plan, _say(), server).results()
+    results = running.Run(wanted.only or running.PARTS, plan, saying.on_stderr(), server).results()
     if wanted.json:
         print(json.dumps(report.as_record(results), indent=2))
     else:
         report.show(results, console)
-
-
-def _say() -> running.Say:
-    """Progress goes to stderr, so that `--json` stays JSON."""
-    began, console = time.monotonic(), Console(stderr=True, highlight=False)
-    return lambda text: console.print(f"{time.monotonic() - began:5.0f} s  {text}")
 
 
 if __name__ == "__main__":

@@ -28,10 +28,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import redis
 import requests
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks import saying
 from benchmarks.rig import Rig, rig
+from benchmarks.saying import Say
+from console import output
 from pipeline.domain.decisions import Stage
 from pipeline.domain.timeframes import from_iso
 from pipeline.feeding import heartbeats
@@ -196,24 +198,26 @@ async def heard_at_a_socket(url: str, names: Sequence[str], until_s: float, clos
 # --------------------------------------------------------------------------------------------- what is measured
 
 
-def bare_socket(made: Rig, rounds: int) -> Delays:
+def bare_socket(made: Rig, rounds: int, say: Say) -> Delays:
     """Every close at a client that only listens."""
     instruments = made.pipeline.exchange.instruments()
     ids = [instruments.find(symbol).market_id.lower() for symbol in made.symbols]
     names = [f"{each}@kline_{frame}" for each in ids for frame in LONG_FRAMES]
     found = []
-    for _ in range(rounds + 1):
+    for number in range(rounds + 1):
+        say(f"a bare socket, close {number} of {rounds}")  # at the first the exchange makes its histories
         close_s = to_before_a_close(made.simulator.url, 2.0)
         found.append(asyncio.run(heard_at_a_socket(made.simulator.url, names, close_s + PATIENCE_S, close_s)))
-    return Delays.of("a bare socket", found[1:], len(names))  # at the first the exchange makes its histories
+    return Delays.of("a bare socket", found[1:], len(names))
 
 
-def store(made: Rig, rounds: int) -> Delays:
+def store(made: Rig, rounds: int, say: Say) -> Delays:
     """Every close in the candle store."""
     wanted = len(made.symbols) * len(LONG_FRAMES)
     found: list[list[float]] = []
     with seen_in_store(made.redis.url) as seen:
         while len(found) < rounds:
+            say(f"the store, close {len(found) + 1} of {rounds}")
             seen.forget()
             close_s = to_before_a_close(made.simulator.url, SETTLE_S)
             await_feed(made)
@@ -231,10 +235,11 @@ def _delays(seen: Written, wanted: int, close_s: float) -> list[float]:
     return [(at_s - close_s) * 1000 for at_s in seen.first_of_each(close_s - 0.05).values()]
 
 
-def orders(made: Rig, rounds: int) -> Delays:
+def orders(made: Rig, rounds: int, say: Say) -> Delays:
     """The orders of one-minute closes, as the exchange's journal has them. The clock is left alone."""
     found = []
-    for _ in range(rounds):
+    for number in range(rounds):
+        say(f"the orders, close {number + 1} of {rounds}: it comes with the next minute")
         ahead_s = ahead_ms(made.simulator.url) / 1000
         close_s = (time.time() + ahead_s + FLATTEN_S) // 60 * 60 + 60 - ahead_s
         sleep_until(close_s - FLATTEN_S)  # as late as may be: beat's passes buy as well
@@ -304,26 +309,30 @@ SETTINGS = {
 }
 
 
-def measure_store(symbols: int, rounds: int) -> Beside:
+def measure_store(symbols: int, rounds: int, say: Say) -> Beside:
+    say(f"{symbols} symbols: Redis and the simulated exchange start")
     with rig(symbols=symbols, strategies="never_trades", settings=SETTINGS) as made:
-        floor = bare_socket(made, rounds)
+        floor = bare_socket(made, rounds, say)
+        say("the feed loads its candles")
         made.start_feed()
         await_feed(made)
-        return Beside(symbols, floor, store(made, rounds))
+        return Beside(symbols, floor, store(made, rounds, say))
 
 
-def measure_orders(symbols: int, rounds: int) -> Beside:
+def measure_orders(symbols: int, rounds: int, say: Say) -> Beside:
     settings = {
         **SETTINGS,
         "MARKET_TIMEFRAMES": ",".join(SHORT_FRAMES),
         "FEED_DECIDE_AT_CLOSE": SHORT_FRAMES[0],
     }
     with rig(symbols=symbols, strategies="always_buys", settings=settings) as made:
+        say(f"{symbols} symbols: workers, beat and feed start, and load their candles")
         made.start_workers()
         made.start_beat()
         made.start_feed()
         await_feed(made)
-        measured = orders(made, rounds)
+        measured = orders(made, rounds, say)
+        say("as many empty chains")
         return Beside(symbols, empty_chains(made, rounds), measured)
 
 
@@ -351,7 +360,7 @@ def show(found: Sequence[Beside]) -> None:
                 ratio,
                 str(each.missing),
             )
-    Console(highlight=False).print(table)
+    output.show(table)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -362,11 +371,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     told = parser.parse_args(arguments)
     found: list[Beside] = []
+    say = saying.on_stderr()
     for symbols in told.symbols or (10, 200):
         if told.only != "orders":
-            found.append(measure_store(symbols, told.rounds))
+            found.append(measure_store(symbols, told.rounds, say))
         if told.only != "store":
-            found.append(measure_orders(symbols, max(3, told.rounds // 2)))
+            found.append(measure_orders(symbols, max(3, told.rounds // 2), say))
     if told.json:
         print(json.dumps([{**asdict(each), "ratio": each.ratio} for each in found]))
     else:

@@ -20,14 +20,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks import cpu
+from benchmarks import cpu, saying
 from benchmarks.closes import await_feed, seen_in_store, sleep_until
 from benchmarks.measures import IDLE_S, SETTLE_S
 from benchmarks.rig import Rig, rig
+from benchmarks.saying import Say
 from config.loading import load
+from console import output
 from pipeline.bootstrap import Pipeline, build
 from pipeline.domain.decisions import Delivery, Origin, Stage
 from pipeline.domain.ids import task_id
@@ -121,12 +122,14 @@ def _delivery(name: str, now: datetime) -> Delivery:
     )
 
 
-def stage_costs(sizes: Sequence[int], rounds: int) -> list[StageCost]:
+def stage_costs(sizes: Sequence[int], rounds: int, say: Say) -> list[StageCost]:
+    say(f"the stage alone: {max(sizes)} symbols load their candles")
     with rig(symbols=max(sizes), strategies="never_trades", settings=SETTINGS) as made:
         logs.configure("benchmark", made.pipeline.settings)
         universes = [Universe(made, made.symbols[:size]) for size in sizes]
         taken: Mapping[int, list[float]] = {size: [] for size in sizes}
-        for _ in range(rounds):
+        for number in range(rounds):
+            say(f"the stage alone, round {number + 1} of {rounds}")
             for universe in universes:
                 taken[len(universe.symbols)] += [universe.fetch_ms() for _ in range(PASSES)]
         logs.unconfigure()
@@ -149,8 +152,9 @@ def stage_costs(sizes: Sequence[int], rounds: int) -> list[StageCost]:
 # ------------------------------------------------------------------------------------------------ in a real worker
 
 
-def worker_cost(size: int, rounds: int) -> WorkerCost:
+def worker_cost(size: int, rounds: int, say: Say) -> WorkerCost:
     """Blocks of passes and of empty tasks take turns; what the processes spend idling is taken off."""
+    say(f"in its worker: {size} symbols load their candles")
     with rig(symbols=size, strategies="never_trades", settings=SETTINGS) as made:
         made.start_workers()
         made.start_noop_workers()
@@ -161,7 +165,8 @@ def worker_cost(size: int, rounds: int) -> WorkerCost:
         block = [made.symbols[at % size] for at in range(WORKED)]
         asked = len(made.simulator.requests(KLINES))
         mine, empty = [], []
-        for _ in range(rounds):
+        for number in range(rounds):
+            say(f"in its worker, {size} symbols, round {number + 1} of {rounds}")
             empty.append(_each(made, idle, "noop-market", lambda: made.run_chains(block, 1)))
             mine.append(_each(made, idle, "market", lambda: made.flow(made.symbols, WORKED)))
         klines = len(made.simulator.requests(KLINES)) - asked
@@ -191,13 +196,15 @@ class Steady:
     kline_requests: int
 
 
-def steady(size: int) -> Steady:
+def steady(size: int, say: Say) -> Steady:
     """One minute of real time, with a close in it, at which the feed asks for a pass over each symbol."""
     frames = {"MARKET_TIMEFRAMES": "1m,3m,5m", "FEED_DECIDE_AT_CLOSE": "1m"}
     with rig(symbols=size, strategies="never_trades", settings={**SETTINGS, **frames}) as made:
+        say(f"with a feed: {size} symbols load their candles")
         made.start_workers()
         made.start_feed()
         await_feed(made)
+        say("with a feed: one minute, from half a minute past the next one on")
         sleep_until(
             (time.time() // MINUTE_S + 1.5) * MINUTE_S
         )  # what the first load left behind has come by then
@@ -225,28 +232,35 @@ def _passes(made: Rig) -> int:
 # ---------------------------------------------------------------------------------------------------- for people
 
 
-def show(
-    stages: Sequence[StageCost], workers: Sequence[WorkerCost], beside: Sequence[Steady], console: Console
-) -> None:
+def show(stages: Sequence[StageCost], workers: Sequence[WorkerCost], beside: Sequence[Steady]) -> None:
+    """What was measured, and no table of what was not."""
+    if stages:
+        output.show(_of_stages(stages))
+    if workers:
+        output.show(_of_workers(workers))
+    for fed in beside:
+        print(f"with a feed, {fed.symbols} symbols, {fed.timeframes} timeframes, {fed.for_s} s:")
+        told = f"{fed.passes} passes, {fed.kline_requests} requests for candles"
+        print(f"{fed.bars_stored} series written, {told}")
+
+
+def _of_stages(stages: Sequence[StageCost]) -> Table:
     table = Table(title="the fetch stage alone, CPU ms; 3 timeframes of 200 bars")
     for heading in ("symbols", "median", "90th percentile", "ratio"):
         table.add_column(heading, justify="right")
     for each in stages:
         table.add_row(str(each.symbols), f"{each.median_ms:.3f}", f"{each.p90_ms:.3f}", f"{each.ratio:.2f}")
-    console.print(table)
+    return table
+
+
+def _of_workers(workers: Sequence[WorkerCost]) -> Table:
     table = Table(title="a pass in its worker, CPU ms, Celery included")
     for heading in ("symbols", "pass", "empty task", "difference", "requests for candles"):
         table.add_column(heading, justify="right")
-    for one in workers:
-        difference = f"{one.fetch_ms - one.empty_ms:.2f}"
-        table.add_row(
-            str(one.symbols), f"{one.fetch_ms:.2f}", f"{one.empty_ms:.2f}", difference, str(one.klines)
-        )
-    console.print(table)
-    for fed in beside:
-        console.print(f"with a feed, {fed.symbols} symbols, {fed.timeframes} timeframes, {fed.for_s} s:")
-        told = f"{fed.passes} passes, {fed.kline_requests} requests for candles"
-        console.print(f"{fed.bars_stored} series written, {told}")
+    for each in workers:
+        spent = (each.fetch_ms, each.empty_ms, each.fetch_ms - each.empty_ms)
+        table.add_row(str(each.symbols), *(f"{ms:.2f}" for ms in spent), str(each.klines))
+    return table
 
 
 def parser() -> argparse.ArgumentParser:
@@ -261,10 +275,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 when everything was measured."""
     wanted = parser().parse_args(arguments)
+    say = saying.on_stderr()
     parts = (wanted.only,) if wanted.only else ("stage", "worker", "feed")
-    stages = stage_costs(wanted.sizes, wanted.rounds) if "stage" in parts else []
-    workers = [worker_cost(size, min(5, wanted.rounds)) for size in wanted.sizes if "worker" in parts]
-    beside = [steady(FED)] if "feed" in parts else []
+    stages = stage_costs(wanted.sizes, wanted.rounds, say) if "stage" in parts else []
+    workers = [worker_cost(size, min(5, wanted.rounds), say) for size in wanted.sizes if "worker" in parts]
+    beside = [steady(FED, say)] if "feed" in parts else []
     if wanted.json:
         record = {
             "stage": [asdict(each) for each in stages],
@@ -273,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         print(json.dumps(record, indent=2))
     else:
-        show(stages, workers, beside, Console(highlight=False))
+        show(stages, workers, beside)
     return 0
 
 

@@ -19,11 +19,11 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Column, Connection, text
 from sqlalchemy import Table as SqlTable
 
+from console import output
 from pipeline.domain.checks import CheckCode, CheckVerdict
 from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.ids import DecisionId
@@ -264,10 +264,9 @@ def _show(
     for each in found:
         numbers = (f"{value:.2f}" for value in (each.median, each.p99, each.slowest, each.cpu))
         table.add_row(each.ledger, each.asked, *numbers)
-    console = Console()
-    console.print(table)
+    output.show(table)
     for kind, took in listings.items():
-        console.print(kind + ": " + ", ".join(f"{what} {ms:.1f} ms" for what, ms in took.items()))
+        print(kind + ": " + ", ".join(f"{what} {ms:.1f} ms" for what, ms in took.items()))
 
 
 if __name__ == "__main__":

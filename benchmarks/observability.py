@@ -19,11 +19,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from unittest import mock
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measures import KINDS, Kind
 from benchmarks.rig import LOOK_AGAIN_S, PATIENCE_S, Rig, rig
+from console import output
 from pipeline.bootstrap import Pipeline
 from pipeline.domain.decisions import Decision, Delivery, Origin, Stage
 from pipeline.domain.errors import Transient
@@ -170,7 +170,7 @@ def _show(found: Sequence[Observed]) -> None:
     for each in found:
         lines, rows = each.whole - each.without_lines, each.without_lines - each.without_rows
         table.add_row(each.kind, f"{each.whole:.2f}", f"{lines:.2f}", f"{rows:.2f}", f"{each.share:.1%}")
-    Console().print(table)
+    output.show(table)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -21,14 +21,13 @@ from benchmarks.measures import (
     warmed,
 )
 from benchmarks.rig import Rig, machine, rig
+from benchmarks.saying import Say
 from pipeline.domain.outcomes import Outcome
 from tests.support.servers import PostgresServer
 
 THROUGHPUT = "throughput"
 PARTS = (*KINDS, THROUGHPUT)
 SHORTEST_BAR_S = 1800
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
