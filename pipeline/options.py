@@ -29,6 +29,9 @@ from pipeline.strategies.sizing import SizingRules
 SPARE_BARS = 20
 """How many bars more than a window needs are stored: a later stage finds the same bars when newer ones have come."""
 
+MESSAGES_AHEAD_S = 5.0
+"""A stream's message that is further ahead of the exchange's clock names a time that cannot be."""
+
 SENDER_SLACK_S = 2.0
 """How much longer than a request may take its sender is believed to be alive."""
 
@@ -111,6 +114,8 @@ def feed_options(settings: Settings) -> FeedOptions:
         late_after=timedelta(seconds=told.late_after_s),
         decide=told.decide_at_close,
         decide_within=timedelta(seconds=settings.chain.cadence_s),
+        # Between two looks at a clock that runs faster than ours its messages may be ahead of it by as much more.
+        ahead=timedelta(seconds=MESSAGES_AHEAD_S * exchange_options(settings).clock_speed),
     )
 
 

@@ -43,6 +43,12 @@ class Kline:
     closed: bool
     event_ms: int
 
+    @property
+    def open_ms(self) -> int:
+        """When the bar opens; 0 where the message says nothing that can be a time."""
+        opened = self.row[0]
+        return opened if _is_instant(opened) else 0
+
 
 Hear = Callable[[Kline], None]
 
@@ -150,7 +156,7 @@ def _market(instrument: Instrument) -> dict[str, object]:
 
 
 def _is_instant(told: object) -> TypeGuard[int]:
-    return isinstance(told, int) and 0 <= told < LATEST_MS
+    return isinstance(told, int) and not isinstance(told, bool) and 0 <= told < LATEST_MS
 
 
 def _number(told: object) -> object:

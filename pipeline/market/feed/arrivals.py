@@ -59,7 +59,7 @@ class Arrivals:
         """The store has lost these symbols' bars, or everybody's."""
         for symbol in self.symbols if symbols is None else self.symbols & frozenset(symbols):
             for series in self._series[symbol].values():
-                series.whole_ms = None
+                series.whole_ms, series.owed_ms = None, 0
 
     def closed(self, symbol: str, timeframe: str, open_ms: int) -> Arrival:
         """This bar is in the store."""
@@ -72,10 +72,14 @@ class Arrivals:
         series.whole_ms = open_ms
         return Arrival.NEXT
 
-    def forming(self, symbol: str, timeframe: str, open_ms: int) -> None:
-        """This bar has begun, so the one before it is closed, whatever we heard of that."""
+    def forming(self, symbol: str, timeframe: str, open_ms: int, event_ms: int) -> None:
+        """This bar has begun, so the one before it is closed, whatever we heard of that. A message about a bar that by
+        its own time has not begun says nothing: one that never comes would be owed for ever.
+        """
         series = self._series[symbol][timeframe]
-        series.owed_ms = max(series.owed_ms, open_ms - series.timeframe.milliseconds)
+        step = series.timeframe.milliseconds
+        if open_ms % step == 0 and open_ms <= event_ms:
+            series.owed_ms = max(series.owed_ms, open_ms - step)
 
     def loaded(self, symbol: str, timeframe: str, last_open_ms: int) -> None:
         """Everything up to this bar is in the store."""

@@ -8,7 +8,7 @@ threads; what is remembered is touched by the event loop alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -47,13 +47,14 @@ class Leader:
             lambda group: parts.open_socket(group, self._hear), options.limits, parts.events
         )
         self._writer = Writer(parts.store, options.keep, parts.events)
-        self._time = ExchangeTime(parts.elapsed)
+        self._time = ExchangeTime(options.ahead, parts.elapsed)
         self._repairs = Repairs(ASKED_AT_ONCE)
         self._room = 0
         self._repairing: set[asyncio.Task[None]] = set()
         self._lag = Lag(parts.events)
         self._closed: asyncio.Queue[Kline] = asyncio.Queue()
         self._wanted: asyncio.Queue[PassRequest] = asyncio.Queue()
+        self._times_emptied = 0
         self._messages = 0
         self._told = ""
 
@@ -79,13 +80,12 @@ class Leader:
         self._messages += 1
         if kline.symbol not in self._arrivals.symbols:
             return
-        if self._time.is_far_ahead(kline.event_ms):
+        if not self._time.told(kline.event_ms):
             kline = replace(kline, event_ms=0)  # then nothing is closed by it, and the bar is refused by name
-        self._time.told(kline.event_ms)
         if kline.closed:
             self._closed.put_nowait(kline)
         else:
-            self._arrivals.forming(kline.symbol, kline.timeframe.name, int(str(kline.row[0])))
+            self._arrivals.forming(kline.symbol, kline.timeframe.name, kline.open_ms, kline.event_ms)
 
     async def _write(self) -> None:
         while True:
@@ -98,7 +98,7 @@ class Leader:
             return
         arrival = self._arrivals.closed(written.symbol, written.timeframe, written.open_ms)
         if arrival is Arrival.NEXT and written.bars == 1:  # those before it are gone: Redis was emptied
-            self._arrivals.forget([written.symbol])
+            self._forget([written.symbol])
         self._want(written.symbol)
 
     # -- decisions --------------------------------------------------------------------------------------------
@@ -143,7 +143,12 @@ class Leader:
                 return held.holder
             if held.anew:  # it ran out, or Redis was emptied: what is in the store has to be looked at again
                 self._held = held
-                self._arrivals.forget()
+                self._forget(self._arrivals.symbols)
+
+    def _forget(self, symbols: Iterable[str]) -> None:
+        """Their bars are gone. What is asked for just now may have been read before that, and proves nothing."""
+        self._arrivals.forget(symbols)
+        self._times_emptied += 1
 
     async def _keep(self) -> None:
         while True:
@@ -175,7 +180,10 @@ class Leader:
             self._lag.load(len(wanted))
 
     async def _ask_the_time(self) -> None:
-        self._time.measured(milliseconds(await asyncio.to_thread(self._parts.market.now)))
+        if self._time.is_doubted:
+            self._time.no_more_doubt()
+            await asyncio.to_thread(self._parts.measure)
+        self._time.measured(milliseconds(await asyncio.to_thread(self._parts.now)))
 
     def _mend(self) -> None:
         """Have missing bars asked for: those that are late, and those that we know to be closed.
@@ -192,11 +200,13 @@ class Leader:
             task.add_done_callback(self._repairing.discard)
 
     async def _repair(self, symbol: str, lacking: Sequence[str]) -> None:
-        options = self._options
+        """What is closed is told by the exchange's measured clock: messages may have led ours astray."""
+        options, emptied = self._options, self._times_emptied
         window = await asyncio.to_thread(
-            reloaded, self._parts.windows, symbol, options.timeframes, self._time.now, options.bars
+            reloaded, self._parts.windows, symbol, options.timeframes, self._parts.now, options.bars
         )
-        self._loaded(symbol, whole_up_to(window))
+        if emptied == self._times_emptied:
+            self._loaded(symbol, whole_up_to(window))
         well = not self._arrivals.lacking(symbol, self._late_ms)
         self._repairs.done(symbol, well=well)
         self._parts.events.emit(

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from pipeline.domain.timeframes import CandleRange, Timeframe
 from pipeline.market.series import milliseconds
+from pipeline.market.source import EPOCH
 from pipeline.stages.ports import CandleWindows, Lack, Window
 
 FIRST_PAUSE_S = 1.0
@@ -46,16 +47,20 @@ class Repairs:
 
 
 def reloaded(
-    windows: CandleWindows, symbol: str, timeframes: Sequence[Timeframe], as_of: datetime, bars: int
+    windows: CandleWindows,
+    symbol: str,
+    timeframes: Sequence[Timeframe],
+    now: Callable[[], datetime],
+    bars: int,
 ) -> Window:
-    """One symbol's window; what the store lacks of it is asked for and stored. Never raises."""
+    """One symbol's window by that clock; what the store lacks of it is asked for and stored. Never raises."""
     names = [each.name for each in timeframes]
     try:
-        return windows.window(symbol, names, as_of, bars)
+        return windows.window(symbol, names, now(), bars)
     except Exception as problem:  # noqa: BLE001 - whatever it was, the symbol is asked for again
         why = f"{Lack.MISSING}: {type(problem).__name__}: {problem}"
         ranges = tuple(CandleRange(name, None, None, 0, "", why) for name in names)
-        return Window(symbol, as_of, {}, ranges)
+        return Window(symbol, EPOCH, {}, ranges)
 
 
 def whole_up_to(window: Window) -> Mapping[str, int]:

@@ -52,10 +52,18 @@ def test_a_bar_that_arrives_ahead_shows_the_gap_before_it_at_once() -> None:
 def test_the_first_message_of_a_bar_closes_the_one_before() -> None:
     """A lost closing message is noticed when the next bar begins, not two seconds later."""
     arrivals = loaded("A")
-    arrivals.forming("A", "1m", NOON_MS)
+    arrivals.forming("A", "1m", NOON_MS, NOON_MS + 5)
     assert arrivals.behind(NOON_MS) == {}
-    arrivals.forming("A", "1m", NOON_MS + MINUTE_MS)
+    arrivals.forming("A", "1m", NOON_MS + MINUTE_MS, NOON_MS + MINUTE_MS)
     assert arrivals.behind(NOON_MS) == {"A": ("1m",)}
+
+
+def test_a_bar_that_by_its_own_message_has_not_begun_or_that_no_grid_has_closes_nothing() -> None:
+    """What never comes would be missing for ever, and no decision asked for again."""
+    arrivals = loaded("A")
+    arrivals.forming("A", "1m", NOON_MS + MINUTE_MS, NOON_MS + MINUTE_MS - 1)
+    arrivals.forming("A", "1m", NOON_MS + MINUTE_MS + 1, NOON_MS + 2 * MINUTE_MS)
+    assert arrivals.behind(NOON_MS) == {}
 
 
 def test_a_repeated_or_revised_bar_changes_nothing_here() -> None:

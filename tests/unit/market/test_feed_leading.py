@@ -3,141 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from pipeline.domain.errors import LedgerUnavailable
 from pipeline.domain.events import EventName
-from pipeline.domain.timeframes import Timeframe
 from pipeline.exchange.klines import Kline
 from pipeline.governor.universe import Universe
-from pipeline.lease import Held, Lease
+from pipeline.lease import Held
 from pipeline.market.feed import leading
-from pipeline.market.feed.connections import Limits
-from pipeline.market.feed.heartbeat import Beat, Heartbeats
-from pipeline.market.feed.leading import Leader
-from pipeline.market.feed.parts import FeedOptions, FeedParts
+from pipeline.market.feed.heartbeat import Beat
 from pipeline.market.series import milliseconds
-from pipeline.market.source import CandleSource
 from pipeline.stages.opening import PassRequest
-from pipeline.testing import FixedClock
-from pipeline.trace.events import RecordedEvents
-from tests.unit.market.candle_worlds import MINUTE, FakeExchange, MemoryStore, as_rows, rows
-from tests.unit.market.feed_worlds import Sockets, until
-
-A, B = "A/USDT:USDT", "B/USDT:USDT"
-THREE = Timeframe.parse("3m")
-NOON_MS = 1_760_097_600_000
-STEP_MS = MINUTE.milliseconds
-
-
-@dataclass
-class FakeLease:
-    """Ours, until the test says whose it is."""
-
-    held: Held = field(default_factory=lambda: Held(1, "here"))
-
-    def hold(self) -> Held:
-        return self.held
-
-
-@dataclass
-class FakeHeartbeats:
-    written: list[Beat] = field(default_factory=list)
-
-    def write(self, beat: Beat) -> None:
-        self.written.append(beat)
-
-
-class World:
-    """A leader over an exchange whose clock the test moves: by itself no time goes by."""
-
-    def __init__(self) -> None:
-        self.exchange = FakeExchange(at=datetime.fromtimestamp(NOON_MS / 1000, tz=FixedClock().now().tzinfo))
-        self.store = MemoryStore()
-        self.sockets = Sockets()
-        self.events = RecordedEvents()
-        self.lease = FakeLease()
-        self.heartbeats = FakeHeartbeats()
-        self.universe = Universe.of([A, B])
-        self.asked_for: list[PassRequest] = []
-        self.leader = Leader(self._parts(), self._options(), Held(1, "here"))
-        self.task: asyncio.Task[str] | None = None
-
-    def _parts(self) -> FeedParts:
-        return FeedParts(
-            store=self.store,
-            windows=CandleSource(self.store, self.exchange),
-            market=cast("Any", self.exchange),
-            universe=lambda: self.universe,
-            open_socket=self.sockets.open,
-            room=lambda: 1000,
-            enqueue=self.enqueue,
-            lease=cast("Lease", self.lease),
-            heartbeats=cast("Heartbeats", self.heartbeats),
-            clock=FixedClock(),
-            events=self.events,
-            elapsed=lambda: 0.0,
-        )
-
-    def _options(self) -> FeedOptions:
-        return FeedOptions(
-            timeframes=(MINUTE, THREE),
-            bars=20,
-            keep=30,
-            limits=Limits(symbols=10, mute_after_s=60),
-            late_after=timedelta(seconds=2),
-            decide=("1m",),
-        )
-
-    def enqueue(self, requests: Sequence[PassRequest]) -> list[tuple[PassRequest, Exception]]:
-        self.asked_for += requests
-        return []
-
-    async def begin(self) -> None:
-        """Leading, and everything loaded."""
-        self.task = asyncio.create_task(self.leader.lead())
-        await until(self.is_complete, "the first load")
-        await until(lambda: len(self.asked_for) == 2, "the decisions of the close that was loaded")
-        self.asked_for.clear()
-        self.exchange.asked.clear()
-
-    def is_complete(self) -> bool:
-        return (
-            bool(self.heartbeats.written)
-            and self.heartbeats.written[-1].behind == 0
-            and bool(self.sockets.opened)
-        )
-
-    async def end(self) -> None:
-        assert self.task is not None
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
-    def tell(self, symbol: str, open_ms: int, timeframe: Timeframe = MINUTE, *, closed: bool = True) -> None:
-        """The exchange's clock is never behind what it has told: asked for the time, it would take it back."""
-        kline = self.sockets.opened[-1].tell(symbol, open_ms, timeframe, closed=closed)
-        told_at = datetime.fromtimestamp(kline.event_ms / 1000, tz=UTC)
-        self.exchange.at = max(self.exchange.at, told_at)
-
-    def tell_both(self, open_ms: int, timeframe: Timeframe = MINUTE) -> None:
-        for symbol in (A, B):
-            self.tell(symbol, open_ms, timeframe)
-
-    def has_asked_for(self, count: int) -> bool:
-        return len(self.asked_for) == count
-
-    def has_measured(self) -> bool:
-        """Whether no older time of the exchange is still on its way to the leader."""
-        return self.heartbeats.written[-1].exchange_time >= self.exchange.at
-
-    def stored(self, symbol: str, timeframe: Timeframe = MINUTE) -> list[list[float]]:
-        return as_rows(self.store.kept[symbol, timeframe.name].candles)
+from pipeline.stages.ports import CandleWindows, Window
+from tests.unit.market.candle_worlds import MINUTE, rows
+from tests.unit.market.feed_worlds import LONG_S, NOON_MS, STEP_MS, THREE, A, B, World, until
 
 
 @pytest.fixture(autouse=True)
@@ -239,6 +125,42 @@ def test_an_emptied_store_is_loaded_again_when_the_lease_shows_it() -> None:
         await until(lambda: (A, "1m") in world.store.kept)
         world.lease.held = Held(1, "here")
         await until(lambda: (B, "3m") in world.store.kept)
+        await world.end()
+
+    asyncio.run(story())
+
+
+@dataclass
+class SlowAnswers:
+    """Windows whose answers arrive when the test lets them, though they were read before."""
+
+    windows: CandleWindows
+    may_arrive: threading.Event = field(default_factory=threading.Event)
+    read: list[str] = field(default_factory=list)
+
+    def window(self, symbol: str, timeframes: Sequence[str], as_of: datetime, bars: int = 200) -> Window:
+        window = self.windows.window(symbol, timeframes, as_of, bars)
+        self.read.append(symbol)
+        assert self.may_arrive.wait(LONG_S)
+        return window
+
+
+def test_what_was_read_before_the_store_was_emptied_does_not_count_as_loaded() -> None:
+    """The answer to a repair that is under way shows bars that are gone when it arrives."""
+
+    async def story() -> None:
+        world = World()
+        await world.begin()
+        slow = SlowAnswers(world.windows)
+        world.leader._parts = replace(world._parts(), windows=cast("CandleWindows", slow))
+        world.exchange.pass_time(timedelta(minutes=1, seconds=3))
+        await until(lambda: A in slow.read, "a repair of the bar that did not come")
+        world.store.kept.clear()
+        world.lease.held = Held(1, "here", anew=True)
+        await until(lambda: world.leader._times_emptied, "the leader to learn that the store is empty")
+        world.lease.held = Held(1, "here")
+        slow.may_arrive.set()
+        await until(lambda: (A, "3m") in world.store.kept, "what was lost to be loaded again")
         await world.end()
 
     asyncio.run(story())
