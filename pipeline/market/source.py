@@ -102,10 +102,8 @@ class CandleSource:
         that cannot be had carries its problem, and the others are served.
         """
         stored = self._look(symbol, timeframes)
-        wishes = [
-            self._newest(Wish.newest(symbol, Timeframe.parse(name), as_of, bars), stored[name], as_of)
-            for name in timeframes
-        ]
+        newest = [Wish.newest(symbol, Timeframe.parse(name), as_of, bars) for name in timeframes]
+        wishes = self._without_arriving(newest, stored, as_of)
         found = [each.cut_to_run() for each in self._found(wishes, stored, as_of)]
         told = self._options
         return Window(
@@ -137,13 +135,25 @@ class CandleSource:
             return Candles.none(), before
         return found.candles, found.compared(before, self._options.absurd_bps)
 
-    def _newest(self, wish: Wish, have: Stored, as_of: datetime) -> Wish:
-        """The wish, or the one before it while its last bar, and no other, is on its way with the feed."""
-        if milliseconds(as_of) - wish.closed_ms >= self._options.patience_ms:
-            return wish
-        earlier = wish.one_earlier()
-        newest = int(have.candles.open_time[-1]) if len(have.candles) else None
-        return earlier if newest == earlier.last_ms else wish
+    def _without_arriving(
+        self, newest: Sequence[Wish], stored: Mapping[str, Stored], as_of: datetime
+    ) -> Sequence[Wish]:
+        """The wishes; while the last bar of one of them is on its way with the feed, and no other bar, as they were
+        before that close, all of them: a window is never half of one close and half of the one before.
+        """
+        just_closed = [self._has_just_closed(wish, as_of) for wish in newest]
+        arriving = (
+            recent and _lacks_only_the_last(wish, stored[wish.timeframe.name])
+            for wish, recent in zip(newest, just_closed, strict=True)
+        )
+        if not any(arriving):
+            return newest
+        return [
+            wish.one_earlier() if recent else wish for wish, recent in zip(newest, just_closed, strict=True)
+        ]
+
+    def _has_just_closed(self, wish: Wish, as_of: datetime) -> bool:
+        return milliseconds(as_of) - wish.closed_ms < self._options.patience_ms
 
     def _found(self, wishes: Sequence[Wish], stored: Mapping[str, Stored], as_of: datetime) -> list[Found]:
         """Each wish from the store; where it lacks bars, from the exchange, which is asked for all of them together."""
@@ -199,6 +209,11 @@ class CandleSource:
 
 def _key(wish: Wish) -> str:
     return f"{wish.symbol}:{wish.timeframe.name}"
+
+
+def _lacks_only_the_last(wish: Wish, have: Stored) -> bool:
+    newest = int(have.candles.open_time[-1]) if len(have.candles) else None
+    return newest == wish.one_earlier().last_ms
 
 
 def _from_store(wish: Wish, have: Stored) -> Found:

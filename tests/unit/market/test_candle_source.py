@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -26,6 +26,9 @@ from tests.unit.market.candle_worlds import (
 )
 
 TIMEFRAMES = ("1m", "5m", "15m")
+THREE = Timeframe.parse("3m")
+NINE = datetime(2025, 10, 10, 21, 9, tzinfo=UTC)
+"""A bar of a minute and one of three close then."""
 BARS = 60
 
 
@@ -234,6 +237,28 @@ def test_a_bar_that_has_just_closed_is_left_to_the_feed(store: MemoryStore, exch
     after = look(patient, exchange)
     assert after.ranges[0].last_open == MINUTE.last_closed_open(exchange.at)
     assert len(exchange.asked) == 1
+
+
+def test_a_window_never_is_half_of_one_close_and_half_of_the_one_before(
+    store: MemoryStore, exchange: FakeExchange
+) -> None:
+    """The feed has written one of two bars that close together: judged then, it would be a market that never was."""
+    patient = CandleSource(store, exchange, SourceOptions(keep=80, patience_ms=2000))
+    both = ["1m", "3m"]
+    exchange.at = NINE - timedelta(seconds=30)
+    before = patient.window(SYMBOL, both, exchange.at, 20)
+    exchange.at = NINE + timedelta(seconds=1)
+    store.merge(SYMBOL, "1m", candles(newest_rows(1, MINUTE, NINE), MINUTE, NINE), 80)
+    between = patient.window(SYMBOL, both, exchange.at, 20)
+    assert [each.last_open for each in between.ranges] == [each.last_open for each in before.ranges]
+    store.merge(SYMBOL, "3m", candles(newest_rows(1, THREE, NINE), THREE, NINE), 80)
+    after = patient.window(SYMBOL, both, exchange.at, 20)
+    assert [each.last_open for each in after.ranges] == [
+        frame.last_closed_open(NINE) for frame in (MINUTE, THREE)
+    ]
+    assert before.ok
+    assert between.ok
+    assert after.ok
 
 
 def test_patience_hides_no_older_gap(store: MemoryStore, exchange: FakeExchange) -> None:
