@@ -7,13 +7,19 @@ from collections.abc import Callable
 
 from pipeline import options
 from pipeline.bootstrap import Pipeline
-from pipeline.exchange.budget.costs import Kind, candles_weight
+from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.events import EventName
+from pipeline.exchange.budget.costs import Cost, Kind, candles_weight
+from pipeline.exchange.budget.ports import Held
 from pipeline.exchange.klines import Hear, KlineSocket
 from pipeline.lease import Lease
 from pipeline.market.feed.feed import Feed
 from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.market.feed.parts import Enqueue, FeedParts
 from pipeline.market.feed.plan import Group
+
+HANDSHAKE = Cost(Kind.MARKET, weight=1)
+"""Binance counts connections apart from weight; as one like any request it waits when nothing may leave."""
 
 
 def feed_of(pipeline: Pipeline, enqueue: Enqueue, alive: Callable[[], None] = lambda: None) -> Feed:
@@ -28,7 +34,7 @@ def feed_of(pipeline: Pipeline, enqueue: Enqueue, alive: Callable[[], None] = la
         now=pipeline.exchange.now,
         measure=pipeline.exchange.clock_offset,
         universe=pipeline.universe,
-        open_socket=lambda group, hear: _open_socket(pipeline, group, hear),
+        open_socket=lambda group, hear: open_socket(pipeline, group, hear),
         enqueue=enqueue,
         room=lambda: room_to_load(pipeline),
         lease=Lease(pipeline.redis, name, holder, lasts_s=pipeline.settings.feed.lease_s),
@@ -57,8 +63,30 @@ def room_to_load(pipeline: Pipeline) -> int:
     return pipeline.budget.room(Kind.LOAD) // each
 
 
-def _open_socket(pipeline: Pipeline, symbols: Group, hear: Hear) -> KlineSocket:
-    """Raises: ExchangeUnavailable, ExchangeRefused, UnknownSymbol."""
-    instruments = pipeline.exchange.instruments()
-    streams = [(instruments.find(symbol), each) for symbol in sorted(symbols) for each in pipeline.timeframes]
+def open_socket(pipeline: Pipeline, symbols: Group, hear: Hear) -> KlineSocket:
+    """What the exchange does not list keeps nobody else from its candles. While it has told us to stop, none is opened:
+    a connection begins with a request.
+
+    Raises: ExchangeUnavailable, ExchangeRefused.
+    """
+    _await_room(pipeline)
+    instruments = pipeline.exchange.instruments_naming(symbols)
+    unlisted = instruments.lacking(symbols)
+    if unlisted:
+        problem = (
+            f"no candles from the stream of {', '.join(unlisted)}: the exchange lists no such instrument"
+        )
+        pipeline.events.emit(EventName.FEED_TROUBLE, problem=problem)
+    listed = [instruments.find(each) for each in sorted(symbols) if each not in unlisted]
+    if not listed:
+        raise ExchangeUnavailable("the exchange lists none of the connection's instruments")
+    streams = [(instrument, each) for instrument in listed for each in pipeline.timeframes]
     return KlineSocket(options.exchange_options(pipeline.settings).wire, streams, hear)
+
+
+def _await_room(pipeline: Pipeline) -> None:
+    """Raises: ExchangeUnavailable; a connection is tried again by itself."""
+    try:
+        pipeline.budget.take(HANDSHAKE)
+    except Held as held:
+        raise ExchangeUnavailable(f"no connection is opened now: {held}") from held

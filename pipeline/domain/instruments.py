@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
 
@@ -73,6 +73,10 @@ class Instruments:
             if wanted in (plain(instrument.symbol), plain(instrument.market_id)):
                 return instrument
         raise UnknownSymbol(name, self._nearest(wanted))
+
+    def lacking(self, symbols: Iterable[str]) -> Sequence[str]:
+        """Those of our symbols that are not among them, sorted."""
+        return sorted(each for each in symbols if each not in self.by_symbol)
 
     def _nearest(self, wanted: str) -> str | None:
         known = {plain(instrument.symbol): instrument.symbol for instrument in self.by_symbol.values()}

@@ -7,7 +7,7 @@ helpers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -92,6 +92,10 @@ class CcxtExchange:
     def instruments(self) -> Instruments:
         """Raises: ExchangeUnavailable, ExchangeRefused."""
         return self._listed.fresh()
+
+    def instruments_naming(self, symbols: Iterable[str]) -> Instruments:
+        """As `instruments`, asked for anew where one of the symbols is not among them."""
+        return self._listed.naming(symbols)
 
     def known_instruments(self) -> Instruments:
         """Raises: ExchangeUnavailable, ExchangeRefused when there never were any."""

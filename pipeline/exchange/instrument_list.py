@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
@@ -12,6 +12,9 @@ from pipeline.exchange import reading
 from pipeline.exchange.answers import reading_error
 from pipeline.exchange.tables import Table
 from pipeline.exchange.wire import Wire
+
+UNLISTED_AGAIN_S = 30.0
+"""A symbol that the list lacks may be a new one: for its sake the list is asked for no more often than this."""
 
 
 class InstrumentList:
@@ -28,6 +31,13 @@ class InstrumentList:
         """For whoever takes a new risk. Raises: ExchangeUnavailable, ExchangeRefused."""
         is_old = time.monotonic() - self._loaded_at > self._max_age_s
         return self._load() if is_old else self.known()
+
+    def naming(self, symbols: Iterable[str]) -> Instruments:
+        """As `fresh`, and newer where it lacks one of them: another process may have a newer list than ours."""
+        found = self.fresh()
+        if found.lacking(symbols) and time.monotonic() - self._loaded_at > UNLISTED_AGAIN_S:
+            found = self._load()
+        return found
 
     def known(self) -> Instruments:
         """However old; asked for only when there is none. Raises: ExchangeUnavailable, ExchangeRefused."""

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeGuard
 
 from pipeline.domain.errors import ExchangeUnavailable
@@ -63,6 +64,7 @@ class KlineSocket:
         self._hear = hear
         self._forming: dict[tuple[str, str], int] = {}
         self._ccxt = _opened(options, {each for each, _ in streams})
+        self._ccxt.client = _loud(self._ccxt.client)
         self._handle_others = self._ccxt.handle_message
         self._ccxt.handle_message = self._handle
         self.messages = 0
@@ -87,7 +89,6 @@ class KlineSocket:
         await self._ccxt.close()
 
     def _handle(self, client: Any, message: Any) -> None:
-        """ccxt stops listening when this raises, without a word: it must not."""
         if not isinstance(message, dict):
             return
         told = message.get("data", message)
@@ -153,6 +154,28 @@ def _market(instrument: Instrument) -> dict[str, object]:
         "linear": True,
         "option": False,
     }
+
+
+def _loud(client_at: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A message that cannot be read, or whose reader fails, ends the connection with that error. ccxt would listen no
+    more, without a word.
+    """
+
+    def client(url: str) -> Any:
+        found = client_at(url)
+        if not hasattr(found, "throughline_handles"):
+            found.throughline_handles = found.handle_message
+            found.handle_message = partial(_handled, found)
+        return found
+
+    return client
+
+
+def _handled(client: Any, message: Any) -> None:
+    try:
+        client.throughline_handles(message)
+    except Exception as error:  # noqa: BLE001 - whatever it was, it must not be silence
+        client.reject(ExchangeUnavailable(f"a message could not be read: {type(error).__name__}: {error}"))
 
 
 def _is_instant(told: object) -> TypeGuard[int]:

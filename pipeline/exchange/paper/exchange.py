@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -25,6 +25,9 @@ class PaperExchange(PaperBroker):
 
     def instruments(self) -> Instruments:
         return self._public.instruments()
+
+    def instruments_naming(self, symbols: Iterable[str]) -> Instruments:
+        return self._public.instruments_naming(symbols)
 
     def known_instruments(self) -> Instruments:
         return self._public.known_instruments()

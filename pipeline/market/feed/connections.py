@@ -18,7 +18,9 @@ LONGEST_PAUSE_S = 10.0
 GOOD_AFTER_S = 30.0
 """A connection that lasted this long was a good one: the next pause is short again."""
 OVERLAP_S = 3.0
-"""How long a connection goes on beside the one that replaces it, so that no bar falls between them."""
+"""How long a connection goes on beside those that replace it once they are up, so that no bar falls between them."""
+CLOSES_WITHIN_S = 1.0
+"""A connection says goodbye, and is answered. A dead peer never answers: the next connection does not wait for it."""
 
 
 class Socket(Protocol):
@@ -45,13 +47,20 @@ class Connection:
     """One group of symbols on one socket, again and again."""
 
     def __init__(
-        self, group: Group, open_socket: Callable[[Group], Socket], limits: Limits, events: Events
+        self,
+        group: Group,
+        open_socket: Callable[[Group], Socket],
+        limits: Limits,
+        events: Events,
+        came_up: Callable[[], None],
     ) -> None:
         self.group = group
+        self._came_up = came_up
         self._open = open_socket
         self._limits = limits
         self._events = events
         self._failures = 0
+        self._closing: set[asyncio.Task[None]] = set()
         self.is_up = False
         self.task = asyncio.create_task(self._keep())
 
@@ -81,7 +90,13 @@ class Connection:
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-            await socket.close()
+            await self._leave(socket)
+
+    async def _leave(self, socket: Socket) -> None:
+        closing = asyncio.create_task(socket.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        await asyncio.wait({closing}, timeout=CLOSES_WITHIN_S)
 
     async def _watch(self, socket: Socket, following: asyncio.Task[None]) -> str:
         while not following.done():
@@ -101,6 +116,7 @@ class Connection:
         if socket.messages and not self.is_up:
             self.is_up = True
             self._events.emit(EventName.FEED_CONNECTED, symbols=len(self.group))
+            self._came_up()
 
 
 def _pause_s(failures: int) -> float:
@@ -118,6 +134,7 @@ class Connections:
         self._events = events
         self._kept: dict[Group, Connection] = {}
         self._retiring: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
 
     @property
     def up(self) -> int:
@@ -128,19 +145,37 @@ class Connections:
         return len(self._kept)
 
     def follow(self, symbols: Collection[str]) -> None:
-        """Make before break: a changed group gets a new connection, the old one goes a little later."""
+        """Make before break: a changed group gets a new connection. The old one goes once others have told candles of
+        what it brings and is still wanted.
+        """
         wanted = groups(list(self._kept), symbols, self._limits.symbols)
         before, self._kept = self._kept, {}
         for group in wanted:
             known = before.pop(group, None)
-            self._kept[group] = known or Connection(group, self._open, self._limits, self._events)
+            self._kept[group] = known or self._made(group)
+        self._changed.set()
         for gone in before.values():
-            self._retire(gone.task)
+            retiring = asyncio.create_task(self._retire(gone))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
 
-    def _retire(self, task: asyncio.Task[None]) -> None:
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
-        asyncio.get_running_loop().call_later(OVERLAP_S, task.cancel)
+    def _made(self, group: Group) -> Connection:
+        return Connection(group, self._open, self._limits, self._events, self._changed.set)
+
+    async def _retire(self, gone: Connection) -> None:
+        try:
+            while not self._is_replaced(gone.group):
+                self._changed.clear()
+                await self._changed.wait()
+            await asyncio.sleep(OVERLAP_S)
+        finally:
+            gone.task.cancel()
+            await asyncio.gather(gone.task, return_exceptions=True)
+
+    def _is_replaced(self, group: Group) -> bool:
+        """Whether connections that are up bring what is still wanted of the group."""
+        waiting = (each.group for each in self._kept.values() if not each.is_up)
+        return not any(group & each for each in waiting)
 
     async def close(self) -> None:
         tasks = [connection.task for connection in self._kept.values()] + list(self._retiring)

@@ -1,12 +1,14 @@
-"""ccxt's own WebSocket class, handed messages as the exchange sends them; no socket is opened."""
+"""ccxt's own WebSocket class, handed messages as the exchange sends them; few sockets are opened."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from pipeline.domain.errors import ExchangeUnavailable
 from pipeline.domain.timeframes import Timeframe
@@ -117,6 +119,45 @@ def test_a_connection_that_cannot_be_made_says_so() -> None:
 
     with pytest.raises(ExchangeUnavailable, match="candle stream ended"):
         asyncio.run(follow())
+
+
+async def heard_before_it_ended(*texts: str) -> tuple[int, str]:
+    """What a connection hears of a server that says these things and then stays open; and why it ended."""
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        answering = web.WebSocketResponse()
+        await answering.prepare(request)
+        await answering.receive()
+        for text in texts:
+            await answering.send_str(text)
+        await answering.receive()
+        return answering
+
+    application = web.Application()
+    application.router.add_get("/{path:.*}", serve)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    heard: Heard = []
+    address = WireOptions(base_url=f"http://127.0.0.1:{runner.addresses[0][1]}")
+    socket = KlineSocket(address, [(btc(), MINUTE)], heard.append)
+    try:
+        await asyncio.wait_for(socket.follow(), 20)
+    except ExchangeUnavailable as problem:
+        return len(heard), str(problem)
+    finally:
+        await socket.close()
+        await runner.cleanup()
+    raise AssertionError("it goes on")
+
+
+@pytest.mark.parametrize("text", ['{"e":"kline","E":1760130', '{"e":"trade"}'])
+def test_a_message_that_cannot_be_read_ends_the_connection_with_its_reason(text: str) -> None:
+    """ccxt would listen no more, without a word, until somebody finds the connection mute."""
+    count, why = asyncio.run(heard_before_it_ended(json.dumps(message(closed=True)), text))
+    assert count == 1
+    assert "could not be read" in why
 
 
 def test_the_real_exchange_is_followed_at_its_own_address() -> None:

@@ -42,6 +42,7 @@ class FakeSocket:
     messages: int = 0
     heard_at: float = field(default_factory=time.monotonic)
     closed: bool = False
+    is_dead: bool = False
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _why: str = ""
 
@@ -50,6 +51,8 @@ class FakeSocket:
         raise ExchangeUnavailable(self._why)
 
     async def close(self) -> None:
+        if self.is_dead:
+            await asyncio.Event().wait()
         self.closed = True
 
     def end(self, why: str) -> None:

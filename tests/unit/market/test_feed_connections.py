@@ -24,6 +24,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "FIRST_PAUSE_S", 0.002)
     monkeypatch.setattr(connections, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(connections, "OVERLAP_S", 0.05)
+    monkeypatch.setattr(connections, "CLOSES_WITHIN_S", 0.05)
 
 
 class World:
@@ -107,14 +108,67 @@ def test_a_changed_group_gets_a_new_connection_before_the_old_one_goes() -> None
         old = next(each for each in world.sockets.opened if C in each.group)
         untouched = next(each for each in world.sockets.opened if A in each.group)
         world.kept.follow([A, B, C, "D/USDT:USDT"])
-        began = time.monotonic()
         await until(lambda: len(world.sockets.opened) == 3)
-        assert not old.closed
+        began = time.monotonic()
+        world.sockets.opened[2].tell(C, 0, MINUTE, closed=False)
         await until(lambda: old.closed)
         assert time.monotonic() - began >= 0.04
         assert not untouched.closed
         assert world.kept.count == 2
         await world.kept.close()
         assert all(each.closed for each in world.sockets.opened)
+
+    asyncio.run(story())
+
+
+def test_a_connection_goes_on_until_the_one_that_replaces_it_has_told_a_candle() -> None:
+    """A group with a symbol that cannot be followed would take the candles from all its others."""
+
+    async def story() -> None:
+        world = World()
+        world.kept.follow([A])
+        await until(lambda: world.sockets.opened)
+        (old,) = world.sockets.opened
+        world.sockets.refusing = "B is not listed"
+        world.kept.follow([A, B])
+        await until(lambda: len(world.events.of(EventName.FEED_LOST)) > 2)
+        assert not old.closed
+        world.sockets.refusing = ""
+        await until(lambda: len(world.sockets.opened) == 2)
+        assert not old.closed
+        world.sockets.opened[1].tell(A, 0, MINUTE, closed=False)
+        await until(lambda: old.closed)
+        await world.kept.close()
+
+    asyncio.run(story())
+
+
+def test_a_connection_whose_symbols_nobody_wants_goes_without_waiting_for_others() -> None:
+    """The exchange delists a symbol; nothing replaces it."""
+
+    async def story() -> None:
+        world = World()
+        world.kept.follow([A, B, C])
+        await until(lambda: len(world.sockets.opened) == 2)
+        old = next(each for each in world.sockets.opened if C in each.group)
+        world.kept.follow([A, B])
+        await until(lambda: old.closed)
+        await world.kept.close()
+
+    asyncio.run(story())
+
+
+def test_a_peer_that_never_says_goodbye_delays_no_new_connection() -> None:
+    """A host without power answers nothing, not even that."""
+
+    async def story() -> None:
+        world = World()
+        world.kept.follow([A])
+        await until(lambda: world.sockets.opened)
+        world.sockets.opened[0].is_dead = True
+        world.sockets.opened[0].end("mute")
+        await until(lambda: len(world.sockets.opened) == 2)
+        assert not world.sockets.opened[0].closed
+        await world.kept.close()
 
     asyncio.run(story())
