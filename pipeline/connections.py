@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -22,7 +21,7 @@ from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, connect
 from pipeline.exchange.paper.exchange import PaperExchange
 from pipeline.exchange.paper.store import PaperStore
-from pipeline.lease import Lease
+from pipeline.lease import Lease, holder
 from pipeline.ledger.sql import SqlLedger
 from pipeline.market.errands import Errands
 from pipeline.market.notes import Notes
@@ -115,8 +114,8 @@ class Connections:
 
     def beat_lease(self) -> Lease:
         """The claim of this process's beat to be the one that fires."""
-        holder = f"{socket.gethostname()}/{self.pid}"
-        return Lease(self.redis, f"tl:beat:{self.account}", holder, lasts_s=self.settings.chain.beat_lease_s)
+        lasts_s = self.settings.chain.beat_lease_s
+        return Lease(self.redis, f"tl:beat:{self.account}", holder(self.pid), lasts_s=lasts_s)
 
     def clock_ahead_s(self) -> float:
         """By how much this host's clock is ahead of Redis'. Raises: StoreUnavailable."""

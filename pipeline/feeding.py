@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
 from pipeline import options
@@ -12,7 +11,7 @@ from pipeline.domain.events import EventName
 from pipeline.exchange.budget.costs import Cost, Kind, candles_weight
 from pipeline.exchange.budget.ports import Held
 from pipeline.exchange.klines import Hear, KlineSocket
-from pipeline.lease import Lease
+from pipeline.lease import Lease, holder
 from pipeline.market.feed.feed import Feed
 from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.market.feed.parts import Enqueue, FeedParts
@@ -26,7 +25,6 @@ def feed_of(pipeline: Pipeline, enqueue: Enqueue, alive: Callable[[], None] = la
     """The feed of a process of this pipeline. `enqueue` opens decisions and publishes them; `alive` as in
     `FeedParts`.
     """
-    holder = f"{socket.gethostname()}/{pipeline.pid}"
     name = feed_name(pipeline)
     parts = FeedParts(
         store=pipeline.candles,
@@ -37,7 +35,7 @@ def feed_of(pipeline: Pipeline, enqueue: Enqueue, alive: Callable[[], None] = la
         open_socket=lambda group, hear: open_socket(pipeline, group, hear),
         enqueue=enqueue,
         room=lambda: room_to_load(pipeline),
-        lease=Lease(pipeline.redis, name, holder, lasts_s=pipeline.settings.feed.lease_s),
+        lease=Lease(pipeline.redis, name, holder(pipeline.pid), lasts_s=pipeline.settings.feed.lease_s),
         heartbeats=heartbeats(pipeline),
         clock=pipeline.clock,
         events=pipeline.events,

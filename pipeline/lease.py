@@ -7,11 +7,16 @@ two records of who led when can be put in order.
 
 from __future__ import annotations
 
+import secrets
+import socket
 from dataclasses import dataclass
 
 import redis
 
 from pipeline.domain.errors import StoreUnavailable
+
+TOKEN = secrets.token_hex(3)
+"""Of this start of the program: containers may have the same name on two hosts, and the same pid inside."""
 
 # KEYS: lease, fence. ARGV: holder, ms. Answers [fence, previous holder or "", whether it was ours before].
 _TAKE = """
@@ -26,6 +31,11 @@ return {redis.call('HINCRBY', KEYS[2], 'fence', 1), last, 0}
 
 # KEYS: lease. ARGV: holder.
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+def holder(pid: int) -> str:
+    """How this process is called where it has a lease: `host:token/pid`."""
+    return f"{socket.gethostname()}:{TOKEN}/{pid}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
@@ -14,7 +13,7 @@ from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import StoreUnavailable
 from pipeline.domain.levels import Severity
 from pipeline.feeding import feed_name
-from pipeline.lease import Lease
+from pipeline.lease import Lease, holder
 from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.trace import logs
 from pipeline.watch.alerting import Desk, Notifier, Rules
@@ -161,8 +160,8 @@ def turn_of(pipeline: Pipeline) -> Turn:
     """
     told = pipeline.settings.watch
     lasts_s = told.silent_after_s + told.look_every_s
-    holder, client = f"{socket.gethostname()}/{pipeline.pid}", impatient_redis(pipeline.settings.redis_url)
-    lease = Lease(client, f"tl:watch:{pipeline.account}", holder, lasts_s=lasts_s)
+    client = impatient_redis(pipeline.settings.redis_url)
+    lease = Lease(client, f"tl:watch:{pipeline.account}", holder(pipeline.pid), lasts_s=lasts_s)
     return Turn(lease, lasts_s, pipeline.events)
 
 

@@ -111,8 +111,11 @@ def iso(at: datetime | None) -> str | None:
 
 
 def from_iso(text: str) -> datetime:
-    """The aware UTC datetime that `iso` wrote. Raises: ValueError when it is not one, or is naive."""
+    """The aware UTC datetime that `iso` wrote. Raises: ValueError when it is none, is naive, or is none in UTC."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"'{text}' has no time zone; write it in UTC with a trailing Z")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:  # the last hours of the year 9999, told from the west
+        raise ValueError(f"'{text}' is no time in UTC") from error

@@ -42,9 +42,17 @@ class Beating:
         self._thread.start()
 
     def _run(self) -> None:
-        self.beat()
+        self._beat_whatever_comes()
         while not self._stopped.wait(self.rhythm.every_s):
+            self._beat_whatever_comes()
+
+    def _beat_whatever_comes(self) -> None:
+        """A thread that ends here would make a living process look dead."""
+        try:
             self.beat()
+        except Exception as error:  # noqa: BLE001 - it is told, and the next pulse comes soon
+            problem = f"{type(error).__name__}: {error}"
+            self.events.emit(EventName.UPKEEP_FAILED, what="the pulse", problem=problem)
 
     def beat(self) -> None:
         """One pulse. A Redis that is away loses it, and nothing else: the next one comes soon."""

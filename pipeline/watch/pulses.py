@@ -48,10 +48,10 @@ class PulseStore:
             told = self._client.hgetall(self._key)
         except (redis.RedisError, OSError) as error:
             raise StoreUnavailable(f"Redis: {error}") from error
-        ahead_s = ahead_of_redis_s(self._client, self._clock)
+        ahead_s, latest = ahead_of_redis_s(self._client, self._clock), self._clock.now() + KEPT
+        readable = _readable(told.values(), ahead_s)
         return sorted(
-            (_in_our_time(pulse, ahead_s) for pulse in _readable(told.values())),
-            key=lambda pulse: pulse.process,
+            (pulse for pulse in readable if pulse.beat_at < latest), key=lambda pulse: pulse.process
         )
 
     def forget(self, processes: Iterable[str]) -> None:
@@ -68,9 +68,9 @@ def _in_our_time(pulse: Pulse, ahead_s: float) -> Pulse:
     return pulse if abs(by_s) < NO_DIFFERENCE_S else pulse.later(timedelta(seconds=by_s))
 
 
-def _readable(told: Iterable[bytes | str]) -> Iterable[Pulse]:
+def _readable(told: Iterable[bytes | str], ahead_s: float) -> Iterable[Pulse]:
     for text in told:
         try:
-            yield Pulse.from_record(orjson.loads(text))
-        except (ValueError, KeyError, TypeError):
+            yield _in_our_time(Pulse.from_record(orjson.loads(text)), ahead_s)
+        except (ValueError, KeyError, TypeError, OverflowError):
             continue  # of another version of this program, or somebody's rubbish

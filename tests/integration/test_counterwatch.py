@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+import orjson
 import pytest
 import redis
 
@@ -85,3 +86,24 @@ def test_pulses_survive_rubbish_in_their_hash(client: redis.Redis) -> None:
     assert [pulse.role for pulse in store.read()] == ["beat"]
     store.forget(["beat@alpha/1"])
     assert store.read() == []
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        {"clock_ahead_s": 1e300},
+        {"clock_ahead_s": "inf"},
+        {"clock_ahead_s": "nan"},
+        {"clock_ahead_s": -7_000_000_000},
+        {"beat_at": "9999-12-31T23:59:59-14:00"},
+        {"beat_at": "9999-12-31T23:59:59Z"},
+        {"beat_at": "0001-01-01T00:00:00Z", "clock_ahead_s": 60},
+    ],
+)
+def test_a_pulse_of_an_impossible_time_blinds_nobody(client: redis.Redis, rubbish: dict[str, object]) -> None:
+    """Reckoned with, it would end the thread that tells of each process, and leave the doctor without any."""
+    store = PulseStore(client, ACCOUNT)
+    store.write(a_pulse("beat", 1))
+    record = {**a_pulse("watch", 2).as_record(), **rubbish}
+    client.hset(f"tl:pulses:{ACCOUNT}", "watch@alpha/2", orjson.dumps(record).decode())
+    assert [pulse.role for pulse in store.read()] == ["beat"]

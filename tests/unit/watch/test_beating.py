@@ -142,3 +142,24 @@ def test_the_last_pulse_says_that_the_end_was_orderly() -> None:
     assert (last.state, last.note) == (ProcessState.STOPPED, "finished 2 tasks")
     assert not last.lives(world.clock.now(), HALF_A_MINUTE)
     assert world.events.of(EventName.SHUTDOWN_HEARTBEAT)[-1]["state"] is ProcessState.STOPPED
+
+
+def test_a_pulse_that_fails_is_told_and_the_next_one_comes() -> None:
+    """A thread that ends here would make a living process look dead."""
+    world = World()
+    world.beating.rhythm = Rhythm(every_s=0.001, told_every=HALF_A_MINUTE)
+    pulse = world.vitals.pulse
+    failing = iter([True, True])
+    recovered = threading.Event()
+
+    def told() -> Pulse:
+        if next(failing, False):
+            raise OverflowError("date value out of range")
+        recovered.set()
+        return pulse()
+
+    world.vitals.pulse = told  # type: ignore[method-assign]  # it fails twice
+    world.beating.start()
+    assert recovered.wait(20)
+    world.beating.stop()
+    assert [each["what"] for each in world.events.of(EventName.UPKEEP_FAILED)] == ["the pulse", "the pulse"]
