@@ -23,6 +23,7 @@ from config.files import read_yaml
 from config.keys import Key, by_name, keys
 from config.layers import Layer, Said
 from config.problems import Problems, shown
+from config.rules import check_rules
 from config.settings import Settings
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ConfigError
@@ -60,7 +61,7 @@ def read(env: Mapping[str, str] | None = None, cwd: Path | None = None, *, sessi
     problems = Problems()
     layers = _read_layers(env, Path.cwd() if cwd is None else cwd, problems, session=session)
     settings = _validated(layers.merged(), problems)
-    _check_rules(settings, layers.above, env, problems)
+    check_rules(settings, layers.above, env, problems)
     problems.raise_if_any()
     assert settings is not None  # noqa: S101 - without problems there are settings
     below = {name: said.value for name, said in (layers.defaults | layers.user | layers.overlay).items()}
@@ -186,47 +187,6 @@ def _places(section: str, layer: Layer) -> str:
     inside = [said.where for name, said in layer.items() if name.startswith(f"{section}.")]
     own = [where for where in inside if not where.startswith(str(DEFAULTS))]
     return " and ".join(dict.fromkeys(own)) or section
-
-
-def _check_rules(settings: Settings | None, above: Layer, env: Mapping[str, str], problems: Problems) -> None:
-    """What concerns more than one key."""
-    if settings is None:
-        return
-    if settings.mode is Mode.LIVE and env.get("THROUGHLINE_ALLOW_LIVE") != "yes":
-        problems.add(
-            above["mode"].where,
-            "mode is live, which trades real money, and nothing else says that you mean it",
-            "the variable THROUGHLINE_ALLOW_LIVE=yes beside it",
-        )
-    if not settings.universe.symbols:
-        where = above["universe.symbols"].where
-        problems.add(where, "universe.symbols is empty: nothing would be traded", "at least one symbol")
-    _check_time(settings, above, problems)
-
-
-def _check_time(settings: Settings, above: Layer, problems: Problems) -> None:
-    """All strategies together must fit into their stage, or one that hangs would take the others with it."""
-    count, limit_s = len(settings.strategies.enabled), settings.strategies.time_limit_s
-    if count * limit_s >= settings.chain.soft_time_limit_s:
-        problems.add(
-            above["strategies.time_limit_s"].where,
-            f"strategies.time_limit_s is {limit_s:g}: {count * limit_s:g} s for all {count} strategies",
-            f"less than chain.soft_time_limit_s ({settings.chain.soft_time_limit_s:g} s) for all of them",
-        )
-
-    _check_rest(settings, above, problems)
-
-
-def _check_rest(settings: Settings, above: Layer, problems: Problems) -> None:
-    """Whoever waits for a resting order must not be stopped by the clock before it has cancelled it."""
-    execution, limit_s = settings.execution, settings.chain.soft_time_limit_s
-    waits_s = min(execution.rest_s * execution.max_attempts, settings.governor.permit_ttl_s)
-    if execution.order == "limit" and waits_s + settings.exchange.timeout_s >= limit_s:
-        problems.add(
-            above["execution.rest_s"].where,
-            f"execution.rest_s is {execution.rest_s:g}: orders of one decision may rest for {waits_s:g} s",
-            f"less than chain.soft_time_limit_s ({limit_s:g} s) together with exchange.timeout_s",
-        )
 
 
 def require_keys(settings: Settings) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+LARGEST = 1e9
+"""Of seconds it is thirty years. What is larger is no setting: reckoning with it would fail later, and elsewhere."""
 LOOPBACK = ("localhost", "127.", "::1", "[::1]")
 
 
@@ -25,4 +27,11 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Section(BaseModel):
     """Frozen, and refusing what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _is_within_reason(cls, value: object) -> object:
+        if isinstance(value, float) and abs(value) > LARGEST:
+            raise ValueError(f"a number up to {LARGEST:g}")
+        return value

@@ -60,7 +60,9 @@ def test_a_message_that_no_worker_starts_in_time_expires_and_says_so() -> None:
 
 def test_a_wrong_api_key_blocks_every_order_and_says_why() -> None:
     """D3: without equity nothing can be sized or permitted; the reason is in the decision, the cause in the log."""
-    with chain_processes(STRATEGIES_ENABLED="always_buys", GOVERNOR_EQUITY_MAX_AGE_S="0.5") as chain:
+    with chain_processes(
+        STRATEGIES_ENABLED="always_buys", GOVERNOR_EQUITY_MAX_AGE_S="0.6", CHAIN_EQUITY_EVERY_S="0.5"
+    ) as chain:
         wrong = {"THROUGHLINE_EXCHANGE_API_KEY": "nobody", "THROUGHLINE_EXCHANGE_API_SECRET": "nothing"}
         chain.start_worker("market", env=wrong)
         chain.start_worker("orders", env=wrong)

@@ -99,6 +99,7 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
         "chain.skip_unchanged": "false",
         "watch.enabled": "false",
         "alerts.least": "critical",
+        "watch.pulse_every_s": "9",
         "strategies.resolution": "unanimous",
         "execution.order": "market",
         "paper.fills": "broker",
@@ -298,3 +299,31 @@ def test_secrets_never_stand_in_what_was_loaded(tmp_path: Path) -> None:
     loaded = read({"THROUGHLINE_GOVERNOR_PERMIT_KEY": "hush-hush"}, tmp_path)
 
     assert "hush-hush" not in repr(loaded)
+
+
+@pytest.mark.parametrize("told", ["inf", "-inf", "nan", "1e300"])
+@pytest.mark.parametrize("name", ["CHAIN_SWEEP_EVERY_S", "GOVERNOR_EQUITY_MAX_AGE_S", "WATCH_LOOK_EVERY_S"])
+def test_a_time_that_is_none_stops_the_start(tmp_path: Path, name: str, told: str) -> None:
+    """Reckoned with it would end a process later, with a stack trace."""
+    assert name in complaint({f"THROUGHLINE_{name}": told}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("longer", "shorter"),
+    [
+        ("governor.equity_max_age_s", "chain.equity_every_s"),
+        ("governor.reconciled_max_age_s", "chain.reconcile_every_s"),
+        ("watch.silent_after_s", "watch.pulse_every_s"),
+    ],
+)
+def test_a_time_that_must_be_longer_than_another_says_than_which(
+    tmp_path: Path, longer: str, shorter: str
+) -> None:
+    """Nothing would ever trade, or everything would count as dead; each for itself is a good number."""
+    message = complaint({variable(longer): "6", variable(shorter): "7"}, tmp_path)
+    assert f"{longer} is 6" in message
+    assert f"more than {shorter} (7 s)" in message
+
+
+def variable(key: str) -> str:
+    return f"THROUGHLINE_{key.replace('.', '_').upper()}"
