@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 import redis
@@ -18,53 +18,14 @@ from pipeline.domain.orders import Acknowledged, Rejected
 from pipeline.domain.timeframes import SystemClock
 from pipeline.exchange.budget.costs import Cost, Kind
 from pipeline.exchange.budget.line import Line
-from pipeline.exchange.budget.ports import Held, Stop, Told, Used
+from pipeline.exchange.budget.ports import Stop, Told, Used
 from pipeline.exchange.budget.rules import RateLimits
-from pipeline.exchange.budget.shared import SharedBudget
 from pipeline.exchange.ccxt_adapter import CcxtExchange, ExchangeOptions, connect
 from pipeline.exchange.wire import WireOptions
-from pipeline.trace.events import RecordedEvents
+from tests.integration.budget_worlds import CANCEL, CANDLES, EXIT, ORDER, PRICE, Host, host
 from tests.integration.exchange_worlds import BTC, SIM_KEY, SIM_SECRET, Exchange
 from tests.support.servers import RedisServer, Simulator
 from tests.support.waiting import eventually
-
-CANDLES = Cost(Kind.MARKET, 2)
-PRICE = Cost(Kind.PRICE, 2)
-ORDER = Cost(Kind.ORDER, 0, orders=1)
-EXIT = Cost(Kind.REDUCE, 0, orders=1)
-CANCEL = Cost(Kind.CANCEL, 1)
-LIMITS = RateLimits(weight_1m=100, orders_10s=10, orders_1m=40)
-
-
-@dataclass
-class Host:
-    """One process of ours: its own connection, the common count."""
-
-    budget: SharedBudget
-    events: RecordedEvents
-
-    def taken(self, cost: Cost, most: int = 1000) -> int:
-        """How many requests of this cost may leave at once."""
-        for count in range(most):
-            try:
-                self.budget.take(cost)
-            except Held:
-                return count
-        return most
-
-    def held(self, cost: Cost) -> Held:
-        with pytest.raises(Held) as held:
-            self.budget.take(cost)
-        return held.value
-
-    def heard(self, name: EventName) -> list[dict[str, object]]:
-        return self.events.of(name)
-
-
-def host(url: str, limits: RateLimits = LIMITS) -> Host:
-    events = RecordedEvents()
-    client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=10)
-    return Host(SharedBudget(client, limits, events, exchange="test", account="main"), events)
 
 
 @pytest.fixture

@@ -75,7 +75,8 @@ TAKE = Script.of(
     + """
 -- KEYS weight, orders, stop, orders_stop.
 -- ARGV weight, orders, most weight, most orders in 10 s, in 60 s (-1: any), count it (1) or only look (0).
--- Answers: wait in ms (0: it may leave), what holds it, why, used weight, orders in 10 s, in 60 s.
+-- Answers: wait in ms (0: it may leave), what holds it (a stop by its key's name), why, used weight, orders in 10 s,
+-- in 60 s.
 local function wait_for(seconds, kept, excess)
   table.sort(kept, function(a, b) return a[1] < b[1] end)
   for _, each in ipairs(kept) do
@@ -91,7 +92,7 @@ local weight, orders = tonumber(ARGV[1]), tonumber(ARGV[2])
 for i = 3, orders > 0 and 4 or 3 do
   local stop = redis.call('HMGET', KEYS[i], 'until', 'why')
   local until_ms = tonumber(stop[1] or 0)
-  if until_ms > now_ms then return {until_ms - now_ms, 'stop', stop[2] or '', 0, 0, 0} end
+  if until_ms > now_ms then return {until_ms - now_ms, i == 3 and 'stop' or 'orders_stop', stop[2] or '', 0, 0, 0} end
 end
 
 -- Also for what weighs nothing: an answer tells the weight as well, and is compared with this.

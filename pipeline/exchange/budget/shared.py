@@ -12,6 +12,7 @@ import redis
 
 from pipeline.domain.events import EventName, Events, Level
 from pipeline.exchange.budget.costs import Cost, Kind
+from pipeline.exchange.budget.heard import Heard, Standing
 from pipeline.exchange.budget.line import Line
 from pipeline.exchange.budget.ports import Held, Stop, Told, Used
 from pipeline.exchange.budget.rules import NO_LIMIT, RULES, RateLimits, ceiling
@@ -23,6 +24,12 @@ BANNED = "the exchange has banned our address"
 AGAIN_S = 1.0
 """After how long a caller may try again when Redis did not answer."""
 
+STOPS = ("stop", "orders_stop")
+"""As `TAKE` names what stops everything, and what stops orders alone."""
+
+Answer = Sequence[bytes | int | str]
+"""As `TAKE` describes it."""
+
 
 class RedisAway(Exception):
     """Redis did not answer: nobody knows what was used, nor whether the exchange told somebody to stop."""
@@ -32,7 +39,8 @@ class SharedBudget:
     """Fulfils `Budget`. One round trip to Redis for each request; a second one only where the exchange counted more.
 
     `client` should give up within about a second: every request waits for it. While Redis is away only cancels and
-    orders that reduce a position leave (see `rules.RULES`), and what this process was told by the exchange holds.
+    orders that reduce a position leave (see `rules.RULES`), and the stops that this process has heard of hold. A Redis
+    that has lost one (flushed, or a replica that came too late) is told it again by the next who asks and knows of it.
     """
 
     def __init__(
@@ -43,12 +51,13 @@ class SharedBudget:
         self._events = events
         self._account = account
         where = f"tl:budget:{exchange}"
-        self._weight, self._stop_key = f"{where}:weight", f"{where}:stop"
-        self._orders, self._orders_stop = f"{where}:orders:{account}", f"{where}:orders_stop:{account}"
+        self._weight, self._orders = f"{where}:weight", f"{where}:orders:{account}"
+        self._stop, self._orders_stop = f"{where}:stop", f"{where}:orders_stop:{account}"
         self._ban = f"{where}:ban"
-        self._keys = (self._weight, self._orders, self._stop_key, self._orders_stop)
+        self._keys = (self._weight, self._orders, self._stop, self._orders_stop)
+        self._stops = dict(zip(STOPS, (self._stop, self._orders_stop), strict=True))
         self._line = Line(client)
-        self._stopped_until = 0.0
+        self._heard = Heard()
         self._away = False
 
     @property
@@ -59,16 +68,13 @@ class SharedBudget:
         self._limits = self._limits.lowered_to(limits)
 
     def take(self, cost: Cost) -> Used:
-        stopped = self._stopped_until > time.monotonic()
         try:
-            used = _granted(self._ask(cost, count=not stopped), cost)
+            answer = self._ask(cost, count=True)
         except RedisAway as problem:
-            if not stopped and not RULES[cost.kind].without_redis:
+            if not RULES[cost.kind].without_redis:
                 raise Held(f"the rate budget cannot be asked: {problem}", AGAIN_S) from problem
-            used = Used()
-        if stopped:  # what the exchange told this process holds also while Redis is away, or has forgotten it
-            raise Held("the exchange told us to stop", self._stopped_until - time.monotonic())
-        return used
+            return Used()
+        return _granted(answer, cost)
 
     def room(self, kind: Kind) -> int:
         try:
@@ -76,7 +82,7 @@ class SharedBudget:
         except RedisAway:
             return 0
         most = ceiling(RULES[kind].weight_share, self._limits.weight_1m)
-        if int(wait_ms) or self._stopped_until > time.monotonic():
+        if int(wait_ms):
             return 0
         return NO_LIMIT if most < 0 else max(0, most - int(used) + 1)
 
@@ -94,17 +100,16 @@ class SharedBudget:
 
     def stop(self, stop: Stop) -> None:
         wait_s = stop.wait_s + MARGIN_S
-        if not stop.orders_only:
-            self._stopped_until = max(self._stopped_until, time.monotonic() + wait_s)
-        key = self._orders_stop if stop.orders_only else self._stop_key
-        if self._is_first(key, wait_s, stop.why):
+        key = self._orders_stop if stop.orders_only else self._stop
+        self._heard.hear(key, time.monotonic() + wait_s, stop.why)
+        if self._write_down(key, wait_s, stop.why):
             what = "orders" if stop.orders_only else "everything"
             self._events.emit(EventName.RATE_LIMITED, stopped=what, wait_s=stop.wait_s, why=stop.why)
-        if stop.banned and self._is_first(self._ban, wait_s, stop.why):
+        if stop.banned and self._write_down(self._ban, wait_s, stop.why):
             detail = f"{stop.why}; nothing is sent for {stop.wait_s:g} s, cancellations included"
             self._events.emit(EventName.ALERT, account=self._account, what=BANNED, detail=detail)
 
-    def _is_first(self, key: str, wait_s: float, why: str) -> bool:
+    def _write_down(self, key: str, wait_s: float, why: str) -> bool:
         """Write the stop down; whether nobody had. Without Redis everybody is the first."""
         try:
             with self._redis():
@@ -112,13 +117,33 @@ class SharedBudget:
         except RedisAway:
             return True
 
-    def _ask(self, cost: Cost, *, count: bool) -> Sequence[bytes | int]:
+    def _ask(self, cost: Cost, *, count: bool) -> Answer:
+        """What Redis answers, or the stop that it has lost. Raises: RedisAway, where no stop is known here either."""
+        asked_at = time.monotonic()
+        stops = (self._stop, self._orders_stop) if cost.orders else (self._stop,)
+        known = self._heard.standing(stops, asked_at)
         most = _ceilings(cost.kind, self._limits)
-        with self._redis():
-            answer: Sequence[bytes | int] = self._line.run(
-                TAKE, self._keys, (cost.weight, cost.orders, *most, int(count))
-            )
-        return answer
+        counted = int(count and not known)
+        try:
+            with self._redis():
+                answer: Answer = self._line.run(TAKE, self._keys, (cost.weight, cost.orders, *most, counted))
+        except RedisAway:
+            if not known:
+                raise
+            return _stopped(known[0])
+        lost = self._compared(answer, known, asked_at)
+        return _stopped(lost[0]) if lost else answer
+
+    def _compared(self, answer: Answer, known: Sequence[Standing], asked_at: float) -> Sequence[Standing]:
+        """Learn the stop that holds the request; tell Redis those again that stand before it and did not hold it."""
+        wait_ms, what, why, *_ = answer
+        held_by = self._stops.get(_text(what))
+        if held_by is not None:  # a margin less: handed from process to process for ever, it would not end
+            self._heard.hear(held_by, asked_at + float(wait_ms) / 1000 - MARGIN_S, _text(why))
+        lost = [] if held_by == self._stop else [each for each in known if each.key != held_by]
+        for each in lost:
+            self._write_down(each.key, each.wait_s, each.why)
+        return lost
 
     @contextmanager
     def _redis(self) -> Iterator[None]:
@@ -145,7 +170,12 @@ def _ceilings(kind: Kind, limits: RateLimits) -> tuple[int, int, int]:
     )
 
 
-def _granted(answer: Sequence[bytes | int], cost: Cost) -> Used:
+def _stopped(stop: Standing) -> Answer:
+    """What Redis would answer if it knew of this stop."""
+    return math.ceil(stop.wait_s * 1000), STOPS[0], stop.why, 0, 0, 0
+
+
+def _granted(answer: Answer, cost: Cost) -> Used:
     """Raises: Held."""
     wait_ms, what, why, *used = answer
     if int(wait_ms):
@@ -154,13 +184,13 @@ def _granted(answer: Sequence[bytes | int], cost: Cost) -> Used:
 
 
 def _why(what: str, why: str, cost: Cost) -> str:
-    if what == "stop":
+    if what in STOPS:
         return why
     share = RULES[cost.kind].weight_share if what == "weight" else RULES[cost.kind].orders_share
     return f"{cost.kind} requests may use {share:.0%} of the limit of {what}, and it is used up"
 
 
-def _text(told: bytes | int) -> str:
+def _text(told: bytes | int | str) -> str:
     return told.decode() if isinstance(told, bytes) else str(told)
 
 
