@@ -83,6 +83,11 @@ class Connection:
         self.reusable = self._reader.keeps
         return self._reader.reply()
 
+    @property
+    def head(self) -> Reply | None:
+        """Status and headers of the answer asked for last, as soon as they are there; the rest of it may never come."""
+        return self._reader.head
+
     def close(self) -> None:
         self.reusable = False
         self._socket.close()
@@ -101,6 +106,10 @@ class _Reader:
         self._is_final = self._tells_its_end = False
         self.whole = self.keeps = False
 
+    @property
+    def head(self) -> Reply | None:
+        return Reply(self._status, "", None, self._headers) if self._is_final else None
+
     def feed(self, received: bytes) -> None:
         """Nothing received means that the other end has closed: an answer that told no length is whole then."""
         if received:
@@ -114,7 +123,7 @@ class _Reader:
         content = b"".join(self._parts)
         if self._headers.get("content-encoding") == "gzip":
             content = zlib.decompress(content, _GZIP)
-        return Reply.of(self._parser.get_status_code(), content, self._headers)
+        return Reply.of(self._status, content, self._headers)
 
     # What follows is called by the parser.
 
@@ -128,7 +137,8 @@ class _Reader:
 
     def on_headers_complete(self) -> None:
         """What is below 200 only announces the answer."""
-        self._is_final = self._parser.get_status_code() >= 200
+        self._status = self._parser.get_status_code()
+        self._is_final = self._status >= 200
         self.keeps = self._parser.should_keep_alive()
         self._tells_its_end = bool({"content-length", "transfer-encoding"} & self._headers.keys())
 

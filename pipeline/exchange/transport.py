@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pipeline.domain.events import Area, EventName
 from pipeline.domain.timing import timed
-from pipeline.exchange.budget.gate import Gate
+from pipeline.exchange.budget.gate import Gate, Leave
 from pipeline.exchange.budget.ports import Unlimited
 from pipeline.exchange.connection import Connection, NotSent, connect
 from pipeline.exchange.replies import Reply
@@ -63,16 +63,20 @@ class Transport:
         timeout_s = (self._public_timeout_s if leave.public else None) or self.timeout_s
         began = time.perf_counter()
         with timed("exchange"):
-            reply = self._answer(origin, request, timeout_s)
+            reply = self._answer(origin, request, timeout_s, leave)
         _debug(leave.what, reply, time.perf_counter() - began)
         self._gate.came_back(leave, reply)
         return reply
 
-    def _answer(self, origin: str, request: bytes, timeout_s: float) -> Reply:
+    def _answer(self, origin: str, request: bytes, timeout_s: float, leave: Leave) -> Reply:
         idle = self._idle.setdefault(origin, [])
         connection = _usable(idle) or connect(origin, timeout_s)
         try:
             return connection.ask(request, timeout_s)
+        except Exception:
+            if connection.head is not None:  # what it says of limits counts, whatever became of the rest
+                self._gate.came_back(leave, connection.head)
+            raise
         finally:
             if connection.reusable and len(idle) < KEPT_AT_MOST:
                 idle.append(connection)

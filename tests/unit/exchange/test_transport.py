@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import socket
+import zlib
 from collections.abc import Iterator
 
 import pytest
+from httptools import HttpParserError
 
 from pipeline.exchange import transport
 from pipeline.exchange.budget.costs import Cost
 from pipeline.exchange.budget.gate import Gate
-from pipeline.exchange.budget.ports import Held, Unlimited, Used
-from pipeline.exchange.connection import Connection, NotSent
+from pipeline.exchange.budget.ports import Held, Stop, Told, Unlimited, Used
+from pipeline.exchange.connection import BrokenAnswer, Connection, NotSent
 from pipeline.exchange.replies import Reply
 from pipeline.exchange.transport import Transport
 
@@ -152,6 +154,58 @@ def test_what_the_budget_holds_back_reaches_no_connection(exchange: Exchange) ->
     with pytest.raises(Held):
         Transport(gate=Gate(Full())).send("GET", TIME, {})
     assert exchange.dialled == []
+
+
+class Noted(Unlimited):
+    """A budget that keeps what the exchange said."""
+
+    def __init__(self) -> None:
+        self.stops: list[Stop] = []
+        self.told: list[Told] = []
+
+    def stop(self, stop: Stop) -> None:
+        self.stops.append(stop)
+
+    def correct(self, told: Told, used: Used) -> None:
+        self.told.append(told)
+
+
+REFUSED = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nX-MBX-USED-WEIGHT-1M: 2500\r\n"
+UNREADABLE = {
+    "cut": b"Content-Length: 500\r\n\r\n{",
+    "wrongly packed": b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "followed by another": b"Content-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "no chunk": b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n",
+}
+
+
+@pytest.mark.parametrize("rest", UNREADABLE.values(), ids=list(UNREADABLE))
+def test_an_answer_that_cannot_be_read_stops_us_as_a_whole_one_would(
+    monkeypatch: pytest.MonkeyPatch, rest: bytes
+) -> None:
+    """Its head is the exchange's word: who goes on asking after a 429 is banned."""
+    exchange = Exchange(monkeypatch, REFUSED + b"Content-Length: 0\r\n\r\n", REFUSED + rest)
+    whole, broken = Noted(), Noted()
+    Transport(gate=Gate(whole)).send("GET", TIME, {})
+    with pytest.raises((TimeoutError, BrokenAnswer, HttpParserError, zlib.error)):
+        Transport(gate=Gate(broken), timeout_s=0.1).send("GET", TIME, {})
+    assert len(whole.stops) == 1
+    assert broken.stops == whole.stops
+    assert broken.told == whole.told == [Told(weight_1m=2500)]
+    exchange.close()
+
+
+def test_an_answer_that_never_began_says_nothing_of_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the answer before it said was heard already, and may be long over."""
+    exchange = Exchange(monkeypatch, REFUSED + b"Content-Length: 0\r\n\r\n")
+    budget = Noted()
+    sender = Transport(gate=Gate(budget), timeout_s=0.01)
+    sender.send("GET", TIME, {})
+    exchange.connections[0]._answer = b""
+    with pytest.raises(TimeoutError):
+        sender.send("GET", TIME, {})
+    assert len(exchange.connections) == len(budget.stops) == 1
+    exchange.close()
 
 
 @pytest.mark.parametrize(
