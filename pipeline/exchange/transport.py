@@ -69,10 +69,12 @@ class Transport:
         return reply
 
     def _answer(self, origin: str, request: bytes, timeout_s: float, leave: Leave) -> Reply:
+        """`timeout_s` is for all of it, the opening of a connection included."""
+        until = time.monotonic() + timeout_s
         idle = self._idle.setdefault(origin, [])
         connection = _usable(idle) or connect(origin, timeout_s)
         try:
-            return connection.ask(request, timeout_s)
+            return connection.ask(request, until - time.monotonic())
         except Exception:
             if connection.head is not None:  # what it says of limits counts, whatever became of the rest
                 self._gate.came_back(leave, connection.head)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ccxt
@@ -12,9 +12,10 @@ import pytest
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
-from pipeline.domain.orders import Acknowledged, Answer, OrderReport, Rejected
+from pipeline.domain.errors import ExchangeUnavailable
+from pipeline.domain.orders import Acknowledged, Answer, OrderReport, Rejected, Unknown
 from pipeline.exchange import echoes, reading
-from pipeline.exchange.answers import NOT_SENT, classify, is_not_found
+from pipeline.exchange.answers import NOT_SENT, classify, is_not_found, reading_error
 from pipeline.exchange.replies import Reply
 from pipeline.exchange.tables import TABLES
 from pipeline.exchange.wire import Wire, WireOptions
@@ -185,6 +186,33 @@ def test_a_connection_that_was_refused_carried_no_order(name: str) -> None:
     answer = submitted(_wire(name, closed.url), name)
     assert isinstance(answer, Rejected)
     assert (answer.code, answer.retryable) == (NOT_SENT, True)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_an_order_whose_answer_trickles_is_asked_about(
+    server: RawServer, wires: Mapping[str, Wire], name: str
+) -> None:
+    """It was sent, and what the rest of the answer would have said nobody knows: neither placed nor refused."""
+    placed = next(told.raw for told in ANSWERS[name] if told.means == "placed")
+    server.answer, wires[name].transport.timeout_s = replace(placed, drips_s=0.02), IMPATIENT_S
+    before = len(server.requests)
+    answer = submitted(wires[name], name)
+    assert isinstance(answer, Unknown)
+    assert "TimeoutError" in answer.why
+    assert len(server.requests) - before == 1
+
+
+def test_an_answer_that_is_too_large_counts_as_none(
+    server: RawServer, wires: Mapping[str, Wire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked for data is told why it may be asked for again; an order is asked about."""
+    monkeypatch.setattr("pipeline.exchange.connection.MOST_BYTES", 1000)
+    wire = wires["binanceusdm"]
+    server.answer, wire.transport.timeout_s = Raw(200, " " * 2000), PATIENT_S
+    problem = reading_error(TABLES["binanceusdm"], wire.request("fapiPublicGetTime", {}), "the time")
+    assert isinstance(problem, ExchangeUnavailable)
+    assert "the answer is larger than" in str(problem)
+    assert isinstance(submitted(wire, "binanceusdm"), Unknown)
 
 
 @pytest.mark.parametrize("name", DIALECTS)

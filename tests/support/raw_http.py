@@ -4,6 +4,7 @@ real network.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import threading
@@ -14,7 +15,7 @@ from http import HTTPStatus
 @dataclass(frozen=True, slots=True)
 class Raw:
     """One prepared answer. `promised` more bytes than the body has are announced and never sent; `mute` says
-    nothing at all; `reset` breaks the connection once the request was read.
+    nothing at all; `reset` breaks the connection once the request was read; `drips_s` lies between any two bytes.
     """
 
     status: int = 200
@@ -23,6 +24,7 @@ class Raw:
     promised: int = 0
     mute: bool = False
     reset: bool = False
+    drips_s: float = 0.0
 
     def as_bytes(self) -> bytes:
         content = self.body.encode()
@@ -42,10 +44,12 @@ class RawServer:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._held: list[socket.socket] = []
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        self._ended.set()
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join()
@@ -68,9 +72,19 @@ class RawServer:
             return
         if self.answer.reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        elif self.answer.drips_s:
+            self._drip(connection, self.answer)
         else:
             connection.sendall(self.answer.as_bytes())
         connection.close()
+
+    def _drip(self, connection: socket.socket, answer: Raw) -> None:
+        """Until it is whole, or whoever asked has gone."""
+        with contextlib.suppress(OSError):
+            for byte in answer.as_bytes():
+                if self._ended.wait(answer.drips_s):
+                    return
+                connection.sendall(bytes((byte,)))
 
 
 def _read_request(connection: socket.socket) -> bytes:

@@ -28,9 +28,11 @@ class Answered(Connection):
     def __init__(self, answer: bytes) -> None:
         ours, self.theirs = socket.socketpair()
         self._answer = answer
+        self.waited_s: list[float] = []
         super().__init__(ours)
 
     def ask(self, request: bytes, timeout_s: float) -> Reply:
+        self.waited_s.append(timeout_s)
         self.theirs.sendall(self._answer)
         return super().ask(request, timeout_s)
 
@@ -140,6 +142,14 @@ def test_prices_wait_less_long_than_orders(exchange: Exchange) -> None:
     exchange.close()
     sender.send("POST", ORDER, {}, "a=b")
     assert [timeout_s for _, timeout_s in exchange.dialled] == [3, 8]
+
+
+def test_opening_a_connection_takes_from_the_time_of_its_request(exchange: Exchange) -> None:
+    """Else a request takes twice as long as its sender is believed to be alive."""
+    sender = Transport(timeout_s=8)
+    sender.send("GET", TIME, {})
+    (waited_s,) = exchange.connections[0].waited_s
+    assert 7 < waited_s < 8
 
 
 class Full(Unlimited):
