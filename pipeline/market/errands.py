@@ -1,7 +1,8 @@
 """Asking the exchange without waiting for it: what takes longer goes on in the background, and lands in the store.
 
 A worker has few children, and a request may hang for seconds. Whoever asks waits for a moment only; then the stage is
-tried again half a second later, by whichever child is free, and finds the bars in the store, or what went wrong.
+tried again, half a second later at first, by whichever child is free, and finds the bars in the store, or what went
+wrong.
 """
 
 from __future__ import annotations
