@@ -71,6 +71,8 @@ class Bookkeeper:
         if trades is None:
             trades = self._trades(order, report)
         with self.ledger.begin(durable=durable) as unit:
+            if trades:  # before any other lock, and before anybody reads the position that follows them
+                unit.positions.lock_symbol(order.account, order.symbol)
             if then is not None:  # the decision before its order, as a claim does: nobody waits in a circle
                 unit.decisions.lock(order.decision_id)
             booked = book_trades(unit, order, trades, self.venue.name, now)

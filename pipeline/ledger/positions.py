@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, exists, or_, select, text
+from sqlalchemy import BigInteger, bindparam, exists, func, or_, select, text
 
-from pipeline.domain.ids import DecisionId
+from pipeline.domain.ids import DecisionId, digest
 from pipeline.domain.intents import Leg
 from pipeline.domain.positions import Equity, Position
 from pipeline.ledger.repository import (
@@ -37,6 +37,7 @@ _SAVE = _INSERT.on_conflict_do_update(
 )
 _GET = POSITIONS.where(table.c.position_id == bindparam("id"))
 _LOCK = _GET.with_for_update()
+_LOCK_SYMBOL = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 _OPEN = POSITIONS.where(table.c.closed_at.is_(None)).order_by(table.c.symbol)
 _OF_ACCOUNT = _OPEN.where(table.c.account == bindparam("of_account"))
 ALL_OPEN, OPEN_OF_ACCOUNT = every(_OPEN, Position), every_often(_OF_ACCOUNT, Position)
@@ -76,6 +77,11 @@ class SqlPositions(Repository):
 
     __slots__ = ()
 
+    def lock_symbol(self, account: str, symbol: str) -> None:
+        # A writing unit on SQLite is alone anyway; on PostgreSQL there may be no row yet that could be locked.
+        if self._connection.dialect.name == "postgresql":
+            self._first(_LOCK_SYMBOL, {"key": _key_of(account, symbol)})
+
     def open_of(self, account: str, symbol: str) -> Position | None:
         row = self._first(_OPEN_OF, {"of_account": account, "of_symbol": symbol})
         return None if row is None else Position(**row)
@@ -113,6 +119,11 @@ class SqlPositions(Repository):
         )
         records = newest.limit(limit).with_only_columns(*_COLUMNS)
         return [Position(**row) for row in self._latest(records)]
+
+
+def _key_of(account: str, symbol: str) -> int:
+    """What PostgreSQL knows the symbol's lock by: a signed number of 64 bits."""
+    return int.from_bytes(bytes.fromhex(digest("symbol", account, symbol))[:8], signed=True)
 
 
 class SqlEquityCurve(Repository):

@@ -101,6 +101,11 @@ class Fills(Protocol):
 
 
 class Positions(Protocol):
+    def lock_symbol(self, account: str, symbol: str) -> None:
+        """Until this unit ends, no other unit can book on the symbol, whether it has a position or not. The first lock
+        of a unit: whoever waits for it holds nothing.
+        """
+
     def open_of(self, account: str, symbol: str) -> Position | None: ...
 
     def all_open(self, account: str | None = None) -> Sequence[Position]: ...

@@ -216,6 +216,9 @@ class DictPositions:
         self._undo = undo
         self.all: dict[str, Position] = {}
 
+    def lock_symbol(self, account: str, symbol: str) -> None:
+        """A unit is alone anyway."""
+
     def open_of(self, account: str, symbol: str) -> Position | None:
         return next((p for p in self.all.values() if p.symbol == symbol and p.is_open), None)
 
