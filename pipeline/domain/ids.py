@@ -46,6 +46,9 @@ def permit_id(decision: DecisionId, leg: str) -> PermitId:
     return PermitId(f"per_{digest('permit', decision, leg)[:16]}")
 
 
-def position_id(account: str, symbol: str, opened_by: DecisionId) -> PositionId:
-    """A position is named by the decision that opened it."""
-    return PositionId(f"pos_{digest('position', account, symbol, opened_by)[:16]}")
+def position_id(account: str, symbol: str, opened_by: DecisionId, earlier: int = 0) -> PositionId:
+    """A position is named by the decision that opened it, and by how many that one had opened before: an entry that
+    rests goes on filling after its first position was closed.
+    """
+    parts = (account, symbol, opened_by, earlier) if earlier else (account, symbol, opened_by)
+    return PositionId(f"pos_{digest('position', *parts)[:16]}")

@@ -47,22 +47,24 @@ class Position:
         return self.qty * self.side.sign
 
 
-def book(position: Position | None, fill: Fill, mode: Mode) -> tuple[Position, ...]:
-    """The positions after a fill, those that changed only: one, or two when the fill turns the side around."""
+def book(position: Position | None, fill: Fill, mode: Mode, earlier: int = 0) -> tuple[Position, ...]:
+    """The positions after a fill, those that changed only: one, or two when the fill turns the side around. `earlier`
+    counts the positions that the fill's decision has opened before.
+    """
     if position is None:
-        return (_opened(fill, fill.qty, fill.fee, mode),)
+        return (_opened(fill, fill.qty, fill.fee, mode, earlier),)
     if fill.side is position.side:
         return (_increased(position, fill),)
     reducing = min(fill.qty, position.qty)
     fee_share = fill.fee * reducing / fill.qty
     reduced = _reduced(position, fill, reducing, fee_share)
     rest = fill.qty - reducing
-    return (reduced,) if rest == 0 else (reduced, _opened(fill, rest, fill.fee - fee_share, mode))
+    return (reduced,) if rest == 0 else (reduced, _opened(fill, rest, fill.fee - fee_share, mode, earlier))
 
 
-def _opened(fill: Fill, qty: Decimal, fee: Decimal, mode: Mode) -> Position:
+def _opened(fill: Fill, qty: Decimal, fee: Decimal, mode: Mode, earlier: int) -> Position:
     return Position(
-        position_id=position_id(fill.account, fill.symbol, fill.decision_id),
+        position_id=position_id(fill.account, fill.symbol, fill.decision_id, earlier),
         account=fill.account,
         mode=mode,
         symbol=fill.symbol,

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken
 from pipeline.domain.events import EventName, Events
+from pipeline.domain.ids import DecisionId
 from pipeline.domain.orders import Fill, Order, OrderReport, OrderState, Trade, may_step
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
 from pipeline.domain.positions import Position, book
@@ -139,11 +140,17 @@ def book_trades(
 def _book(unit: Unit, order: Order, fill: Fill, realised: Decimal | None) -> Booked:
     """Let the position follow, and the money."""
     before = unit.positions.open_of(order.account, order.symbol)
-    after = book(before, fill, order.mode)
+    opens = before is None or fill.side is not before.side
+    after = book(before, fill, order.mode, _opened_earlier(unit, fill.decision_id) if opens else 0)
     for position in after:
         unit.positions.save(position)
     unit.journal.post(of_fill(fill, order.mode, before, after, realised))
     return Booked(fill, before, after)
+
+
+def _opened_earlier(unit: Unit, decision_id: DecisionId) -> int:
+    """How many positions the decision has opened so far."""
+    return sum(each.opened_by == decision_id for each in unit.positions.touched_by(decision_id))
 
 
 def unlisted_trade(order: Order, report: OrderReport, fills: Sequence[Fill], now: datetime) -> Trade:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, bindparam, exists, func, or_, select, text
 
+from pipeline.domain.errors import InvariantBroken
 from pipeline.domain.ids import DecisionId, digest
 from pipeline.domain.intents import Leg
 from pipeline.domain.positions import Equity, Position
@@ -34,6 +35,7 @@ _INSERT = insert(table)
 _SAVE = _INSERT.on_conflict_do_update(
     index_elements=["position_id"],
     set_={name: _INSERT.excluded[name] for name in table.c.keys() if name != "position_id"},  # noqa: SIM118
+    where=table.c.closed_at.is_(None),
 )
 _GET = POSITIONS.where(table.c.position_id == bindparam("id"))
 _LOCK = _GET.with_for_update()
@@ -93,7 +95,8 @@ class SqlPositions(Repository):
         return self._ask(UNPROTECTED, {"of_account": account})
 
     def save(self, position: Position) -> None:
-        self._write(_SAVE, {**_values(position), "lost": position.lost})
+        if not self._changed(_SAVE, {**_values(position), "lost": position.lost}):
+            raise InvariantBroken(f"position {position.position_id} on {position.symbol} is closed already")
 
     def get(self, position_id: str) -> Position | None:
         row = self._first(_GET, {"id": position_id})

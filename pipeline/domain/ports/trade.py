@@ -114,7 +114,9 @@ class Positions(Protocol):
         """Symbols with an open position and no stop that waits, and since when it is open."""
 
     def save(self, position: Position) -> None:
-        """Insert or replace by `position_id`. At most one open position for each account and symbol."""
+        """Insert, or replace by `position_id` while it is open. At most one open position for each account and symbol.
+        Raises: InvariantBroken when the position was closed: what it earned or lost stays.
+        """
 
     def get(self, position_id: str) -> Position | None: ...
 

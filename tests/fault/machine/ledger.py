@@ -222,6 +222,9 @@ class DictPositions:
     def open_of(self, account: str, symbol: str) -> Position | None:
         return next((p for p in self.all.values() if p.symbol == symbol and p.is_open), None)
 
+    def touched_by(self, decision_id: DecisionId) -> Sequence[Position]:
+        return [p for p in self.all.values() if decision_id in {p.opened_by, p.closed_by}]
+
     def save(self, position: Position) -> None:
         self._undo.put(self.all, position.position_id, position)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.decisions import Mode
-from pipeline.domain.ids import ClientOrderId, DecisionId
+from pipeline.domain.ids import ClientOrderId, DecisionId, position_id
 from pipeline.domain.orders import Fill
 from pipeline.domain.positions import Position, book
 from pipeline.domain.signals import Side
@@ -68,6 +68,15 @@ def test_a_fill_larger_than_the_position_closes_it_and_opens_the_other_side() ->
     closed, opened = booked(fill(Side.BUY, "1", "100"), fill(Side.SELL, "3", "110", "dec_b"))
     assert (closed.realised_pnl, closed.qty) == (Decimal(10), Decimal(0))
     assert (opened.side, opened.qty, opened.entry_price) == (Side.SELL, Decimal(2), Decimal(110))
+
+
+def test_each_position_that_a_decision_opens_has_a_name_of_its_own() -> None:
+    """And the same one each time: the first by the decision alone."""
+    told = fill(Side.BUY, "1", "100")
+    names = [book(None, told, Mode.PAPER, earlier)[0].position_id for earlier in (0, 1, 2, 0, 1)]
+    assert names[:2] == names[3:]
+    assert len(set(names)) == 3
+    assert names[0] == position_id(told.account, told.symbol, told.decision_id)
 
 
 @given(told=st.lists(fills, min_size=1, max_size=12))

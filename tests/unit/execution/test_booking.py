@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from pipeline.domain.events import EventName
 from pipeline.domain.intents import TimeInForce
 from pipeline.domain.orders import OrderState, Trade, may_step
 from pipeline.domain.outcomes import EndReason
+from pipeline.domain.positions import Position
 from pipeline.domain.signals import Side
 from pipeline.execution.accounts import compare_positions, refresh_equity
 from pipeline.execution.booking import Bookkeeper, book_trades, next_state, slippage_bps
@@ -57,6 +59,43 @@ def test_a_sale_that_closes_names_who_opened_and_who_closed() -> None:
     closed = world.events.of(EventName.POSITION_CLOSED)[0]
     assert (closed["opened_by"], closed["closed_by"]) == (world.decision.decision_id, closing.decision_id)
     assert world.events.of(EventName.SELL_FILLED)[0]["opened_by"] == world.decision.decision_id
+
+
+def filled_on(told: int) -> Sequence[Position]:
+    """A resting entry fills in part, its stop closes that at a loss, and the entry fills to its end; each trade is told
+    so often. The positions, the open one first.
+    """
+    world = OrderWorld(intent=intent(tif=TimeInForce.GTC, limit_price=Decimal("59000.0")))
+    world.place_and_die()
+    entry, stopping = world.order, decision("stop")
+    sale = intent(side=Side.SELL, qty=Decimal("0.004"), reduce_only=True)
+    with world.ledger.begin() as unit:
+        unit.decisions.end(world.decision.decision_id, EndReason.FILLED, "", NOON)
+    permit = world.permitted(stopping, sale)
+    with world.ledger.begin() as unit:
+        stop = world.router.intend(unit, stopping, sale, permit)
+    sold = replace(_trade(2, Decimal("0.004")), side=Side.SELL, price=Decimal(50000))
+    story = ((entry, _trade(1, Decimal("0.004"))), (stop, sold), (entry, _trade(3, Decimal("0.006"))))
+    for order, trade in story * told:
+        with world.ledger.begin() as unit:
+            book_trades(unit, order, [trade], "binanceusdm", NOON)
+    with world.ledger.read() as unit:
+        assert unit.journal.problems(ACCOUNT) == []
+        return unit.positions.latest(account=ACCOUNT)
+
+
+def test_an_entry_that_fills_on_after_its_stop_opens_another_position_and_the_loss_stays() -> None:
+    """The pause after a loss counts on it."""
+    second, lost = filled_on(told=2)
+    assert (lost.lost, lost.qty, lost.realised_pnl) == (True, Decimal(0), Decimal(-40))
+    assert (second.is_open, second.qty, second.realised_pnl) == (True, Decimal("0.006"), Decimal(0))
+    assert second.opened_by == lost.opened_by
+
+
+def test_fills_that_are_booked_anew_name_their_positions_as_before() -> None:
+    """After a restore, what rests on the exchange for a position is known by the position's name."""
+    once, again = ([each.position_id for each in filled_on(told)] for told in (1, 3))
+    assert once == again
 
 
 @settings(max_examples=30, deadline=None)

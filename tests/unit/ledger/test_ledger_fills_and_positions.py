@@ -133,6 +133,19 @@ def test_a_closed_position_makes_room_for_the_next(ledger: SqlLedger) -> None:
         assert list(unit.positions.touched_by(closer.decision_id)) == [closed(first, closer), second]
 
 
+def test_a_closed_position_is_never_opened_again(ledger: SqlLedger) -> None:
+    """What it lost would be gone, and with it the pause after a loss."""
+    opener = open_one(ledger)
+    position = a_position(opener)
+    with ledger.begin() as unit:
+        unit.positions.save(position)
+        unit.positions.save(closed(position, opener))
+    with pytest.raises(InvariantBroken, match="closed already"), ledger.begin() as unit:
+        unit.positions.save(position)
+    with ledger.read() as unit:
+        assert unit.positions.get(position.position_id) == closed(position, opener)
+
+
 @pytest.mark.parametrize("wrong", [{"qty": Decimal(0)}, {"qty": Decimal(-1)}, {"closed_at": NOW}])
 def test_a_position_is_open_exactly_while_it_holds_something(
     ledger: SqlLedger, wrong: dict[str, object]
