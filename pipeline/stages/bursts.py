@@ -87,7 +87,11 @@ class Burst:
 
     @property
     def goes_on(self) -> bool:
-        """Whether an entry has just been placed, or something is owed here and somebody comes to it."""
+        """Whether an entry has just been placed, or something is owed here and somebody comes to it; never when nothing
+        waits.
+        """
+        if not self._within_s:
+            return False
         return not self._is_over() or (bool(self._owed) and not self._is_stuck())
 
     def leave(self, symbol: str, rest: Rest) -> None:
@@ -134,10 +138,12 @@ class Burst:
 
     def _due_before_entry(self) -> int:
         """How many come before the next entry: one more for each bound by which they are late. So the last entries of a
-        burst do not wait for all of them, and in one that never ends they catch up.
+        burst do not wait for all of them, and in one that never ends they catch up. With no bound all of them.
         """
-        late_s = self._late_s()
-        return 0 if late_s < 0 else 1 + int(late_s / self._within_s)
+        within_s, late_s = self._within_s, self._late_s()  # a process that ends sets the bound to 0 meanwhile
+        if late_s < 0:
+            return 0
+        return 1 + int(late_s / within_s) if within_s else len(self._owed)
 
     def _wait_for_others(self) -> None:
         """Until nobody else works here, but for those who are stuck."""

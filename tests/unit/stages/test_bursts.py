@@ -233,6 +233,21 @@ def test_with_no_time_to_wait_each_is_protected_at_once(story: Story) -> None:
     assert story.happened == ["A is placed", "A is protected", "B is placed", "B is protected"]
 
 
+def test_with_no_time_to_wait_what_is_taken_over_comes_before_the_next_entry(story: Story) -> None:
+    """A process that ends waits no longer either, and somebody may find what is urgent just then."""
+    burst = a_burst(story, within_s=0)
+    story.mute = {"Y"}
+    burst.take_over("Y", partial(story.protect, "Y"))
+    eventually(lambda: "Y is asked for" in story.happened)
+    burst.take_over("Z", partial(story.protect, "Z"))
+    entry = threading.Thread(target=story.place, args=(burst, "A"))
+    entry.start()
+    eventually(lambda: burst.is_wanted or not entry.is_alive())
+    story.answers.set()
+    entry.join()
+    assert story.happened[1:] == ["Y is protected", "Z is protected", "A is placed", "A is protected"]
+
+
 def test_the_log_lines_of_protection_carry_their_own_decision(story: Story) -> None:
     """Whoever does it, and whatever is done there meanwhile."""
     burst = a_burst(story)

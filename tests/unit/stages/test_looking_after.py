@@ -23,11 +23,12 @@ class LookedAfter(ProtectedWorld):
     """A position that somebody has left without its stop, seen by a process on a clock that a test moves."""
 
     now: float = 1000.0
+    within_s: float = 0.6
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.buy()
-        self.burst = Burst(0.6, lambda: self.now)
+        self.burst = Burst(self.within_s, lambda: self.now)
         self.looking_after = LookingAfter(
             protector=self.protector(),
             burst=self.burst,
@@ -55,6 +56,15 @@ def test_in_a_burst_it_is_left_to_the_burst() -> None:
         assert world.looking_after.cycle() == []
         assert world.burst.owes == [BTC]
     eventually(lambda: world.resting == WHOLE)
+
+
+def test_who_wants_every_stop_first_has_it_before_the_next_entry() -> None:
+    """`chain.protect_within_s: 0`: nothing is left to anybody, however soon the next entry comes."""
+    world = LookedAfter(within_s=0)
+    world.place_an_entry()
+    with world.burst.entry():
+        assert world.looking_after.cycle() == [BTC]
+        assert world.resting == WHOLE
 
 
 def test_whoever_executes_looks_as_often_as_upkeep_does() -> None:
