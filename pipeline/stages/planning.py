@@ -127,7 +127,7 @@ class Planner:
         price = self.best(position, quote)
         if self.rules.trail:
             level = trailed(held, price, self.rules.trail, self.rules.trail_step)
-            stop = instrument.round_price_nearest(level)
+            stop = _on_tick(instrument, level, up=position.side is Side.BUY)
             if stop != held.levels.stop:
                 held = replace(held, levels=replace(held.levels, stop=stop, why="the stop trails the market"))
         age = quote.occurred_at - position.opened_at
@@ -137,9 +137,20 @@ class Planner:
         return held
 
     def _levels(self, position: Position, opening: Intent | None) -> Levels:
+        instrument, is_long = self.instrument(position.symbol), position.side is Side.BUY
         if opening is not None and opening.stop_loss is not None:
-            return Levels(stop=opening.stop_loss, target=opening.take_profit)
+            stop = _on_tick(instrument, opening.stop_loss, up=is_long)
+            wanted = opening.take_profit
+            target = None if wanted is None else _on_tick(instrument, wanted, up=not is_long)
+            return Levels(stop=stop, target=target)
         away = position.entry_price * (1 - position.side.sign * self.rules.default_stop)
-        instrument = self.instrument(position.symbol)
         stop = max(instrument.price_tick, instrument.round_price_nearest(away))
         return Levels(stop=stop, target=None, why="the default stop: its decision gave none")
+
+
+def _on_tick(instrument: Instrument, price: Decimal, *, up: bool) -> Decimal:
+    """The price as the exchange takes it now: ticks change while a position is held. Stop and target move towards the
+    entry, so that nothing is risked or waited for beyond the signal's levels.
+    """
+    rounded = instrument.round_price_up(price) if up else instrument.round_price_down(price)
+    return max(instrument.price_tick, rounded)

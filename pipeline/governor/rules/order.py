@@ -137,17 +137,24 @@ def _instrument(intent: Intent, view: WorldView) -> Instrument | None:
 
 
 def precision(intent: Intent, view: WorldView, _: Limits) -> CheckVerdict:
-    """Denies when quantity or price is off the instrument's step or tick, or the quantity out of bounds."""
+    """Denies when the quantity is off the instrument's step or out of bounds, or a price that the exchange is told off
+    its tick.
+    """
     instrument = _instrument(intent, view)
     if instrument is None:
         return deny(CheckCode.PRECISION, "no usable instrument", "the instrument's step, tick and bounds")
     fits = (
         instrument.round_qty_down(intent.qty) == intent.qty
-        and instrument.round_price_down(intent.limit_price) == intent.limit_price
+        and (_has_no_price(intent) or instrument.round_price_down(intent.limit_price) == intent.limit_price)
         and instrument.min_qty <= intent.qty <= instrument.max_qty
     )
     value = f"qty {number(intent.qty)}, price {number(intent.limit_price)}"
     return verdict(CheckCode.PRECISION, fits, value, _grid(instrument))
+
+
+def _has_no_price(intent: Intent) -> bool:
+    """Whether the exchange is told none: a market order's price only bounds what it may cost."""
+    return intent.type is OrderType.MARKET
 
 
 def _grid(instrument: Instrument) -> str:

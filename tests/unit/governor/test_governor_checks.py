@@ -87,6 +87,7 @@ def test_an_intent_out_of_bounds_is_denied_by_its_rule(code: CheckCode, changes:
 
 
 ALLOWED_INTENTS = [
+    {"type": OrderType.MARKET, "limit_price": D("100.15")},  # the exchange is not told its price
     {"qty": D("0.05")},
     {"qty": D("19.96")},
     {"priced_at": ago(3600)},
