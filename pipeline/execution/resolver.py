@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from pipeline.domain.decisions import End
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken
 from pipeline.domain.events import EventName, Events
+from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.intents import TimeInForce
 from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.outcomes import EndReason
@@ -26,6 +27,7 @@ SILENCES = 2
 """So many questions in a row without an answer, and the others are asked in the next pass: each may cost a time-out.
 One alone says little about an exchange on a bad day, and nobody asks about a fill that stands behind it in the row.
 """
+NEVER = datetime.min.replace(tzinfo=UTC)
 KNOWN_SINCE = timedelta(days=7)
 """How old an order of ours may be whose trade turns up now."""
 
@@ -43,6 +45,8 @@ class Resolver:
     clock: Clock
     options: ExecutionOptions
     events: Events
+    _passes: dict[ClientOrderId, datetime] = field(default_factory=dict, init=False, compare=False)
+    """When the last pass began in which this process asked about an order."""
 
     def resolve(
         self, account: str, symbol: str | None = None, booked: Callable[[str], None] = nobody
@@ -51,16 +55,17 @@ class Resolver:
         watches them. Returns those that became final: their decisions can be concluded.
 
         `booked` is called with an order's symbol as soon as fills of it are booked: what they opened needs its stop
-        before the next question is asked. Those that were missed least come first. An exchange that answers two
-        questions in a row with nothing ends the pass early; the orders stay as they are.
+        before the next question is asked. An exchange that answers two questions in a row with nothing ends the pass
+        early; the orders stay as they are, and the next pass begins behind them.
         Raises: LedgerUnavailable; InvariantBroken, after all orders were asked about.
         """
         with self.ledger.read() as unit:
             doubtful = unit.orders.under_way(account, symbol)
-        settled, broken, silences = [], [], 0
-        for order in sorted(doubtful, key=lambda each: each.misses):
+        settled, broken, silences, began = [], [], 0, self.clock.now()
+        for order in self._in_turn(doubtful):
             if silences == SILENCES:
                 break
+            self._passes[order.client_order_id] = began
             try:
                 after = self.ask(order)
             except (ExchangeUnavailable, ExchangeRefused) as error:
@@ -80,6 +85,15 @@ class Resolver:
         if broken:
             raise broken[0]
         return settled
+
+    def _in_turn(self, doubtful: Sequence[Order]) -> Sequence[Order]:
+        """Those that were asked about in no pass, or in the oldest, come first: nobody stands for ever behind questions
+        that are never answered. Of one pass those come first that were missed least.
+        """
+        passes = self._passes
+        for settled in passes.keys() - {each.client_order_id for each in doubtful}:
+            del passes[settled]
+        return sorted(doubtful, key=lambda each: (passes.get(each.client_order_id, NEVER), each.misses))
 
     def ask(self, order: Order, sender_gone_after: timedelta | None = None) -> Order:
         """Learn what can be learnt about one order now. Returns it as it stands then. Who takes longer than

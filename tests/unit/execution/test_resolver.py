@@ -258,13 +258,7 @@ def test_one_question_without_an_answer_keeps_nobody_from_being_asked_about(
     monkeypatch: pytest.MonkeyPatch, silent: int, asked: int
 ) -> None:
     """A fill may stand behind it, and a position without its stop; two in a row are an exchange that is away."""
-    world = hidden_world(4)
-    world.place()
-    for name in ("ETH", "SOL", "XRP"):
-        other = decision(name, f"{name}/USDT:USDT")
-        wanted = intent(symbol=other.symbol)
-        world.router.place(other, wanted, world.permitted(other, wanted))
-    world.pass_time(1)
+    world = four_unknown()
     questions: list[str] = []
 
     def find(self: FakeVenue, order: Order) -> OrderReport | None:
@@ -277,6 +271,41 @@ def test_one_question_without_an_answer_keeps_nobody_from_being_asked_about(
     monkeypatch.setattr(FakeVenue, "find", find)
     settled = world.resolver.resolve(ACCOUNT)
     assert (len(questions), len(settled)) == (asked, asked - silent)
+
+
+def test_questions_that_are_never_answered_keep_nobody_from_being_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They end each pass, and count no miss: the next one begins behind them."""
+    world = four_unknown()
+    resolver = world.resolver
+    with world.ledger.read() as unit:
+        mute = [each.symbol for each in unit.orders.under_way(ACCOUNT)][:2]
+    answer = FakeVenue.find
+
+    def find(self: FakeVenue, order: Order) -> OrderReport | None:
+        if order.symbol in mute:
+            raise ExchangeUnavailable("rubbish")
+        return answer(self, order)
+
+    monkeypatch.setattr(FakeVenue, "find", find)
+    settled: list[Order] = []
+    for _ in range(2):
+        world.pass_time(5)
+        settled += resolver.resolve(ACCOUNT)
+    assert len(settled) == 2
+
+
+def four_unknown() -> OrderWorld:
+    """Orders on four symbols that have filled, and nobody here knows it."""
+    world = hidden_world(4)
+    world.place()
+    for name in ("ETH", "SOL", "XRP"):
+        other = decision(name, f"{name}/USDT:USDT")
+        wanted = intent(symbol=other.symbol)
+        world.router.place(other, wanted, world.permitted(other, wanted))
+    world.pass_time(1)
+    return world
 
 
 def _claimed_and_died(world: OrderWorld) -> None:
