@@ -219,10 +219,10 @@ class PaperBroker:
         if not waiting:
             return
         book = self._book(symbol)
-        seen = self._seen(book.quote, symbol, min(order.seen_ms for order in waiting))
+        bars = self._bars_since(symbol, min(order.seen_ms for order in waiting))
         with self._store.turn() as turn:
             for order in sorted(turn.open_orders(symbol), key=_stops_first):
-                self._let_happen(turn, order, seen, book)
+                self._let_happen(turn, order, _seen(order, book.quote, bars), book)
 
     def _run_countdowns(self) -> None:
         with self._store.turn() as turn:
@@ -232,14 +232,11 @@ class PaperBroker:
                     if not order.waits:
                         turn.save(replace(order, state=OrderState.CANCELED))
 
-    def _seen(self, quote: Quote, symbol: str, since_ms: int) -> Seen:
-        first = -(-since_ms // MINUTE_MS) * MINUTE_MS  # the minute that was under way had a past of its own
+    def _bars_since(self, symbol: str, since_ms: int) -> Sequence[Sequence[float]]:
+        first = _next_minute(since_ms)
         if first > self._now_ms() - MINUTE_MS:
-            return Seen.at(quote)
-        bars = self._market.bars(symbol, "1m", instant(first), 1000)
-        lows = [Decimal(str(bar[3])) for bar in bars]
-        highs = [Decimal(str(bar[2])) for bar in bars]
-        return Seen(quote, min([quote.bid, *lows]), max([quote.ask, *highs]))
+            return ()
+        return self._market.bars(symbol, "1m", instant(first), 1000)
 
     def _let_happen(self, turn: Turn, order: PaperOrder, seen: Seen, book: Book) -> None:
         wanted = reducible(turn, order) if order.reduce_only else order.left
@@ -255,6 +252,19 @@ class PaperBroker:
 
     def _now_ms(self) -> int:
         return to_milliseconds(self._clock.now())
+
+
+def _next_minute(since_ms: int) -> int:
+    """The minute that was under way had a past of its own."""
+    return -(-since_ms // MINUTE_MS) * MINUTE_MS
+
+
+def _seen(order: PaperOrder, quote: Quote, bars: Sequence[Sequence[float]]) -> Seen:
+    """The market since the last look at this order: what came before it was placed moves it no more."""
+    since = [bar for bar in bars if bar[0] >= _next_minute(order.seen_ms)]
+    lows = [Decimal(str(bar[3])) for bar in since]
+    highs = [Decimal(str(bar[2])) for bar in since]
+    return Seen(quote, min([quote.bid, *lows]), max([quote.ask, *highs]))
 
 
 def _as_maker(order: PaperOrder, qty: Decimal, terms: PaperTerms) -> Piece:

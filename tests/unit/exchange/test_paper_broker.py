@@ -177,6 +177,20 @@ def protection(paper: Paper) -> tuple[Order, Order]:
     return stop, target
 
 
+def test_an_order_is_judged_by_what_came_after_it_whatever_waits_beside_it(paper: Paper) -> None:
+    """A stop that trails the market is placed above the low of a minute that the target beside it has lived through."""
+    first, target = protection(paper)
+    minute = (NOON + timedelta(minutes=1)).timestamp() * 1000
+    paper.market.rows[BTC, "1m"] = [[minute, 60000.0, 61500.0, 59500.0, 61500.0, 5.0]]
+    paper.move("61500", "61500.1", seconds=100)
+    second = paper.placed(type=OrderType.STOP_MARKET, limit_price=D("60900"), **GUARD)
+    paper.move("61500", "61500.1", seconds=30)
+    assert [paper.state(each)[0] for each in (first, target, second)] == [OrderState.ACKED] * 3
+    paper.market.rows[BTC, "1m"] += [[minute + 60_000, 61500.0, 61500.0, 60899.0, 61500.0, 5.0]]
+    paper.move("61500", "61500.1", seconds=60)
+    assert paper.state(second)[0] is OrderState.FILLED
+
+
 def test_a_stop_waits_for_its_trigger_and_costs_a_step(paper: Paper) -> None:
     """It is filled at the market, never better than where it was set off."""
     stop, target = protection(paper)
