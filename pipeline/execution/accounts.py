@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,22 +68,28 @@ def compare_positions(ledger: Ledger, venue: Venue, account: str) -> Sequence[Di
 
 def filled_unbooked(
     ledger: Ledger, venue: Venue, account: str, is_left: Callable[[datetime], bool]
-) -> Sequence[Order]:
-    """Orders of open fate on symbols of which the exchange holds another quantity than the ledger: one of them has
+) -> Mapping[str, Sequence[Order]]:
+    """By symbol, the orders of open fate where the exchange holds another quantity than the ledger: one of them has
     filled, and nobody has booked it yet. The exchange is asked once, and not at all while no order is under way but
-    those that are left to their sender, by the time at which they were sent.
+    those that are left to their sender, by the time at which they were sent. Not stops and targets either: whoever
+    protects their position asks about them.
 
     Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
     """
     with ledger.read() as unit:
-        orders = [each for each in _sent(unit, account) if each.sent_at is None or not is_left(each.sent_at)]
+        sent = [each for each in _sent(unit, account) if not each.type.waits]
+    orders = [each for each in sent if each.sent_at is None or not is_left(each.sent_at)]
     if not orders:
-        return ()
+        return {}
     theirs = _held(venue)
     with ledger.read() as unit:
         found = [unit.positions.open_of(account, symbol) for symbol in {each.symbol for each in orders}]
     ours = {position.symbol: position.signed_qty for position in found if position is not None}
-    return [each for each in orders if theirs.get(each.symbol, ZERO) != ours.get(each.symbol, ZERO)]
+    by_symbol: dict[str, list[Order]] = defaultdict(list)
+    for each in orders:
+        if theirs.get(each.symbol, ZERO) != ours.get(each.symbol, ZERO):
+            by_symbol[each.symbol].append(each)
+    return by_symbol
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,9 @@ class Protector:
         """Deal with what cannot wait; the symbols that had no stop by the ledger, and what was raised."""
         bare = self._bare()
         trouble = [*_in_turn(dealing, [Urgent(each, partial(self._cover, each, amiss)) for each in bare])]
-        trouble += _in_turn(lambda account: self._take_in(account, amiss, dealing), [self.account])
+        unbooked: list[Urgent] = []
+        trouble += _in_turn(lambda account: unbooked.extend(self._unbooked(account, amiss)), [self.account])
+        trouble += _in_turn(dealing, unbooked)
         return bare, trouble
 
     def _protect_each(self, symbols: Sequence[str], amiss: dict[str, None]) -> Iterator[Exception]:
@@ -160,16 +162,26 @@ class Protector:
         except (ExchangeUnavailable, ExchangeRefused, UnknownSymbol):
             return True  # protecting it says what is wrong
 
-    def _take_in(self, account: str, amiss: dict[str, None], dealing: Dealing) -> None:
-        """Book what the exchange shows to be filled, and protect it, without waiting for whoever sent it."""
-        for order in filled_unbooked(self.ledger, self.venue, account, self._is_left):
-            dealing(Urgent(order.symbol, partial(self._book, order, amiss)))
+    def _unbooked(self, account: str, amiss: dict[str, None]) -> Sequence[Urgent]:
+        """What the exchange shows to be filled, to be booked and protected without waiting for whoever sent it."""
+        found = filled_unbooked(self.ledger, self.venue, account, self._is_left)
+        return [Urgent(each, partial(self._book, each, found[each], amiss)) for each in found]
 
-    def _book(self, order: Order, amiss: dict[str, None]) -> None:
+    def _book(self, symbol: str, orders: Sequence[Order], amiss: dict[str, None]) -> None:
+        """All of the symbol's orders first, then it is protected once: guards that one protection has just placed look
+        missing to the next while the exchange does not tell. Not at all when nothing new was found.
+        """
+        for order in self._as_they_were(orders):
+            self._look(order)
+        if len(self._as_they_were(orders)) < len(orders):
+            self._protect(symbol, amiss)
+
+    def _as_they_were(self, orders: Sequence[Order]) -> Sequence[Order]:
         with self.ledger.read() as unit:
-            is_as_it_was = unit.orders.get(order.client_order_id) == order
-        looked = _in_turn(self.resolver.look, [order] if is_as_it_was else [])
-        for error in [*looked, *self._protect_each([order.symbol], amiss)]:
+            return [each for each in orders if unit.orders.get(each.client_order_id) == each]
+
+    def _look(self, order: Order) -> None:
+        for error in _in_turn(self.resolver.look, [order]):
             self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
 
     def _ask_about_the_gone(self, account: str) -> None:
