@@ -80,12 +80,12 @@ def _reconcile(here: Pipeline) -> str:
 
 @app.task(name="tasks.guard")
 def guard() -> str:
-    """Cancel what a kill switch covers, keep the dead-man switch from firing, and look at the circuit breaker."""
+    """Cancel what a kill switch covers, look at the circuit breaker, and keep the dead-man switch from firing."""
 
     def look(here: Pipeline) -> str:
-        here.dead_man.tend()
         cancelled = len(here.safeguarding.cancel_covered().taken)
         breaker = here.safeguarding.watch_breaker()
+        here.dead_man.tend()  # last: an exchange that cannot be told must not keep the others from their work
         return f"{cancelled} cancelled, breaker {breaker.reason if breaker else 'closed'}"
 
     return _told("guard", look)

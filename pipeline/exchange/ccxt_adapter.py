@@ -207,7 +207,8 @@ class CcxtExchange:
     def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
         if len(symbols) > MANY_SYMBOLS:
             return self._waiting({}, "orders that wait")
-        questions = [({"symbol": self._listed.market_id(symbol)}, symbol) for symbol in symbols]
+        known = self._listed.known().by_symbol
+        questions = [({"symbol": known[each].market_id}, each) for each in symbols if each in known]
         found = [self._waiting(question, f"orders of {symbol} that wait") for question, symbol in questions]
         return frozenset().union(*found)
 

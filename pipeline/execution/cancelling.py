@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.decisions import Stage
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.orders import Order
 from pipeline.domain.ports import Ledger, Unit, Venue
@@ -59,7 +59,7 @@ def _cancel(venue: Venue, order: Order, events: Events) -> bool:
     problem = ""
     try:
         venue.cancel(order)
-    except (ExchangeUnavailable, ExchangeRefused) as error:
+    except (ExchangeUnavailable, ExchangeRefused, UnknownSymbol) as error:
         problem = str(error)
     events.emit(EventName.ORDER_CANCEL, **order_fields(order), why="kill switch", problem=problem)
     return not problem

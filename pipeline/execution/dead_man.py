@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.ports import Clock, Ledger, Venue
 from pipeline.execution.attempts import rests
 
@@ -28,17 +29,28 @@ class DeadMan:
     def tend(self) -> None:
         """Renew it where an entry rests, when a third of its time is over; take it back where none does any more.
 
-        Raises: ExchangeUnavailable, ExchangeRefused, LedgerUnavailable.
+        Raises: ExchangeUnavailable, ExchangeRefused, UnknownSymbol once every symbol was seen to; LedgerUnavailable.
         """
-        resting, now = self._resting(), self.clock.now()
-        for symbol in sorted(resting):
-            last = self._renewed.get(symbol)
-            if last is None or now - last >= timedelta(seconds=self.after_s / 3):
-                self.venue.dead_man(symbol, self.after_s)
-                self._renewed[symbol] = now
-        for symbol in sorted(self._renewed.keys() - resting):
-            self.venue.dead_man(symbol, 0)
-            del self._renewed[symbol]
+        resting = self._resting()
+        trouble: list[Exception] = []
+        for symbol in sorted(resting | self._renewed.keys()):
+            see_to = self._renew if symbol in resting else self._take_back
+            try:
+                see_to(symbol)
+            except (ExchangeUnavailable, ExchangeRefused, UnknownSymbol) as error:
+                trouble.append(error)
+        if trouble:
+            raise trouble[0]
+
+    def _renew(self, symbol: str) -> None:
+        now, last = self.clock.now(), self._renewed.get(symbol)
+        if last is None or now - last >= timedelta(seconds=self.after_s / 3):
+            self.venue.dead_man(symbol, self.after_s)
+            self._renewed[symbol] = now
+
+    def _take_back(self, symbol: str) -> None:
+        self.venue.dead_man(symbol, 0)
+        del self._renewed[symbol]
 
     def _resting(self) -> frozenset[str]:
         with self.ledger.read() as unit:

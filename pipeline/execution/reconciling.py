@@ -7,19 +7,20 @@
 - A position differs, and trades of an order of ours are not booked: they are booked.
 - A position differs otherwise: escalated, and nothing is opened until somebody has put it right.
 - The exchange calls an order done and never lists its trades: booked from the order, once the position proves it.
-- The exchange does not know any more an order that it had acknowledged: escalated.
+- The exchange does not know any more an order that it had acknowledged, or does not list its symbol: escalated.
 - The wallet differs from the books: funding and transfers are booked as the exchange's statement tells them, what is
   left is escalated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.events import Events
 from pipeline.domain.orders import ListedOrder, Order, OrderReport, OrderState, Trade
 from pipeline.domain.ports import Clock, Ledger, Venue
@@ -33,6 +34,8 @@ WINDOWS = (timedelta(minutes=10), timedelta(hours=2), timedelta(hours=24))
 """How far back the trades behind a difference are looked for: further only when the nearer ones do not explain it."""
 PATIENCE = timedelta(minutes=2)
 """How long an acknowledged order may stay without its trades before somebody looks into it."""
+
+Told = TypeVar("Told", Order, ListedOrder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class Reconciler:
         for difference in compare_positions(self.ledger, self.venue, self.account):
             try:
                 found += self._explain(difference)
+            except UnknownSymbol:
+                continue  # no trades can be asked for: the difference is named below
             except (ExchangeUnavailable, ExchangeRefused) as error:
                 trouble.append(error)
         if trouble:
@@ -78,7 +83,7 @@ class Reconciler:
 
     def _open_orders(self) -> Iterator[Finding]:
         for told in self.venue.open_orders():
-            finding = self._known_or_not(told)
+            finding = _unless_unlisted(self._known_or_not, told)
             if finding is not None:
                 yield finding
 
@@ -107,7 +112,7 @@ class Reconciler:
                 each for each in unit.orders.unsettled(self.account) if _is_overdue(each, patient_since)
             ]
         for order in waiting:
-            finding = self._look_into(order)
+            finding = _unless_unlisted(self._look_into, order)
             if finding is not None:
                 yield finding
 
@@ -183,6 +188,15 @@ class Reconciler:
 
     def _adoption(self) -> Adoption:
         return Adoption(self.ledger, self.venue, self._books(), self.account)
+
+
+def _unless_unlisted(look: Callable[[Told], Finding | None], order: Told) -> Finding | None:
+    """What the look finds; an order on a symbol that is not listed any more keeps no other from being looked at."""
+    try:
+        return look(order)
+    except UnknownSymbol:
+        what = f"nobody can be asked what became of order {order.client_order_id}: its symbol is not listed"
+        return Finding(Subject.ORDER, order.symbol, what, Remedy.ESCALATED)
 
 
 def _is_overdue(order: Order, patient_since: datetime) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from pipeline.domain.decisions import End
-from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken
+from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, InvariantBroken, UnknownSymbol
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.intents import TimeInForce
@@ -56,7 +56,8 @@ class Resolver:
 
         `booked` is called with an order's symbol as soon as fills of it are booked: what they opened needs its stop
         before the next question is asked. An exchange that answers two questions in a row with nothing ends the pass
-        early; the orders stay as they are, and the next pass begins behind them.
+        early; the orders stay as they are, and the next pass begins behind them. One whose symbol is not listed any
+        more stays as it is, and is named.
         Raises: LedgerUnavailable; InvariantBroken, after all orders were asked about.
         """
         with self.ledger.read() as unit:
@@ -71,6 +72,9 @@ class Resolver:
             except (ExchangeUnavailable, ExchangeRefused) as error:
                 self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
                 silences += 1
+                continue
+            except UnknownSymbol as error:  # nobody can be asked about it, and nobody was
+                self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
                 continue
             except InvariantBroken as error:  # one impossible order must not hide the fate of the others
                 broken.append(error)

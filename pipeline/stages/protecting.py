@@ -185,7 +185,7 @@ class Protector:
             self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
 
     def _ask_about_the_gone(self, account: str) -> None:
-        """Ask what became of the guards that the exchange no longer holds."""
+        """Ask what became of the guards that the exchange no longer holds; each, whatever comes of the others."""
         with self.ledger.read() as unit:
             waiting = [each for each in unit.orders.briefs(account) if each.waits]
         if not waiting:
@@ -194,8 +194,9 @@ class Protector:
         missed = [each.client_order_id for each in waiting if each.client_order_id not in there]
         with self.ledger.read() as unit:
             gone = [order for order in map(unit.orders.get, missed) if order is not None and order.waits]
-        for error in _in_turn(self.resolver.ask, gone):
-            raise error
+        trouble = [*_in_turn(self.resolver.ask, gone)]
+        if trouble:
+            raise trouble[0]
 
     # -------------------------------------------------------------------------------------- one position
 

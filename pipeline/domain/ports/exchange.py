@@ -81,7 +81,8 @@ class Venue(Protocol):
         """
 
     def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
-        """The account's orders on these symbols that wait for their trigger price now, by client order id.
+        """The account's orders on these symbols that wait for their trigger price now, by client order id. A symbol
+        that is not listed any more may be left out: to ask about an order on it says so.
 
         Raises: ExchangeUnavailable, ExchangeRefused.
         """

@@ -9,13 +9,14 @@ is missed. Funding and liquidation are left out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from pipeline.domain.decisions import Mode
-from pipeline.domain.errors import ThroughlineError
+from pipeline.domain.errors import ThroughlineError, UnknownSymbol
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.intents import OrderType, TimeInForce
 from pipeline.domain.orders import (
@@ -169,8 +170,7 @@ class PaperBroker:
 
     def waiting(self, symbols: Collection[str]) -> frozenset[ClientOrderId]:
         """The orders on these symbols that wait for their trigger price now."""
-        for symbol in symbols:
-            self._look(symbol)
+        self._look_at_each(symbols)
         with self._store.turn() as turn:
             open_ = [order for symbol in symbols for order in turn.open_orders(symbol)]
         return frozenset(ClientOrderId(order.client_order_id) for order in open_ if order.waits)
@@ -208,8 +208,13 @@ class PaperBroker:
     def _look_everywhere(self) -> None:
         with self._store.turn() as turn:
             symbols = turn.open_symbols()
+        self._look_at_each(symbols)
+
+    def _look_at_each(self, symbols: Iterable[str]) -> None:
+        """What is listed no more has no market: nothing happens to it, and nothing else waits for it."""
         for symbol in symbols:
-            self._look(symbol)
+            with suppress(UnknownSymbol):
+                self._look(symbol)
 
     def _look(self, symbol: str) -> None:
         """Let the market have its way with what rests and waits. Raises: ExchangeUnavailable, ExchangeRefused."""

@@ -291,6 +291,14 @@ def test_an_unknown_symbol_names_the_nearest() -> None:
         exchange.quote("BTCUSD/T2")
 
 
+def test_what_waits_is_told_of_the_symbols_that_are_listed() -> None:
+    """One that the exchange has taken from its list would hide the stops of all others."""
+    exchange, http = canned()
+    http.answer("/fapi/v1/openAlgoOrders", 200, [{"clientAlgoId": CLIENT_ID}])
+    assert exchange.waiting(["ADA/USDT:USDT", "BTC/USDT:USDT"]) == {CLIENT_ID}
+    assert http.sent()["symbol"] == "BTCUSDT"
+
+
 def test_debug_logs_hold_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     """The request's headers have the API key in them, and its address a signature."""
     exchange, http = canned()

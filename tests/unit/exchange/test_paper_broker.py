@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.domain.ids import ClientOrderId
+from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import OrderType, TimeInForce
 from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState, Rejected, Unknown
 from pipeline.domain.signals import Side
 from pipeline.exchange.paper.broker import PaperBroker
 from pipeline.exchange.paper.store import PaperStore
 from pipeline.exchange.paper.terms import PaperTerms
-from pipeline.testing import FakeMarketData, FixedClock
+from pipeline.testing import FakeMarketData, FixedClock, btc
 from tests.unit.exchange.canned import NOON, an_order
 
 D = Decimal
@@ -199,6 +200,19 @@ def test_a_stop_waits_for_its_trigger_and_costs_a_step(paper: Paper) -> None:
     assert paper.state(stop) == (OrderState.FILLED, D("0.050"))
     assert paper.prices(stop) == [D("58894.1")]
     assert paper.held == 0
+
+
+def test_a_symbol_that_is_listed_no_more_keeps_no_other_stop_from_its_trigger(paper: Paper) -> None:
+    """It has no market: what waits there goes on waiting, and what is held elsewhere is still told."""
+    other = "ADA/USDT:USDT"
+    paper.market.known = Instruments.of([btc(), btc(symbol=other, market_id="ADAUSDT")])
+    paper.placed(symbol=other, limit_price=D("60090"))
+    stranded = paper.placed(symbol=other, type=OrderType.STOP_MARKET, limit_price=D("59000"), **GUARD)
+    _, target = protection(paper)
+    paper.market.known = Instruments.of([btc()])
+    paper.move("58900", "58900.1")
+    assert paper.broker.waiting([other, BTC]) == {stranded.client_order_id, target.client_order_id}
+    assert [each.symbol for each in paper.broker.holdings()] == [other]
 
 
 def test_a_target_that_finds_nothing_to_reduce_expires(paper: Paper) -> None:

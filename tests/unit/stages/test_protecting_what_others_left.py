@@ -13,7 +13,7 @@ from pipeline.domain.errors import ExchangeUnavailable, UnknownSymbol
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.instruments import Instruments
 from pipeline.domain.intents import Leg
-from pipeline.domain.orders import Answer, Order
+from pipeline.domain.orders import Answer, Order, OrderReport
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit
 from pipeline.domain.positions import Holding
@@ -149,6 +149,41 @@ def test_a_position_that_nobody_tells_of_keeps_no_other_from_its_stop() -> None:
     with pytest.raises(ExchangeUnavailable):
         world.protector().cycle()
     assert world.resting == WHOLE
+
+
+def test_a_guard_that_cannot_be_asked_about_keeps_no_other_gone_one_from_being_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The exchange holds the stop of neither any more; what became of one is told, and the position has another."""
+    world = ProtectedWorld()
+    eth = "ETH/USDT:USDT"
+    world.market.known = Instruments.of([btc(), replace(btc(), symbol=eth)])
+    place(world, eth)
+    world.buy()
+    world.cycle()
+    for stop in stops(world):
+        world.venue.cancel(stop)
+
+    def find(self: FakeVenue, order: Order) -> OrderReport | None:
+        if order.symbol == first:
+            raise UnknownSymbol(first)
+        return answer(self, order)
+
+    first, answer = stops(world)[0].symbol, FakeVenue.find
+    monkeypatch.setattr(FakeVenue, "find", find)
+    with pytest.raises(UnknownSymbol, match=first):
+        world.protector().cycle()
+    (other,) = {BTC, eth} - {first}
+    assert [each.symbol for each in stops(world) if each.client_order_id in world.venue.waiting([other])] == [
+        other
+    ]
+
+
+def stops(world: ProtectedWorld) -> Sequence[Order]:
+    """Those that wait, by the ledger, in the order in which they are asked about."""
+    with world.ledger.read() as unit:
+        found = [unit.orders.get(each.client_order_id) for each in unit.orders.briefs(ACCOUNT)]
+    return [each for each in found if each is not None and each.waits and each.leg is Leg.STOP]
 
 
 def test_a_new_position_is_left_for_a_while_to_whoever_filled_it() -> None:
