@@ -6,6 +6,7 @@
   ours whose decision is lost too is taken back once another one rests.
 - A position differs, and trades of an order of ours are not booked: they are booked.
 - A position differs otherwise: escalated, and nothing is opened until somebody has put it right.
+- A stop or target that waits is asked about when the exchange does not list it among the open orders.
 - The exchange calls an order done and never lists its trades: booked from the order, once the position proves it.
 - The exchange does not know any more an order that it had acknowledged, or does not list its symbol: escalated.
 - The wallet differs from the books: funding and transfers are booked as the exchange's statement tells them, what is
@@ -63,7 +64,8 @@ class Reconciler:
 
         Raises: ExchangeUnavailable, ExchangeRefused once every symbol was looked at; LedgerUnavailable.
         """
-        found = [*(self._open_orders() if thorough else ()), *self._orders_without_end()]
+        listed = self.venue.open_orders() if thorough else None
+        found = [*self._open_orders(listed or ()), *self._orders_without_end(listed)]
         trouble: list[Exception] = []
         for difference in compare_positions(self.ledger, self.venue, self.account):
             try:
@@ -81,8 +83,8 @@ class Reconciler:
 
     # ------------------------------------------------------------------------------------------------- orders
 
-    def _open_orders(self) -> Iterator[Finding]:
-        for told in self.venue.open_orders():
+    def _open_orders(self, listed: Sequence[ListedOrder]) -> Iterator[Finding]:
+        for told in listed:
             finding = _unless_unlisted(self._known_or_not, told)
             if finding is not None:
                 yield finding
@@ -104,14 +106,19 @@ class Reconciler:
             Subject.ORDER, order.symbol, what, Remedy.ESCALATED if after.state.is_final else Remedy.SETTLED
         )
 
-    def _orders_without_end(self) -> Iterator[Finding]:
-        """Acknowledged orders that should be done long since: without their trades, or not known any more."""
+    def _orders_without_end(self, listed: Sequence[ListedOrder] | None) -> Iterator[Finding]:
+        """Acknowledged orders that should be done long since: without their trades, or not known any more. A stop may
+        wait for ever, as long as it is `listed` among those that are open; None: nobody has asked.
+        """
         patient_since = self.clock.now() - self.patience
         with self.ledger.read() as unit:
-            waiting = [
+            overdue = [
                 each for each in unit.orders.unsettled(self.account) if _is_overdue(each, patient_since)
             ]
-        for order in waiting:
+        there = None if listed is None else {each.client_order_id for each in listed}
+        for order in overdue:
+            if order.waits and (there is None or order.client_order_id in there):
+                continue
             finding = _unless_unlisted(self._look_into, order)
             if finding is not None:
                 yield finding
