@@ -108,6 +108,7 @@ USE_ALGO_ORDER = Refusal(
 PERCENT_PRICE = Refusal(-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit.")
 SYMBOL_CLOSED = Refusal(-4141, "Symbol is closed.")
 MIN_NOTIONAL = Refusal(-4164, "Order's notional must be no smaller than {} (unless you choose reduce only).")
+SPAN_TOO_LONG = Refusal(-4165, "Invalid time interval; maximum time interval is {} days.")
 NOT_SUPPORTED = Refusal(-4172, "The simulated exchange does not support {}.")
 NO_SUCH_PATH = Refusal(-5000, "Path {}, Method {} is invalid", 404)
 FOK_NOT_FILLED = Refusal(

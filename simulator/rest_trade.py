@@ -13,10 +13,12 @@ from simulator.errors import ApiError
 from simulator.orders import (
     ZERO,
     AlgoOrder,
+    AlgoStatus,
     Order,
     OrderRequest,
     OrderType,
     Side,
+    Status,
     TimeInForce,
     Trade,
 )
@@ -29,6 +31,11 @@ Item = TypeVar("Item")
 CLIENT_ID = re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
 WORKING_TYPES = ("CONTRACT_PRICE", "MARK_PRICE")
 DONE: Json = {"code": 200, "msg": "The operation of cancel all open order is done."}
+DAY_MS = 86_400_000
+FORGOTTEN_AFTER_MS = 3 * DAY_MS
+"""How long after it was placed an order is told of that was cancelled, or expired, without a trade."""
+LONGEST_SPAN_MS = 7 * DAY_MS
+"""What one question for a list may span."""
 
 
 def parse_order(params: Params, kind: OrderType, id_name: str, trigger_name: str) -> OrderRequest:
@@ -123,7 +130,7 @@ def find_order(ask: Ask, refusal: errors.Refusal) -> Order:
     orders = ask.account.orders
     same_id = orders.by_client.get(client_id or "", [None])
     order = orders.by_id.get(order_id) if order_id is not None else same_id[-1]
-    if order is None or order.request.symbol != symbol:
+    if order is None or order.request.symbol != symbol or is_forgotten(ask, order):
         raise ApiError(refusal)
     return order
 
@@ -135,9 +142,18 @@ def find_algo(ask: Ask, refusal: errors.Refusal) -> AlgoOrder:
     orders = ask.account.orders
     same_id = orders.algos_by_client.get(client_id or "", [None])
     algo = orders.algos.get(algo_id) if algo_id is not None else same_id[-1]
-    if algo is None:
+    if algo is None or is_forgotten(ask, algo):
         raise ApiError(refusal)
     return algo
+
+
+def is_forgotten(ask: Ask, order: Order | AlgoOrder) -> bool:
+    """Whether it ended without a trade, and was placed so long ago that the exchange tells nothing of it any more."""
+    if isinstance(order, Order):
+        ended = order.status in {Status.CANCELED, Status.EXPIRED} and not order.executed
+    else:
+        ended = order.status in {AlgoStatus.CANCELED, AlgoStatus.EXPIRED}
+    return ended and ask.now_ms - order.created_ms > FORGOTTEN_AFTER_MS
 
 
 def get_order(ask: Ask) -> object:
@@ -211,7 +227,9 @@ def asked_symbol(ask: Ask) -> str | None:
 
 
 def all_orders(ask: Ask) -> object:
-    orders = [order for order in ask.account.orders.by_id.values() if in_range(ask, order)]
+    check_span(ask)
+    every = ask.account.orders.by_id.values()
+    orders = [order for order in every if in_range(ask, order) and not is_forgotten(ask, order)]
     return [stored(ask, order) for order in page(ask, orders)]
 
 
@@ -225,22 +243,33 @@ def in_range(ask: Ask, order: Order) -> bool:
     return within_times(params, order.created_ms)
 
 
+def check_span(ask: Ask) -> None:
+    """Raises: ApiError when more than a week is asked for at once."""
+    start, end = ask.params.whole("startTime"), ask.params.whole("endTime")
+    if start is not None and (ask.now_ms if end is None else end) - start > LONGEST_SPAN_MS:
+        raise ApiError(errors.SPAN_TOO_LONG, LONGEST_SPAN_MS // DAY_MS)
+
+
 def within_times(params: Params, at_ms: int) -> bool:
     start, end = params.whole("startTime"), params.whole("endTime")
     return (start is None or at_ms >= start) and (end is None or at_ms <= end)
 
 
 def all_algos(ask: Ask) -> object:
+    check_span(ask)
     symbol = ask.params.need("symbol").upper()
     algos = [
         algo
         for algo in ask.account.orders.algos.values()
-        if algo.request.symbol == symbol and within_times(ask.params, algo.created_ms)
+        if algo.request.symbol == symbol
+        and within_times(ask.params, algo.created_ms)
+        and not is_forgotten(ask, algo)
     ]
     return [algo_row(ask, algo) for algo in page(ask, algos)]
 
 
 def user_trades(ask: Ask) -> object:
+    check_span(ask)
     symbol = ask.params.need("symbol").upper()
     instrument = ask.world.market.instrument(symbol)
     trades = ask.account.orders.trades_of.get(symbol, [])
