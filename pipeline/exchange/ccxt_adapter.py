@@ -39,6 +39,8 @@ Read = TypeVar("Read")
 PAGE = 1000
 WAITS_AT_MOST = timedelta(days=1)
 """How long before a trade the conditional order behind it is looked for: it may have waited."""
+REACHES_BACK = timedelta(days=7) - timedelta(hours=1)
+"""How far back a list of orders or trades is asked for: Binance refuses to span more than seven days by its clock."""
 MOST_PAGES = 10
 MANY_SYMBOLS = 40
 """From here on asking for all symbols at once costs less of the exchange's budget than asking for each."""
@@ -190,7 +192,7 @@ class CcxtExchange:
     def listed(self, order: Order, since: datetime) -> OrderReport | None:
         kind, id_name = ("AlgoOrders", "clientAlgoId") if order.type.waits else ("Orders", "clientOrderId")
         market_id, what = self._listed.market_id(order.symbol), f"orders of {order.symbol}"
-        history = {"symbol": market_id, "startTime": reading.to_milliseconds(since), "limit": PAGE}
+        history = {"symbol": market_id, "startTime": self._start(since), "limit": PAGE}
         for method, question in ((f"Open{kind}", {"symbol": market_id}), (f"All{kind}", history)):
             orders = self._read(f"fapiPrivateGet{method}", question, reading.rows, what)
             for told in orders:
@@ -226,8 +228,7 @@ class CcxtExchange:
         return [trade for trade in found if trade.exchange_order_id == order.exchange_order_id]
 
     def trades_since(self, symbol: str, since: datetime) -> Sequence[Trade]:
-        what = f"trades of {symbol}"
-        start = reading.to_milliseconds(since)
+        what, start = f"trades of {symbol}", self._start(since)
         question = {"symbol": self._listed.market_id(symbol), "startTime": start, "limit": PAGE}
         found = self._read("fapiPrivateGetUserTrades", question, reading.trades, what)
         _refuse_a_full_page(found, what)
@@ -239,11 +240,11 @@ class CcxtExchange:
         return self._with_conditional("Open", {}, ordinary, reading.EPOCH)
 
     def orders_since(self, symbol: str, since: datetime) -> Sequence[ListedOrder]:
-        what, start = f"orders of {symbol}", reading.to_milliseconds(since)
+        what, start = f"orders of {symbol}", self._start(since)
         question = {"symbol": self._listed.market_id(symbol), "startTime": start, "limit": PAGE}
         found = self._read("fapiPrivateGetAllOrders", question, self._listed_orders, what)
         _refuse_a_full_page(found, what)
-        longer = {**question, "startTime": reading.to_milliseconds(since - WAITS_AT_MOST)}
+        longer = {**question, "startTime": self._start(since - WAITS_AT_MOST)}
         return self._with_conditional("All", longer, found, since)
 
     def _with_conditional(
@@ -310,6 +311,9 @@ class CcxtExchange:
         return [holding for holding in positions if holding.qty != 0]
 
     # ------------------------------------------------------------------------------------------- helpers
+
+    def _start(self, since: datetime) -> int:
+        return reading.to_milliseconds(max(since, self._ours.now() - REACHES_BACK))
 
     def _submission(self, order: Order) -> dict[str, object]:
         """The order in the exchange's words, every number as the exact text of its Decimal."""

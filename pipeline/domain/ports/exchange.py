@@ -64,7 +64,9 @@ class Venue(Protocol):
         """
 
     def listed(self, order: Order, since: datetime) -> OrderReport | None:
-        """Search open orders and the order history since then for the client order id; None when absent from both."""
+        """Search open orders and the order history since then for the client order id; None when absent from both.
+        This history, and the others below, reach no further back than the exchange lets one question: a week.
+        """
 
     def trades(self, order: Order) -> Sequence[Trade]:
         """All trades of an order that has an `exchange_order_id`, oldest first."""

@@ -61,6 +61,12 @@ class Asked:
     headers: Mapping[str, str]
     body: str | None
 
+    @property
+    def params(self) -> dict[str, str]:
+        """From its query or its body."""
+        text = self.body or urlsplit(self.url).query
+        return {name: values[0] for name, values in parse_qs(text).items()}
+
 
 class Canned:
     """Stands where the transport stands: answers each path with what was prepared for it, and keeps what was asked."""
@@ -91,9 +97,8 @@ class Canned:
         return self.asked[-1]
 
     def sent(self) -> dict[str, str]:
-        """The parameters of the last request, from its query or its body."""
-        text = self.last.body or urlsplit(self.last.url).query
-        return {name: values[0] for name, values in parse_qs(text).items()}
+        """The parameters of the last request."""
+        return self.last.params
 
 
 def canned(

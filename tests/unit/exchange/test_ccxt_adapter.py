@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, UnknownSymbol
+from pipeline.domain.intents import OrderType
 from pipeline.domain.orders import Acknowledged, OrderState, Rejected, Unknown
 from pipeline.domain.signals import Side
 from pipeline.exchange import reading
@@ -263,6 +264,24 @@ def test_a_full_page_proves_no_absence() -> None:
     http.answer("/fapi/v1/allOrders", 200, [told_order(clientOrderId="x")] * 1000)
     with pytest.raises(ExchangeUnavailable, match="cut off"):
         exchange.listed(order, NOON)
+
+
+def test_no_list_is_asked_for_more_than_a_week_back() -> None:
+    """Binance refuses that, and an old stop that has vanished could never be settled."""
+    later = NOON + timedelta(days=20)
+    exchange, http = canned(FixedClock(later))
+    week_ago = later - timedelta(days=7)
+    for path in ("openAlgoOrders", "allAlgoOrders", "allOrders", "userTrades"):
+        http.answer(f"/fapi/v1/{path}", 200, [])
+    exchange.listed(an_order(type=OrderType.STOP_MARKET)[0], NOON)
+    exchange.trades_since("BTC/USDT:USDT", NOON)
+    exchange.orders_since("BTC/USDT:USDT", NOON)
+    starts = [int(each.params["startTime"]) for each in http.asked if "startTime" in each.params]
+    assert len(starts) == 4
+    assert min(starts) > reading.to_milliseconds(week_ago)
+    yesterday = later - timedelta(days=1)
+    exchange.trades_since("BTC/USDT:USDT", yesterday)
+    assert http.sent()["startTime"] == str(reading.to_milliseconds(yesterday))
 
 
 def test_cancelling_what_is_gone_is_no_error() -> None:
