@@ -66,6 +66,7 @@ STEPS: frozenset[tuple[OrderState, OrderState]] = frozenset(
         (S.ACKED, S.FILLED),
         (S.ACKED, S.CANCELED),
         (S.ACKED, S.EXPIRED),
+        (S.ACKED, S.UNKNOWN),  # it waited for its price and is nowhere any more
         (S.PARTIALLY_FILLED, S.PARTIALLY_FILLED),  # a resting order fills bit by bit
         (S.PARTIALLY_FILLED, S.FILLED),
         (S.PARTIALLY_FILLED, S.CANCELED),

@@ -53,15 +53,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class NotPlaced:
-    """It never reached the book, and now it cannot any more."""
+class Absent:
+    """It never reached the book, and now it cannot any more; or it was there, and has ended without a trade."""
 
     proof: str
 
 
-def judge(
-    order: Order, answers: Answers, now: datetime, options: ExecutionOptions
-) -> Settle | Wait | NotPlaced:
+def judge(order: Order, answers: Answers, now: datetime, options: ExecutionOptions) -> Settle | Wait | Absent:
     """What is known of an order that was sent, from what the exchange has answered so far."""
     if answers.found is not None:
         return Settle(answers.found)
@@ -84,7 +82,7 @@ def too_early(order: Order, now: datetime, options: ExecutionOptions) -> str:
     return ""
 
 
-def _weigh(order: Order, proof: Proof) -> Settle | Wait | NotPlaced:
+def _weigh(order: Order, proof: Proof) -> Settle | Wait | Absent:
     if proof.listed is not None:
         return Settle(proof.listed)
     if proof.stray_trades:
@@ -93,7 +91,7 @@ def _weigh(order: Order, proof: Proof) -> Settle | Wait | NotPlaced:
         return Wait(
             f"the exchange holds {proof.held} {order.symbol}, the ledger {proof.expected}", stuck=True
         )
-    return NotPlaced(
+    return Absent(
         f"missed {order.misses} times; absent from open orders, history and trades; "
         f"position unchanged at {proof.held}"
     )

@@ -256,8 +256,10 @@ def as_it_stands(unit: Unit, order: Order) -> Order:
 
 
 def step_if_allowed(unit: Unit, order: Order, to: OrderState, now: datetime, detail: str) -> Order:
-    """Take the step from wherever the order stands by now, if the table allows it from there."""
-    while may_step(order.state, to):
+    """Take the step from wherever the order stands by now, if the table allows it from there. Once the exchange has
+    acknowledged the order, its sender knows nothing better.
+    """
+    while not order.exchange_order_id and may_step(order.state, to):
         stepped = unit.orders.step(order, to, now, detail=detail)
         if stepped is not None:
             return stepped

@@ -16,7 +16,7 @@ from pipeline.domain.orders import Order, OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
-from pipeline.execution.absence import Answers, NotPlaced, Proof, Settle, Wait, judge, too_early
+from pipeline.execution.absence import Absent, Answers, Proof, Settle, Wait, judge, too_early
 from pipeline.execution.attempts import is_overdue
 from pipeline.execution.booking import Bookkeeper, as_it_stands, order_fields
 from pipeline.execution.crashpoints import CrashPoint, reached
@@ -28,6 +28,7 @@ SILENCES = 2
 One alone says little about an exchange on a bad day, and nobody asks about a fill that stands behind it in the row.
 """
 NEVER = datetime.min.replace(tzinfo=UTC)
+VANISHED = "the exchange has acknowledged it, and does not know it any more"
 KNOWN_SINCE = timedelta(days=7)
 """How old an order of ours may be whose trade turns up now."""
 
@@ -158,12 +159,11 @@ class Resolver:
     def _question(self, order: Order) -> Order:
         self._cancel_if_overdue(order)
         found = self.venue.find(order)
-        if found is None and order.state is OrderState.UNKNOWN:
-            order = self._note_miss(order)
-        elif (
-            found is None
-        ):  # it was acknowledged: whoever says "not found" is wrong, and the lists know better
+        if found is None and order.state is not OrderState.UNKNOWN:
+            # it was acknowledged: whoever says "not found" is wrong, and the lists know better
             found = self.venue.listed(order, self._since(order))
+        if found is None and (order.waits or order.state is OrderState.UNKNOWN):
+            order = self._note_miss(order)
         reached(CrashPoint.RESOLVER_ANSWERED, order.symbol)
         now = self.clock.now()
         verdict = judge(order, Answers(found), now, self.options)
@@ -172,8 +172,15 @@ class Resolver:
         return self._apply(order, verdict, now)
 
     def _note_miss(self, order: Order) -> Order:
+        """One that waited for its price protects nothing from now on: the next look at its position places another."""
+        now = self.clock.now()
         with self.ledger.begin() as unit:
-            return unit.orders.note_miss(order.client_order_id, self.clock.now())
+            if order.waits:
+                unit.orders.step(order, OrderState.UNKNOWN, now, detail=VANISHED)
+            missed = unit.orders.note_miss(order.client_order_id, now)
+        if order.waits and missed.state is OrderState.UNKNOWN:
+            self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(missed), problem=missed.detail)
+        return missed
 
     def _proof(self, order: Order) -> Proof:
         """Every other place where the order could show. The ledger is read last, after the exchange has
@@ -188,19 +195,22 @@ class Resolver:
                 o.exchange_order_id
                 for o in unit.orders.recent(order.account, order.symbol, since - KNOWN_SINCE)
             }
+            booked = unit.fills.trade_ids(order.account, order.symbol, since)
             position = unit.positions.open_of(order.account, order.symbol)
-        strays = sum(trade.exchange_order_id not in known for trade in trades)
+        strays = sum(
+            trade.exchange_order_id not in known and trade.trade_id not in booked for trade in trades
+        )
         expected = position.signed_qty if position else Decimal(0)
         return Proof(listed=listed, stray_trades=strays, held=held, expected=expected)
 
     def _since(self, order: Order) -> datetime:
         return (order.sent_at or order.created_at) - self.options.receive_window
 
-    def _apply(self, order: Order, verdict: Settle | Wait | NotPlaced, now: datetime) -> Order:
+    def _apply(self, order: Order, verdict: Settle | Wait | Absent, now: datetime) -> Order:
         match verdict:
             case Settle(report):
                 return self._tell(order, self._books().settle(order, report))
-            case NotPlaced(proof):
+            case Absent(proof):
                 return self._tell(order, self._declare_absent(order, proof, now))
             case Wait(why, stuck=True):
                 self.events.emit(
@@ -209,10 +219,9 @@ class Resolver:
         return order
 
     def _declare_absent(self, order: Order, proof: str, now: datetime) -> Order:
+        to = OrderState.EXPIRED if order.exchange_order_id else OrderState.NOT_PLACED
         with self.ledger.begin(durable=True) as unit:
-            after = unit.orders.step(order, OrderState.NOT_PLACED, now, detail=proof) or as_it_stands(
-                unit, order
-            )
+            after = unit.orders.step(order, to, now, detail=proof) or as_it_stands(unit, order)
             reached(CrashPoint.ABSENCE_UNCOMMITTED, order.symbol)
         reached(CrashPoint.ABSENCE_COMMITTED, order.symbol)
         return after

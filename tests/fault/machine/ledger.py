@@ -210,6 +210,10 @@ class DictFills:
     def of_order(self, client_order_id: ClientOrderId) -> Sequence[Fill]:
         return [fill for fill in self.all.values() if fill.client_order_id == client_order_id]
 
+    def trade_ids(self, account: str, symbol: str, since: datetime) -> frozenset[str]:
+        wanted = (fill for fill in self.all.values() if (fill.account, fill.symbol) == (account, symbol))
+        return frozenset(fill.trade_id for fill in wanted if fill.occurred_at >= since)
+
 
 class DictPositions:
     def __init__(self, undo: Undo) -> None:

@@ -15,7 +15,7 @@ from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.orders import Order, OrderReport, OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.positions import Holding
-from pipeline.execution.absence import Answers, NotPlaced, Proof, Settle, Wait, judge, too_early
+from pipeline.execution.absence import Absent, Answers, Proof, Settle, Wait, judge, too_early
 from pipeline.execution.job import Job
 from pipeline.execution.options import ExecutionOptions
 from pipeline.testing import Accident, FakeVenue
@@ -73,7 +73,7 @@ def test_absence_is_believed_only_with_every_proof() -> None:
     """Open orders, history, trades and the position must agree."""
     later = NOON + timedelta(seconds=70)
     assert isinstance(judge(missed(), Answers(None), later, OPTIONS), Wait)
-    assert isinstance(judge(missed(), Answers(None, CLEAN), later, OPTIONS), NotPlaced)
+    assert isinstance(judge(missed(), Answers(None, CLEAN), later, OPTIONS), Absent)
     assert judge(missed(), Answers(None, replace(CLEAN, listed=REPORT)), later, OPTIONS) == Settle(REPORT)
 
 
