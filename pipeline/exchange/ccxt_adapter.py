@@ -260,16 +260,17 @@ class CcxtExchange:
 
         return self._read(f"fapiPrivateGet{kind}AlgoOrders", question, told, what)
 
-    def cancel(self, order: Order) -> None:
+    def cancel(self, order: Order) -> bool:
         waits = order.type.waits
         id_name = "clientAlgoId" if waits else "origClientOrderId"
         question = {"symbol": self._listed.market_id(order.symbol), id_name: order.client_order_id}
         method = "fapiPrivateDeleteAlgoOrder" if waits else "fapiPrivateDeleteOrder"
         returned = self._ask(method, question)
         if isinstance(returned, Reply) and returned.code in {"-2011", "-2013"}:
-            return
-        reader = conditional.client_id if waits else reading.report
-        self._understood(returned, reader, f"cancellation of order {order.client_order_id}")
+            return False
+        reader = conditional.cancelled if waits else reading.cancelled
+        told = self._understood(returned, reader, f"cancellation of order {order.client_order_id}")
+        return told == order.client_order_id
 
     def dead_man(self, symbol: str, after_s: float) -> None:
         question = {"symbol": self._listed.market_id(symbol), "countdownTime": round(after_s * 1000)}

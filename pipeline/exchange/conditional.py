@@ -124,5 +124,10 @@ def _listed_order(
     )
 
 
+def cancelled(data: object) -> ClientOrderId | None:
+    """Which order a cancellation has ended; None when the answer does not say that it did."""
+    return client_id(data) if row(data).get("code") == "200" else None
+
+
 def client_id(data: object) -> ClientOrderId:
     return ClientOrderId(text(row(data)["clientAlgoId"]))

@@ -100,6 +100,12 @@ def report(data: object) -> OrderReport:
     )
 
 
+def cancelled(data: object) -> ClientOrderId | None:
+    """Which order a cancellation has ended; None when the answer does not say that it did."""
+    told = report(data)
+    return told.client_order_id if told.state is OrderState.CANCELED else None
+
+
 def listed_order(data: Row, symbols: Mapping[str, str]) -> ListedOrder:
     """An order from one of the account's lists, whoever placed it; `symbols` maps the exchange's ids to our names."""
     told, market_id = report(data), text(data["symbol"])

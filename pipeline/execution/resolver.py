@@ -12,7 +12,7 @@ from pipeline.domain.errors import ExchangeRefused, ExchangeUnavailable, Invaria
 from pipeline.domain.events import EventName, Events
 from pipeline.domain.ids import ClientOrderId
 from pipeline.domain.intents import TimeInForce
-from pipeline.domain.orders import Order, OrderState
+from pipeline.domain.orders import Order, OrderReport, OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.ports import Clock, Ledger, Unit, Venue
@@ -100,9 +100,12 @@ class Resolver:
             del passes[settled]
         return sorted(doubtful, key=lambda each: (passes.get(each.client_order_id, NEVER), each.misses))
 
-    def ask(self, order: Order, sender_gone_after: timedelta | None = None) -> Order:
+    def ask(
+        self, order: Order, sender_gone_after: timedelta | None = None, *, is_cancelled: bool = False
+    ) -> Order:
         """Learn what can be learnt about one order now. Returns it as it stands then. Who takes longer than
-        `sender_gone_after` to say what became of it is not waited for; None: than the options say.
+        `sender_gone_after` to say what became of it is not waited for; None: than the options say. `is_cancelled`: the
+        exchange has just said that its cancellation ended it.
 
         Raises: ExchangeUnavailable, ExchangeRefused when the exchange did not say; LedgerUnavailable.
         """
@@ -112,7 +115,7 @@ class Resolver:
             order = self._take_from_lost_sender(order, sender_gone_after)
         if order.state.is_final or order.state is OrderState.SENDING:
             return order
-        return self._question(order)
+        return self._question(order, is_cancelled=is_cancelled)
 
     def look(self, order: Order) -> Order:
         """Write down what the exchange knows of an order, whoever sends it just now; nothing when it knows none.
@@ -156,12 +159,14 @@ class Resolver:
             why = "it rests longer than its time"
             self.events.emit(EventName.ORDER_CANCEL, **order_fields(order), why=why, problem="")
 
-    def _question(self, order: Order) -> Order:
+    def _question(self, order: Order, *, is_cancelled: bool) -> Order:
         self._cancel_if_overdue(order)
         found = self.venue.find(order)
         if found is None and order.state is not OrderState.UNKNOWN:
             # it was acknowledged: whoever says "not found" is wrong, and the lists know better
             found = self.venue.listed(order, self._since(order))
+        if found is None and is_cancelled:
+            found = _cancelled(order)
         if found is None and (order.waits or order.state is OrderState.UNKNOWN):
             order = self._note_miss(order)
         reached(CrashPoint.RESOLVER_ANSWERED, order.symbol)
@@ -234,6 +239,19 @@ class Resolver:
             was = before.state.value
             self.events.emit(EventName.ORDER_RESOLVED, **order_fields(after), was=was, detail=after.detail)
         return after
+
+
+def _cancelled(order: Order) -> OrderReport:
+    """All that is known of an order that was ended by its cancellation, and is forgotten since. Had it traded before,
+    it would be told for months.
+    """
+    return OrderReport(
+        client_order_id=order.client_order_id,
+        exchange_order_id=order.exchange_order_id,
+        state=OrderState.CANCELED,
+        filled_qty=order.filled_qty,
+        avg_price=order.avg_price,
+    )
 
 
 def _is_worth_proving(order: Order, now: datetime, options: ExecutionOptions) -> bool:

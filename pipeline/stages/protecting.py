@@ -271,11 +271,11 @@ class Protector:
             self.events.emit(EventName.ORDER_UNKNOWN, **order_fields(order), problem=str(error))
 
     def _take_back(self, order: Order) -> None:
-        self.venue.cancel(order)
+        is_cancelled = self.venue.cancel(order)
         self.events.emit(
             EventName.ORDER_CANCEL, **order_fields(order), why="it protects nothing any more", problem=""
         )
-        self.resolver.ask(order)
+        self.resolver.ask(order, is_cancelled=is_cancelled)
 
     def _beside(self, symbol: str) -> Outside:
         """Guards need no quote: they must not wait for one, least of all when the exchange is slow. Nor does what is to

@@ -144,10 +144,12 @@ class FakeVenue:
         self._answer()
         return frozenset(placed.order.client_order_id for placed in self._guards(symbols))
 
-    def cancel(self, order: Order) -> None:
+    def cancel(self, order: Order) -> bool:
         placed = self._look(order)
-        if placed and not placed.report.state.is_final:
-            placed.report = replace(placed.report, state=OrderState.CANCELED)
+        if placed is None or placed.report.state.is_final:
+            return False
+        placed.report = replace(placed.report, state=OrderState.CANCELED)
+        return True
 
     def dead_man(self, symbol: str, after_s: float) -> None:
         self._answer()

@@ -186,8 +186,8 @@ def test_a_resting_order_can_be_cancelled_and_cancelling_again_is_no_error(excha
     order, answer = exchange.submit(exchange.intent(bps=-300, tif=TimeInForce.GTC))
     assert isinstance(answer, Acknowledged)
     assert answer.report.state is OrderState.ACKED
-    exchange.venue.cancel(order)
-    exchange.venue.cancel(order)
+    assert exchange.venue.cancel(order)
+    assert not exchange.venue.cancel(order)
     found = exchange.venue.find(order)
     assert found is not None
     assert found.state is OrderState.CANCELED
@@ -358,8 +358,8 @@ def test_what_waits_is_acknowledged_found_listed_and_cancelled(
     assert exchange.venue.find(order) == answer.report
     assert exchange.venue.listed(order, order.created_at - timedelta(minutes=1)) == answer.report
     assert exchange.venue.waiting([BTC]) == {order.client_order_id}
-    exchange.venue.cancel(order)
-    exchange.venue.cancel(order)  # gone already is no error
+    assert exchange.venue.cancel(order)
+    assert not exchange.venue.cancel(order)  # gone already is no error
     found = exchange.venue.find(order)
     assert found is not None
     assert found.state is OrderState.CANCELED

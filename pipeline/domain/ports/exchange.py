@@ -89,8 +89,8 @@ class Venue(Protocol):
         Raises: ExchangeUnavailable, ExchangeRefused.
         """
 
-    def cancel(self, order: Order) -> None:
-        """Ask for its cancellation; it being gone already is no error."""
+    def cancel(self, order: Order) -> bool:
+        """Ask for its cancellation. Whether the exchange says that this ended it; it being gone already is no error."""
 
     def dead_man(self, symbol: str, after_s: float) -> None:
         """From now on the exchange itself cancels our open orders of the symbol (not the conditional ones, which

@@ -126,11 +126,13 @@ class PaperBroker:
             turn.save(order)
         return order
 
-    def cancel(self, order: Order) -> None:
+    def cancel(self, order: Order) -> bool:
         with self._store.turn() as turn:
             known = turn.find(order.client_order_id)
-            if known is not None and known.is_open:
-                turn.save(replace(known, state=OrderState.CANCELED))
+            if known is None or not known.is_open:
+                return False
+            turn.save(replace(known, state=OrderState.CANCELED))
+            return True
 
     def dead_man(self, symbol: str, after_s: float) -> None:
         with self._store.turn() as turn:

@@ -142,14 +142,15 @@ class ModelExchange(FakeVenue):
         self.rng.shuffle(found)
         return found + found[:1]  # out of order, and one of them twice
 
-    def cancel(self, order: Order) -> None:
+    def cancel(self, order: Order) -> bool:
         self.point("before cancel")
         if self.rng.random() < self.temper.cancel_lost:
             self.injected["cancellation lost"] += 1
             raise ExchangeUnavailable("the cancellation got no answer")
         self._trade_meanwhile()
-        super().cancel(order)
+        is_cancelled = super().cancel(order)
         self.point("after cancel")
+        return is_cancelled
 
     def _moods(self, question: str) -> None:
         if self.rng.random() < self.temper.down:

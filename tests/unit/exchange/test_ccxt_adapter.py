@@ -284,11 +284,28 @@ def test_no_list_is_asked_for_more_than_a_week_back() -> None:
     assert http.sent()["startTime"] == str(reading.to_milliseconds(yesterday))
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_cancelled"),
+    [
+        ({"clientAlgoId": CLIENT_ID, "algoId": 1, "code": "200", "msg": "success"}, True),
+        ({"clientAlgoId": CLIENT_ID, "algoId": 1}, False),
+        ({"clientAlgoId": "another", "algoId": 1, "code": "200", "msg": "success"}, False),
+    ],
+)
+def test_a_stop_is_cancelled_when_the_exchange_says_so_of_it(
+    answer: dict[str, object], is_cancelled: bool
+) -> None:
+    """Of an old one that may be all that is ever told."""
+    exchange, http = canned()
+    http.answer("/fapi/v1/algoOrder", 200, answer)
+    assert exchange.cancel(an_order(type=OrderType.STOP_MARKET)[0]) is is_cancelled
+
+
 def test_cancelling_what_is_gone_is_no_error() -> None:
     """It may have been filled meanwhile."""
     exchange, http = canned()
     http.answer(ORDER, 400, {"code": -2011, "msg": "Unknown order sent."})
-    exchange.cancel(an_order()[0])
+    assert not exchange.cancel(an_order()[0])
     assert http.last.method == "DELETE"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -72,10 +71,10 @@ def test_a_fill_that_was_on_its_way_when_it_was_cancelled_is_counted() -> None:
     """The cancellation proves nothing until the exchange says how the order ended."""
 
     class Quick(FakeVenue):
-        def cancel(self, order: Order) -> None:
+        def cancel(self, order: Order) -> bool:
             if order.attempt == 1:
                 self.trade("0.007")
-            super().cancel(order)
+            return super().cancel(order)
 
     world = OrderWorld(intent=RESTING)
     world.venue = Quick(world.clock, account=ACCOUNT, rests=True)
@@ -88,8 +87,9 @@ def test_a_cancellation_that_is_not_proven_final_is_followed_by_nothing() -> Non
     """It still rests: a second order beside it could fill as well."""
 
     class Deaf(FakeVenue):
-        def cancel(self, order: Order) -> None:
+        def cancel(self, order: Order) -> bool:
             """Takes the request and does nothing."""
+            return False
 
     world = OrderWorld(intent=RESTING)
     world.venue = Deaf(world.clock, account=ACCOUNT, rests=True)
@@ -109,17 +109,16 @@ def test_an_exchange_that_falls_silent_meanwhile_leaves_the_order_to_the_resolve
         off = True
 
         def find(self, order: Order) -> OrderReport | None:
-            return self._answered(super().find, order, "find")
+            self._answered("find")
+            return super().find(order)
 
-        def cancel(self, order: Order) -> None:
-            self._answered(super().cancel, order, "cancel")
+        def cancel(self, order: Order) -> bool:
+            self._answered("cancel")
+            return super().cancel(order)
 
-        def _answered(
-            self, ask: Callable[[Order], object], order: Order, question: str
-        ) -> OrderReport | None:
+        def _answered(self, question: str) -> None:
             if self.off and question == silent:
                 raise ExchangeUnavailable("silence")
-            return ask(order)  # type: ignore[return-value]  # each question's own answer
 
     world = OrderWorld(intent=RESTING)
     world.venue = Silent(world.clock, account=ACCOUNT, rests=True)

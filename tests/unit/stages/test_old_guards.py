@@ -97,14 +97,23 @@ def test_an_old_stop_that_is_gone_expires_once_that_is_proven() -> None:
     assert (world.resting, len(venue.accepted)) == (WHOLE, 4)
 
 
-def test_the_stop_of_an_old_position_that_its_target_closed_is_settled() -> None:
-    """It is taken back, and the exchange forgets it at once."""
+def test_the_stop_of_an_old_position_that_its_target_closed_is_settled_at_once() -> None:
+    """It is taken back, and forgotten with that: but the exchange has said that it took it."""
     world, venue = old_world(days=30)
     venue.move(Decimal("63000"))
-    cycles_until_settled(world, Leg.STOP)
-    assert guard(world, Leg.STOP).state.is_final
+    world.cycle()
+    assert guard(world, Leg.STOP).state is OrderState.CANCELED
     assert guard(world, Leg.TARGET).state is OrderState.FILLED
     assert (world.position.is_open, world.resting, blocked(world)) == (False, {}, False)
+
+
+def test_a_stop_that_fills_while_it_is_taken_back_is_booked_all_the_same() -> None:
+    """Whatever the answer to the cancellation says: what the exchange tells of the order counts for more."""
+    world, venue = old_world()
+    stop = guard(world, Leg.STOP)
+    venue.move(Decimal("58000"))
+    assert world.resolver.ask(stop, is_cancelled=True).state is OrderState.FILLED
+    assert not world.position.is_open
 
 
 def test_a_target_that_is_older_than_a_week_and_filled_keeps_no_lost_stop_open() -> None:
