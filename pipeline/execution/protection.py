@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 from pipeline.domain import ids
 from pipeline.domain.decisions import Decision, Origin
@@ -154,9 +155,14 @@ Step = Place | Ask | CarryOn | TakeBack
 def steps(held: Held, now: datetime, patience: timedelta) -> list[Step]:
     """What is to be done now, in this order. Empty when the position is protected."""
     unknown = [each.order for each in held.exits if each.order and is_doubtful(each.order, now)]
-    if unknown:
-        return [*map(Ask, unknown), *steps(_without(held, unknown), now, patience)]
-    instead = at_once(held, now, patience)
+    newest = {order.leg: order for order in unknown}  # the resolver asks about the others
+    bare = now - bare_since(held, now)
+    return [*map(Ask, newest.values()), *_known_steps(_without(held, unknown), bare, patience)]
+
+
+def _known_steps(held: Held, bare: timedelta, patience: timedelta) -> list[Step]:
+    """By the exits whose fate is known."""
+    instead = at_once(held, bare, patience)
     if instead is not None:
         pending = any(each.is_pending for each in held.exits)
         return [*_carried_on(held.exits)] if pending else [instead]
@@ -206,11 +212,10 @@ def _guard(held: Held, leg: Leg, level: Decimal | None) -> Iterator[Step]:
         )
 
 
-def at_once(held: Held, now: datetime, patience: timedelta) -> Place | None:
+def at_once(held: Held, bare: timedelta, patience: timedelta) -> Place | None:
     """The position is to be closed at the market instead: its level is passed, or nobody takes its stop."""
     if held.resting(Leg.STOP):
         return _passed(held, Leg.TARGET, held.levels.target)
-    bare = now - bare_since(held, now)
     if bare > patience:
         why = f"nobody has taken its stop for {bare.total_seconds():.0f} s"
         return Place(Leg.STOP, OrderType.MARKET, held.qty, held.levels.stop, why)
@@ -234,13 +239,15 @@ def _passed(held: Held, leg: Leg, level: Decimal | None) -> Place | None:
 
 
 def bare_since(held: Held, now: datetime) -> datetime:
-    """Since when a stop has been tried for in vain, by our clock; now if it has not been tried."""
-    since = now
-    for each in reversed(held.of(Leg.STOP)):
-        if each.order is not None and each.order.exchange_order_id:
-            break  # this one rested
-        since = each.decision.enqueued_at
-    return since
+    """Since when a stop has been tried for in vain, by our clock, whatever is known of what became of it. Now if it has
+    not been tried twice: of one alone its sender may have died, and the exchange has not been asked.
+    """
+    tries = [*takewhile(_never_rested, reversed(held.of(Leg.STOP)))]
+    return tries[-1].decision.enqueued_at if len(tries) > 1 else now
+
+
+def _never_rested(each: Exit) -> bool:
+    return each.order is None or not each.order.exchange_order_id
 
 
 def trailed(held: Held, price: Decimal, trail: Decimal, step: Decimal) -> Decimal:
