@@ -95,6 +95,7 @@ BINANCE_USDM = Table(
         "-2026": Refusal("this type of order cannot be reduce-only"),
         "-2027": Refusal("the position would exceed the maximum at this leverage"),
         "-2028": Refusal("the leverage leaves too little margin"),
+        "-4045": Refusal("too many conditional orders"),
         "-4061": Refusal("the position side does not fit the account's mode"),
         "-4131": Refusal("the best price is outside the exchange's collar"),
         "-4140": Refusal("the symbol does not trade now"),

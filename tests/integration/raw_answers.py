@@ -102,6 +102,7 @@ BINANCE = (
     binance("margin", -2019, "Margin is insufficient.", "refused -2019", "InsufficientFunds"),
     binance("reduce only", -2022, "ReduceOnly Order is rejected.", "refused -2022", "InvalidOrder"),
     binance("leverage", -2027, "Exceeded the maximum position.", "refused -2027", "OperationRejected"),
+    binance("stops", -4045, "Reach max stop order limit.", "refused -4045", "OperationRejected"),
     binance("collar", -4131, "The counterparty's best price is off.", "refused -4131", "OperationRejected"),
     binance("notional", -4164, "Order's notional must be no smaller than 100.", "refused -4164", "InvalidOrder"),
     binance("algo", -4120, "Order type not supported for this endpoint.", "refused -4120", "InvalidOrder"),

@@ -67,6 +67,7 @@ def test_status_200_without_that_echo_is_unknown(body: object) -> None:
         (-2019, 400, False),
         (-1111, 400, False),
         (-4164, 400, False),
+        (-4045, 400, False),
         (-2022, 400, False),
         (-2015, 401, False),
         (-1021, 400, True),
