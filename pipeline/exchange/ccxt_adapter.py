@@ -245,7 +245,7 @@ class CcxtExchange:
         found = self._read("fapiPrivateGetAllOrders", question, self._listed_orders, what)
         _refuse_a_full_page(found, what)
         longer = {**question, "startTime": self._start(since - WAITS_AT_MOST)}
-        return self._with_conditional("All", longer, found, since)
+        return self._with_conditional("All", longer, found, self._clock.at(since))
 
     def _with_conditional(
         self, kind: str, question: Mapping[str, object], ordinary: Sequence[ListedOrder], since: datetime
@@ -314,7 +314,8 @@ class CcxtExchange:
     # ------------------------------------------------------------------------------------------- helpers
 
     def _start(self, since: datetime) -> int:
-        return reading.to_milliseconds(max(since, self._ours.now() - REACHES_BACK))
+        """In the exchange's time: a recording's clock may be a year behind ours."""
+        return reading.to_milliseconds(self._clock.at(max(since, self._ours.now() - REACHES_BACK)))
 
     def _submission(self, order: Order) -> dict[str, object]:
         """The order in the exchange's words, every number as the exact text of its Decimal."""

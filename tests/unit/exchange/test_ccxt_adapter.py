@@ -266,6 +266,19 @@ def test_a_full_page_proves_no_absence() -> None:
         exchange.listed(order, NOON)
 
 
+def test_a_history_is_asked_for_in_the_exchanges_time() -> None:
+    """A recording's clock is a year behind ours: asked for since our time, its history is empty, and that proves an
+    order absent.
+    """
+    exchange, http = canned()
+    a_year = timedelta(days=365)
+    http.answer("/fapi/v1/time", 200, {"serverTime": reading.to_milliseconds(NOON - a_year)})
+    http.answer("/fapi/v1/userTrades", 200, [])
+    exchange.clock_offset()
+    exchange.trades_since("BTC/USDT:USDT", NOON - timedelta(minutes=5))
+    assert http.sent()["startTime"] == str(reading.to_milliseconds(NOON - a_year - timedelta(minutes=5)))
+
+
 def test_no_list_is_asked_for_more_than_a_week_back() -> None:
     """Binance refuses that, and an old stop that has vanished could never be settled."""
     later = NOON + timedelta(days=20)

@@ -47,9 +47,9 @@ class Delisting(FakeVenue):
         self._mind(order.symbol)
         return super().find(order)
 
-    def cancel(self, order: Order) -> None:
+    def cancel(self, order: Order) -> bool:
         self._mind(order.symbol)
-        super().cancel(order)
+        return super().cancel(order)
 
     def dead_man(self, symbol: str, after_s: float) -> None:
         self._mind(symbol)
