@@ -12,5 +12,5 @@ Say = Callable[[str], None]
 
 def on_stderr() -> Say:
     """Each line begins with the seconds since now."""
-    began, console = time.monotonic(), Console(stderr=True, highlight=False, soft_wrap=True)
+    began, console = time.monotonic(), Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     return lambda text: console.print(f"{time.monotonic() - began:5.0f} s  {text}")

@@ -78,7 +78,14 @@ def report(
     _say_span(span, empty=not found)
     for title, rows in _by_account(found):
         console().print(f"[bold]{escape(title)}[/]")
-        print_table(table(tuple(drawn.PERFORMANCE), [drawn.performance(each) for each in rows], drawn.RIGHT))
+        print_table(
+            table(
+                tuple(drawn.PERFORMANCE),
+                [drawn.performance(each) for each in rows],
+                drawn.RIGHT,
+                spare=drawn.SPARE,
+            )
+        )
     for each in found:
         if each.whole is not None:
             for line in (*drawn.account(each.whole, each.account), *map(drawn.books, kept[each.account])):
@@ -124,7 +131,9 @@ def _show_chain(figures: ChainFigures, by: By) -> None:
     out.print(f"[bold]{figures.mode}[/]: {drawn.ends(figures.ends)}")
     print_table(table((by.value, *drawn.LATENCY), drawn.latencies(figures), drawn.RIGHT))
     if figures.strategies:
-        print_table(table(("strategy", *drawn.STRATEGY), drawn.strategies(figures), drawn.RIGHT))
+        print_table(
+            table(("strategy", *drawn.STRATEGY), drawn.strategies(figures), drawn.RIGHT, spare=("max",))
+        )
     if figures.orders:
         out.print("orders: " + ", ".join(f"{state} {many}" for state, many in figures.orders.items()))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -60,7 +60,7 @@ def decisions(
             since=instant(since),
             limit=limit,
         )
-    _show([decision_record(each) for each in found], _DECISIONS, as_json=as_json)
+    _show([decision_record(each) for each in found], _DECISIONS, _SPARE_OF_DECISIONS, as_json=as_json)
 
 
 def orders(
@@ -80,7 +80,7 @@ def orders(
             mode=choice(mode, list(Mode), "mode"),
             limit=limit,
         )
-    _show([order_record(each) for each in found], _ORDERS, as_json=as_json)
+    _show([order_record(each) for each in found], _ORDERS, _SPARE_OF_ORDERS, as_json=as_json)
 
 
 def positions(
@@ -104,7 +104,7 @@ def positions(
             limit=limit,
         )
         rows = [position_record(each, unit.orders.of_exits(each.opened_by)) for each in found]
-    _show(rows, _POSITIONS, as_json=as_json)
+    _show(rows, _POSITIONS, _SPARE_OF_POSITIONS, as_json=as_json)
 
 
 def _symbol(book: Book, name: str | None) -> str | None:
@@ -115,7 +115,7 @@ Columns = dict[str, Callable[[Record], str]]
 """A table: each column's name, and its cell as rich markup."""
 
 _DECISIONS: Columns = {
-    "enqueued": lambda row: v.date_and_time(row["enqueued_at"]),
+    "enqueued": lambda row: v.lately(row["enqueued_at"]),
     "decision": lambda row: v.text(row["decision_id"]),
     "symbol": lambda row: v.text(row["symbol"]),
     "outcome": lambda row: v.outcome(row["outcome"]),
@@ -124,7 +124,7 @@ _DECISIONS: Columns = {
     "detail": lambda row: v.first_line(row["detail"], 60),
 }
 _ORDERS: Columns = {
-    "created": lambda row: v.date_and_time(row["created_at"]),
+    "created": lambda row: v.lately(row["created_at"]),
     "client order id": lambda row: v.text(row["client_order_id"]),
     "symbol": lambda row: v.text(row["symbol"]),
     "leg": lambda row: f"{v.text(row['leg'])} {row['attempt']}",
@@ -137,7 +137,7 @@ _ORDERS: Columns = {
     "decision": lambda row: v.text(row["decision_id"]),
 }
 _POSITIONS: Columns = {
-    "opened": lambda row: v.date_and_time(row["opened_at"]),
+    "opened": lambda row: v.lately(row["opened_at"]),
     "position": lambda row: v.text(row["position_id"]),
     "symbol": lambda row: v.text(row["symbol"]),
     "side": lambda row: v.direction(row["side"]),
@@ -148,13 +148,17 @@ _POSITIONS: Columns = {
     "target": lambda row: v.price(row["target"]) if row["target"] else "",
     "realised": lambda row: v.money(row["realised_pnl"]),
     "fees": lambda row: v.money(row["fees"], 4),
-    "state": lambda row: "open" if row["is_open"] else f"closed {v.date_and_time(row['closed_at'])}",
+    "state": lambda row: "open" if row["is_open"] else f"closed {v.lately(row['closed_at'])}",
     "opened by": lambda row: v.text(row["opened_by"]),
 }
+_SPARE_OF_DECISIONS = ("detail", "took", "enqueued")
+_SPARE_OF_ORDERS = ("price", "created", "at", "filled", "leg", "decision")
+_SPARE_OF_POSITIONS = ("account", "fees", "stop", "target", "opened by", "opened", "entry")
+"""What a narrow terminal does without, the first one first: `trace ID` tells it all, and ids name the slot."""
 _RIGHT = ("qty", "price", "filled", "at", "took", "entry", "stop", "target", "realised", "fees")
 
 
-def _show(rows: Iterable[Record], columns: Columns, *, as_json: bool) -> None:
+def _show(rows: Iterable[Record], columns: Columns, spare: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         print_json(list(rows))
         return
@@ -162,4 +166,4 @@ def _show(rows: Iterable[Record], columns: Columns, *, as_json: bool) -> None:
     if not cells:
         console().print(escape("none"))
         return
-    print_table(table(tuple(columns), cells, right=_RIGHT))
+    print_table(table(tuple(columns), cells, right=_RIGHT, gives=("detail",), spare=spare))

@@ -56,4 +56,4 @@ def _show(account: str, findings: Sequence[Finding]) -> None:
         console().print(f"ledger and exchange agree on {escape(account)}")
         return
     rows = [(each.subject, escape(each.symbol), escape(each.what), each.remedy) for each in findings]
-    print_table(table(("about", "symbol", "what", "remedy"), rows))
+    print_table(table(("about", "symbol", "what", "remedy"), rows, gives=("what",)))

@@ -64,7 +64,7 @@ def _show(*, as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in described()])
     else:
-        print_table(table(columns, described()))
+        print_table(table(columns, described(), gives=columns[1:]))
 
 
 def _make(folder: Path, roles: Iterable[str]) -> None:

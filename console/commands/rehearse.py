@@ -57,7 +57,9 @@ def _list(*, as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(("incident", "tells", "code", "says"), row, strict=True)) for row in rows])
     else:
-        print_table(table(("incident", "what happens", "level"), [row[:3] for row in rows]))
+        print_table(
+            table(("incident", "what happens", "level"), [row[:3] for row in rows], gives=("what happens",))
+        )
 
 
 def _rehearse(incidents: Sequence[Incident], *, quiet: bool) -> list[Result]:

@@ -17,6 +17,7 @@ from console import failures
 from console.commands.options import AsJson, Limit
 from console.output import console, print_json, print_table, table
 from console.records import opened
+from console.render import values as v
 from pipeline.domain.errors import ConfigError
 
 config = typer.Typer(help="The settings as they are now.", no_args_is_help=True)
@@ -37,7 +38,7 @@ def show(as_json: AsJson = False) -> None:
         )
         for name, value in flat(loaded.settings).items()
     ]
-    print_table(table(("key", "from", "value"), rows))
+    print_table(table(("key", "from", "value"), rows, gives=("from", "value")))
 
 
 def _short(value: object) -> str:
@@ -93,7 +94,11 @@ def runs(limit: Limit = 20, as_json: AsJson = False) -> None:
     if as_json:
         print_json([{name: run[name] for name in _RUN} for run in known])
     else:
-        print_table(table(_RUN, [[escape(str(run[name])) for name in _RUN] for run in known]))
+        rows = [
+            [escape(str({**run, "started_at": v.lately(run["started_at"])}[name])) for name in _RUN]
+            for run in known
+        ]
+        print_table(table(_RUN, rows, gives=(), spare=("mode", "account")))
 
 
 _RUN = ("session_id", "started_at", "mode", "account", "config_hash")
@@ -129,4 +134,4 @@ def env(as_json: AsJson = False) -> None:
                      "unit": each.unit, "doc": each.doc} for each in explained])  # fmt: skip
         return
     rows = [(each.variable, escape(each.takes), each.unit, escape(each.default)) for each in explained]
-    print_table(table(("variable", "takes", "unit", "default"), rows))
+    print_table(table(("variable", "takes", "unit", "default"), rows, gives=("takes", "default")))

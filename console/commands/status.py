@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
 from console.commands.options import AsJson
 from console.commands.switches import as_record
 from console.condition import Condition, look
-from console.output import console, print_json
+from console.output import print_json, show
 from console.records import opened, pipeline_of
 from console.render import values as v
 from pipeline.domain.levels import Level, Severity
@@ -29,7 +29,7 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         print_json({**as_json_record(condition), "findings": findings})
     else:
-        _show(console(), condition, findings)
+        _show(condition, findings)
     if findings:
         raise typer.Exit(1)
 
@@ -71,10 +71,9 @@ def _level_record(level: Level) -> dict[str, object]:
     }
 
 
-def _show(out: Console, condition: Condition, findings: list[str]) -> None:
-    out.print(Group(*_lines(condition)))
-    for finding in findings:
-        out.print(f"[yellow]! {escape(finding)}[/]")
+def _show(condition: Condition, findings: list[str]) -> None:
+    todo = (Text.from_markup(f"[yellow]! {escape(finding)}[/]") for finding in findings)
+    show(Group(*_lines(condition), *todo))
 
 
 def _lines(condition: Condition) -> Iterator[RenderableType]:

@@ -97,7 +97,7 @@ def kill_status(as_json: AsJson = False) -> None:
             (each.scope, escape(each.name), escape(each.reason), each.set_by, iso(each.set_at))
             for each in switches
         ]
-        print_table(table(("scope", "name", "reason", "by", "since"), rows))
+        print_table(table(("scope", "name", "reason", "by", "since"), rows, gives=("reason",)))
     else:
         console().print("no kill switch is on")
     if switches:
@@ -142,7 +142,7 @@ def latches(as_json: AsJson = False) -> None:
             (each.code, "tripped" if each.tripped else "armed", escape(each.reason), each.changed_by,
              iso(each.changed_at)) for each in known
         ]  # fmt: skip
-        print_table(table(("latch", "is", "why", "by", "since"), rows))
+        print_table(table(("latch", "is", "why", "by", "since"), rows, gives=("why",)))
     else:
         console().print("no latch was ever tripped")
     if breaker is not None and not as_json:

@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from console.output import add_row, on_terminal, plain_table
+from console.render import values as v
 from pipeline.domain.levels import Finding
 from pipeline.domain.meanings import MEANINGS, weight_of
 from pipeline.watch.checks import Status
@@ -28,19 +30,12 @@ def render_diagnosis(diagnosis: Diagnosis) -> RenderableType:
 
 
 def _ladder(diagnosis: Diagnosis) -> Table:
-    table = _table("rung", "check", "", "what it saw")
+    table = plain_table("rung", "check", "", "what it saw")
     rung = ""
     for each in diagnosis.ladder:
-        shown = "" if each.check.rung == rung else each.check.rung.value
+        shown = "" if each.check.rung == rung and on_terminal() else each.check.rung.value
         rung = each.check.rung.value
-        table.add_row(shown, each.check.name, _status(each.answer.status), escape(each.answer.detail))
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in columns:
-        table.add_column(name, overflow="fold")
+        add_row(table, shown, each.check.name, _status(each.answer.status), v.text(each.answer.detail))
     return table
 
 
@@ -74,9 +69,9 @@ def _cause(cause: Finding) -> Iterator[RenderableType]:
 
 
 def render_examination(examination: Examination) -> RenderableType:
-    table = _table("step", "", "what it says")
+    table = plain_table("step", "", "what it says")
     for each in examination.steps:
-        table.add_row(escape(each.step), _status(each.status), escape(each.detail))
+        add_row(table, escape(each.step), _status(each.status), v.text(each.detail))
     blocked = examination.blocked_by
     said = (
         f"[bold red]{escape(blocked.step)}[/] keeps it from trading: {escape(blocked.detail)}"

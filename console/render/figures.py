@@ -21,6 +21,8 @@ PERFORMANCE = (
     "group", "trades", "win rate", "net", "profit factor", "per trade", "best", "worst", "held",
     "fills", "notional", "fees", "funding", "slippage", "executed in",
 )  # fmt: skip
+SPARE = ("executed in", "held", "notional", "funding", "best", "worst", "slippage", "per trade", "fills")
+"""Of the performance, what a narrow terminal does without, the first one first."""
 RIGHT = (*LATENCY, *STRATEGY, *PERFORMANCE[1:], "share")
 PART = ("share", "p50", "p99", "max", "count")
 NONE = "-"

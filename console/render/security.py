@@ -6,20 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
+from console.output import add_row, plain_table
+from console.render import values as v
 from console.render.doctor import STYLES
 from console.securing.answers import Told
 from pipeline.watch.checks import Status
 
 
 def render_security(told: Sequence[Told]) -> RenderableType:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("check", "", "what it saw"):
-        table.add_column(name, overflow="fold")
+    table = plain_table("check", "", "what it saw")
     for each in told:
-        table.add_row(each.about, f"[{STYLES[each.status]}]{each.status}[/]", escape(each.saw))
+        add_row(table, each.about, f"[{STYLES[each.status]}]{each.status}[/]", v.text(each.saw))
     return Group(table, Text(), *_steps(told))
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from console.output import add_row, plain_table
 from console.render import values as v
 from console.render.story import verdict_line
 from console.render.trade import exits, fills, orders, permit, position
@@ -37,7 +37,7 @@ def sections(trace: Record) -> Iterator[tuple[str, RenderableType | None]]:
 def _section(title: str, body: RenderableType | None) -> Iterator[RenderableType]:
     if body is not None:
         yield Text.from_markup(f"\n[bold]{title}[/]")
-        yield Padding(body, (0, 0, 0, 2))
+        yield Padding.indent(body, 2)
 
 
 def header(trace: Record) -> RenderableType:
@@ -74,9 +74,10 @@ def candles(trace: Record) -> RenderableType | None:
     ranges = candle_ranges(trace)
     if not ranges:
         return None
-    table = _plain_table("timeframe", "bars", "first open", "last open", "source", "problem", right=("bars",))
+    table = plain_table("timeframe", "bars", "first open", "last open", "source", "problem", right=("bars",))
     for each in ranges:
-        table.add_row(
+        add_row(
+            table,
             _ok(not each.get("problem"), v.text(each.get("timeframe"))),
             v.text(each.get("count")),
             v.date_and_time(each.get("first_open")),
@@ -100,10 +101,11 @@ def strategies(trace: Record) -> RenderableType | None:
     verdicts = v.records(trace.get("verdicts"))
     if not verdicts:
         return None
-    table = _plain_table("strategy", "regime", "verdict", headed=False)
+    table = plain_table("strategy", "regime", "verdict", headed=False)
     for verdict in verdicts:
         name = v.text(verdict.get("strategy"))
-        table.add_row(
+        add_row(
+            table,
             f"[bold]{name}[/]" if verdict.get("chosen") else name,
             v.text(verdict.get("regime")),
             verdict_line(verdict),
@@ -129,9 +131,10 @@ def checks(trace: Record) -> RenderableType | None:
     idle = [check for check in everything if check.get("limit") == NOT_APPLICABLE]
     if not everything:
         return None
-    table = _plain_table("check", "value", "limit", "")
+    table = plain_table("check", "value", "limit", "")
     for check in sorted(found, key=lambda each: bool(each.get("ok"))):
-        table.add_row(
+        add_row(
+            table,
             _ok(bool(check.get("ok")), v.text(check.get("code"))),
             v.text(check.get("value")),
             v.text(check.get("limit")),
@@ -147,10 +150,3 @@ def _without_a_say(checks: Sequence[Record]) -> Text:
 
 def _ok(good: bool, name: str) -> str:
     return f"[green]ok[/]  {name}" if good else f"[bold red]no  {name}[/]"
-
-
-def _plain_table(*columns: str, right: tuple[str, ...] = (), headed: bool = True) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=headed, header_style="dim", padding=(0, 2, 0, 0))
-    for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    return table

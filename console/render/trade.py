@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from console.output import add_row, plain_table
 from console.render import values as v
 from console.render.values import Record
 
@@ -79,12 +79,11 @@ def fills(trace: Record) -> RenderableType | None:
     found = v.records(trace.get("fills"))
     if not found:
         return None
-    right = {"qty", "price", "fee", "slippage"}
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("at", "side", "qty", "price", "fee", "slippage", "trade"):
-        table.add_column(name, justify="right" if name in right else "left")
+    right = ("qty", "price", "fee", "slippage")
+    table = plain_table("at", "side", "qty", "price", "fee", "slippage", "trade", right=right)
     for fill in found:
-        table.add_row(
+        add_row(
+            table,
             v.clock(fill.get("occurred_at")),
             v.side(fill.get("side")),
             v.number(fill.get("qty")),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from rich.markup import escape
 
+from console.output import on_terminal, one_line
 from pipeline.domain.permits import normal
 from pipeline.domain.timeframes import from_iso
 
@@ -27,8 +28,8 @@ OUTCOME_STYLES = {
 
 
 def text(value: object) -> str:
-    """Safe inside rich markup; empty for what is missing."""
-    return "" if value is None else escape(str(value))
+    """Safe inside rich markup, on one line; empty for what is missing."""
+    return "" if value is None else escape(one_line(value))
 
 
 def number(value: object) -> str:
@@ -84,6 +85,13 @@ def date_and_time(value: object) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}" if at else ""
 
 
+def lately(value: object) -> str:
+    """On a terminal only the time of day, when that was today: every column counts there."""
+    at = moment(value)
+    is_today = at is not None and at.date() == datetime.now(UTC).date()
+    return f"{at:%H:%M:%S}" if at and is_today and on_terminal() else date_and_time(value)
+
+
 def took_ms(start: object, end: object) -> float | None:
     begin, finish = moment(start), moment(end)
     return (finish - begin).total_seconds() * 1000 if begin and finish else None
@@ -112,11 +120,16 @@ def direction(value: object) -> str:
 
 
 def first_line(value: object, width: int = 70) -> str:
-    """A long detail's first line, shortened; a stack trace's last one, for that says what happened."""
+    """A long detail's first line, shortened; a stack trace's last one, for that says what happened.
+
+    In a pipe nothing is cut: the other lines follow on the same.
+    """
     lines = [line for line in str(value or "").splitlines() if line.strip()]
     if not lines:
         return ""
-    line = lines[-1] if "Traceback" in str(value) else lines[0]
+    line = lines.pop(-1 if "Traceback" in str(value) else 0)
+    if not on_terminal():
+        return text(" ".join([line, *lines]))
     return escape(line if len(line) <= width else line[: width - 1] + "…")
 
 

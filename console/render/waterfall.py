@@ -6,24 +6,22 @@ from datetime import datetime, timedelta
 
 from rich.table import Table
 
-from console.output import encodes
+from console.output import add_row, encodes, on_terminal, plain_table
 from console.render import values as v
 from console.render.values import Record
 
 WIDTH = 24
-_NUMBERS = {"pid", "try", "waited", "ran"}
+_NUMBERS = ("pid", "try", "waited", "ran")
 
 
 def waterfall(trace: Record) -> Table | None:
     stages = v.records(trace.get("stages"))
     if not stages:
         return None
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("stage", "worker", "pid", "try", "waited", "ran", ""):
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
+    table = plain_table("stage", "worker", "pid", "try", "waited", "ran", "", right=_NUMBERS)
     span = span_of(trace)
     for stage in stages:
-        table.add_row(*_row(stage), bar(stage, span))
+        add_row(table, *_row(stage), bar(stage, span))
     return table
 
 
@@ -42,11 +40,11 @@ def _row(stage: Record) -> tuple[str, ...]:
 
 
 def _worker(stage: Record) -> str:
-    """`worker-market@host`, shortened in its middle when the host's name is long."""
+    """`worker-market@host`, shortened on a terminal when the host's name is long."""
     name = str(stage.get("worker") or "")
     host = str(stage.get("host") or "")
     whole = name if "@" in name or not host else f"{name}@{host}"
-    return v.text(whole if len(whole) <= 26 else whole[:25] + "…")
+    return v.text(whole if len(whole) <= 26 or not on_terminal() else whole[:25] + "…")
 
 
 def span_of(trace: Record) -> tuple[datetime, timedelta] | None:

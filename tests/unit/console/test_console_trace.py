@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from console.output import PLAIN_WIDTH, show
+from console.output import show
 from console.render.trace import render_trace
 from console.render.values import Record
 from console.stories import NotInLedger, story
@@ -18,6 +18,8 @@ from pipeline.ledger.memory import memory_ledger
 from pipeline.ledger.sql import SqlLedger
 from tests.unit.console.console_worlds import a_decision, end, enqueue, execute
 
+PAGE = 100
+
 
 @pytest.fixture
 def ledger() -> Iterator[SqlLedger]:
@@ -26,8 +28,13 @@ def ledger() -> Iterator[SqlLedger]:
     made.close()
 
 
-def drawn(trace: Record) -> str:
-    """As it stands in a pipe."""
+def drawn(trace: Record, width: int | None = None) -> str:
+    """As it stands in a pipe, or on a page of some width."""
+    if width is not None:
+        page = Console(file=io.StringIO(), width=width, emoji=False)
+        with page.capture() as captured:
+            page.print(render_trace(trace))
+        return captured.get()
     out = io.StringIO()
     show(render_trace(trace), out)
     return out.getvalue()
@@ -48,7 +55,7 @@ def test_an_executed_decision_shows_everything_that_led_to_its_fill(ledger: SqlL
         "2.5 ms", "10.0 ms",
         "30m=ok 4h=missing", "the exchange has only 3 bars",
         "buy 0.71 · entry 65000.1 · stop 64000 · target 67000 · oversold [bounce] (chosen)",
-        "no signal · nearest miss: rsi 41.25, wanted 28.5", "failed: ValueError: no bars",
+        "no signal · nearest miss: rsi 41.25, wanted 28.5", "failed: ValueError: no bars Traceback …",
         "1 allow 1 deny 1 do not apply", "not for an order that reduces: RATE",
         "ok EQUITY_STALE age 1.2 s 60 s", "no MAX_VALUE 2100 USDT 2000 USDT",
         "binds buy 0.012 at 65100.5 limit IOC", "used 03:04:00.350",
@@ -61,8 +68,18 @@ def test_an_executed_decision_shows_everything_that_led_to_its_fill(ledger: SqlL
 def test_no_line_of_a_trace_is_wider_than_its_page(ledger: SqlLedger) -> None:
     """It is read in terminals and pasted into tickets."""
     execute(ledger, a_decision())
+    lines = drawn(story(ledger, a_decision().decision_id), PAGE).splitlines()
+    assert max(map(len, lines)) <= PAGE
+
+
+def test_in_a_pipe_a_trace_breaks_no_record_and_leaves_no_cell_empty(ledger: SqlLedger) -> None:
+    """`grep` answers with lines: what a strategy said must stand on one, with all its columns."""
+    execute(ledger, a_decision())
     lines = drawn(story(ledger, a_decision().decision_id)).splitlines()
-    assert max(map(len, lines)) <= PLAIN_WIDTH
+    assert [
+        line for line in lines if "nearest miss: rsi 41.25, wanted 28.5" in line and "adaptive_str" in line
+    ]
+    assert next(line.split() for line in lines if line.strip().startswith("no  4h"))[3:5] == ["-", "-"]
     assert not [line for line in lines if line != line.rstrip()]
 
 
@@ -112,7 +129,7 @@ def test_the_trace_is_drawn_in_colour_on_a_terminal(ledger: SqlLedger) -> None:
     """Markup inside data (a reason with brackets) must not break the colours."""
     execute(ledger, a_decision())
     out = io.StringIO()
-    terminal = Console(file=out, force_terminal=True, color_system="standard", width=PLAIN_WIDTH)
+    terminal = Console(file=out, force_terminal=True, color_system="standard", width=PAGE)
     terminal.print(render_trace(story(ledger, a_decision().decision_id)))
     assert "\x1b[" in out.getvalue()
     assert "[bounce]" in out.getvalue()
