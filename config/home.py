@@ -113,6 +113,15 @@ def _unusable(folder: Path, what: str) -> ConfigError:
     )
 
 
+def unreadable(folder: Path, error: OSError) -> ConfigError:
+    """For those who only read: they need not write to the home, but see what is in it."""
+    return ConfigError(
+        f"the folder cannot be read: {error.strerror}.",
+        where=str(folder),
+        remedy="Make it a folder that this user can read, or set `home` (THROUGHLINE_HOME) to another.",
+    )
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Replace a file in one step; only its owner can read it, also while it is being written.
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from config.environment import read_environment
 from config.files import read_yaml
+from config.home import unreadable
 from config.keys import Key, by_name, keys
 from config.layers import Layer, Said
 from config.problems import Problems, shown
@@ -108,7 +109,10 @@ def _absolute(home: Said, cwd: Path) -> Said:
 
 def _session_file(home: Said) -> Path | None:
     path = Path(str(home.value)) / SESSION_FILE
-    return path if path.is_file() else None
+    try:
+        return path if path.is_file() else None
+    except OSError as error:
+        raise unreadable(path.parent, error) from error
 
 
 def _user_file(env: Mapping[str, str], cwd: Path) -> Path | None:

@@ -15,8 +15,8 @@ _NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
 def write(name: str, folder: Path, known: Container[str]) -> list[Path]:
-    """`<folder>/<name>.py` and `<folder>/tests/test_<name>.py`. Raises: ConfigError, and nothing is written
-    then.
+    """`<folder>/<name>.py` and `<folder>/tests/test_<name>.py`. Raises: ConfigError, and no file is
+    overwritten then.
     """
     if not _NAME.match(name):
         raise ConfigError(f"'{name}' is no name for a strategy;", remedy="use small letters, digits and _")
@@ -26,12 +26,19 @@ def write(name: str, folder: Path, known: Container[str]) -> list[Path]:
         folder / f"{name}.py": "strategy.py.txt",
         folder / "tests" / f"test_{name}.py": "test_strategy.py.txt",
     }
-    for file in files:
-        if file.exists():
-            raise ConfigError("is there already; nothing was written", where=str(file))
-    for file, template in files.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(_filled(template, name), encoding="utf-8")
+    try:
+        for file in files:
+            if file.exists():
+                raise ConfigError("is there already; nothing was written", where=str(file))
+        for file, template in files.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(_filled(template, name), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the strategy cannot be written there: {error.strerror}.",
+            where=str(folder),
+            remedy="Name a folder that this user can write to with --folder.",
+        ) from error
     return list(files)
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from config.sections.base import NotNegative, Port, Positive, PositiveDecimal, Section, is_loopback
 from pipeline.domain.decisions import Mode
@@ -70,6 +70,13 @@ class RedisSettings(Section):
     tls_key: str = ""
     port: Port = 6390
     message_key: SecretStr = SecretStr("")
+
+    @field_validator("url")
+    @classmethod
+    def _names_redis(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://")):
+            raise ValueError("redis://[[user]:password@]host:port/db, or rediss:// for TLS")
+        return url
 
     @model_validator(mode="after")
     def _tls_fits(self) -> RedisSettings:

@@ -17,6 +17,7 @@ from pathlib import Path
 from sqlalchemy import URL, Engine, inspect, select
 
 from pipeline.domain.errors import ConfigError
+from pipeline.ledger.failures import trouble_of_sqlite
 from pipeline.ledger.schema import HEAD, REVISIONS, VERSION_TABLE
 from pipeline.ledger.tables import heartbeats
 
@@ -54,13 +55,7 @@ def refuse_in_use(engine: Engine, doing: str) -> None:
 
 def backup(url: URL, target: Path) -> None:
     """Write a copy, readable by its owner only, which is looked at before it is believed. Raises: ConfigError."""
-    if target.exists():
-        raise ConfigError(
-            "it exists already.", where=str(target), remedy="Name another file: none is overwritten."
-        )
-    partial = target.with_name(f".{target.name}.part")
-    partial.unlink(missing_ok=True)
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
+    partial = _begun(target)
     try:
         if url.get_backend_name() == "sqlite":
             _copy(Path(str(url.database)), partial)
@@ -70,6 +65,25 @@ def backup(url: URL, target: Path) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _begun(target: Path) -> Path:
+    """An empty file beside it, readable by its owner only. Raises: ConfigError."""
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        if target.exists():
+            raise ConfigError(
+                "it exists already.", where=str(target), remedy="Name another file: none is overwritten."
+            )
+        partial.unlink(missing_ok=True)
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
+    except OSError as error:
+        raise ConfigError(
+            f"the copy cannot be written there: {error.strerror}.",
+            where=str(target),
+            remedy="Name a file in a folder that is there and that this user can write to.",
+        ) from error
+    return partial
 
 
 def restore(url: URL, source: Path, at: datetime) -> Path | None:
@@ -113,8 +127,14 @@ def _copy(source: Path, target: Path) -> None:
     """Raises: ConfigError."""
     if not source.exists():
         raise ConfigError("there is no ledger here.", where=str(source), remedy="Check ledger.url and home.")
-    with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(target)) as copy:
-        ours.backup(copy)
+    try:
+        with closing(sqlite3.connect(source)) as ours, closing(sqlite3.connect(target)) as copy:
+            ours.backup(copy)
+    except sqlite3.Error as error:
+        trouble = trouble_of_sqlite(error)
+        raise ConfigError(
+            f"it cannot be copied to {target}: {trouble.what}.", where=str(source), remedy=trouble.remedy
+        ) from error
 
 
 def _look_at(file: Path) -> None:

@@ -114,6 +114,13 @@ def trouble_of(error: SQLAlchemyError) -> Trouble | None:
     return next(matching, None) if code else None
 
 
+def trouble_of_sqlite(error: sqlite3.Error) -> Trouble:
+    """The same for SQLite's own error, where it is used without SQLAlchemy."""
+    code = getattr(error, "sqlite_errorname", "")
+    matching = (trouble for beginning, trouble in SQLITE_TROUBLES.items() if code.startswith(beginning))
+    return next(matching, Trouble(str(error), UNKNOWN_REMEDY))
+
+
 def is_locked(error: DBAPIModule.Error) -> bool:
     """Whether somebody else has SQLite's lock: known before the error is put into words, which takes far longer."""
     return str(getattr(error, "sqlite_errorname", "")).startswith("SQLITE_BUSY")

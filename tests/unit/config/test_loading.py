@@ -114,6 +114,7 @@ def test_every_key_can_be_set_by_its_variable(key: keys.Key, tmp_path: Path) -> 
         "metrics.enabled": "true",
         "metrics.anyone": "true",
         "market.max_lag_bars": "4",
+        "redis.url": "redis://other",
         "market.bars": "150",
         "feed.decide_at_close": "1h",
         "governor.signal_max_age_bars": "4",
@@ -327,3 +328,20 @@ def test_a_time_that_must_be_longer_than_another_says_than_which(
 
 def variable(key: str) -> str:
     return f"THROUGHLINE_{key.replace('.', '_').upper()}"
+
+
+def test_a_home_that_cannot_be_read_is_named_with_what_to_do(tmp_path: Path) -> None:
+    """Every command begins with it; whose home it is or how its name came about, only a person can say."""
+    home = tmp_path / ("x" * 300)  # which no file system can look up, whoever asks
+    said = complaint({"THROUGHLINE_HOME": str(home)}, tmp_path)
+    assert said.startswith(f"{home}: the folder cannot be read: ")
+    assert "THROUGHLINE_HOME" in said
+
+
+def test_an_address_that_is_not_of_redis_stops_the_start(tmp_path: Path) -> None:
+    """Otherwise the broker's library finds out, in every process, in words of its own."""
+    written(tmp_path, "mode: paper\nredis:\n  url: foo://bar\n")
+    said = complaint({}, tmp_path)
+    assert said.startswith(f"{tmp_path / 'throughline.yaml'}, line 3: redis.url is ")
+    assert "expected redis://" in said
+    assert load({"THROUGHLINE_REDIS_URL": "rediss://r:1/0"}, tmp_path).redis_url.startswith("rediss://r:1/0")

@@ -36,17 +36,17 @@ def test_a_snapshot_is_plain_json_without_secrets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("variable", "address"),
     [
-        "redis://cache:hush:hush@host/0",
-        "rediss://:hush%40hush@host/0?ssl_cert_reqs=required",
-        "postgresql+psycopg://trader@host/db?sslmode=verify-full&password=hush",
-        "unix://user:hush@/run/redis.sock",
+        ("REDIS_URL", "redis://cache:hush:hush@host/0"),
+        ("REDIS_URL", "rediss://:hush%40hush@host/0?ssl_cert_reqs=required"),
+        ("LEDGER_URL", "postgresql+psycopg://trader@host/db?sslmode=verify-full&password=hush"),
+        ("LEDGER_URL", "postgresql+psycopg://user:hush@/db?host=/run/postgresql"),
     ],
 )
-def test_no_spelling_of_an_address_shows_its_password(tmp_path: Path, address: str) -> None:
+def test_no_spelling_of_an_address_shows_its_password(tmp_path: Path, variable: str, address: str) -> None:
     """However somebody wrote it: with colons, in the query, for a socket."""
-    assert "hush" not in json.dumps(snapshot(with_env(tmp_path, REDIS_URL=address)))
+    assert "hush" not in json.dumps(snapshot(with_env(tmp_path, **{variable: address})))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -43,3 +44,39 @@ def answered(word: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "console", word], capture_output=True, text=True, check=False
     )
+
+
+def entered(code: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`throughline <words>` in a process where this was done before."""
+    begins = f"import sys\nfrom console import entry\nsys.argv = ['throughline', *{words!r}]\n{code}\nentry.main()\n"
+    return subprocess.run(
+        [sys.executable, "-c", begins],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+INTERRUPTED_WHILE_LOADING = """
+import builtins
+real = builtins.__import__
+def load(name, *rest, **more):
+    if name == "console.main":
+        raise KeyboardInterrupt
+    return real(name, *rest, **more)
+builtins.__import__ = load
+"""
+
+
+def test_ctrl_c_while_a_command_is_loaded_is_no_stack_trace() -> None:
+    """In its first second every command is still being imported, and people change their mind."""
+    told = entered(INTERRUPTED_WHILE_LOADING, "status")
+    assert (told.returncode, told.stderr) == (130, "")
+
+
+def test_a_terminal_that_lacks_a_letter_fails_no_command() -> None:
+    """The switch has been changed by then: exit code 1 would say that it was not."""
+    says = "import console.main as main\nmain.application = lambda names: lambda **_: print('ACTIVE \u2192 HALTED')"
+    told = entered(says, "trading", PYTHONIOENCODING="latin-1")
+    assert (told.returncode, told.stdout, told.stderr) == (0, "ACTIVE ? HALTED\n", "")
