@@ -22,9 +22,11 @@ from pipeline.domain.errors import (
     ThroughlineError,
     UnknownSymbol,
 )
+from pipeline.exchange.budget.ports import UNASKED
 
 FINDING = 1
 USAGE = 2
+NO_REDIS = "`throughline up` starts one; THROUGHLINE_REDIS_URL names another"
 
 _REMEDIES: dict[type[Exception], str] = {
     LedgerUnavailable: "is its server running, and is ledger.url (THROUGHLINE_LEDGER_URL) right?",
@@ -46,9 +48,7 @@ def explain(error: Exception) -> int:
         _say(str(error), "", _remedy(error))
         return USAGE if _expected(error) else FINDING
     if type(error).__module__.startswith(("redis.", "kombu.")):
-        _say(
-            f"Redis: {error}", "redis.url", "`throughline up` starts one; THROUGHLINE_REDIS_URL names another"
-        )
+        _say(f"Redis: {error}", "redis.url", NO_REDIS)
         return USAGE
     _say(f"unexpected {type(error).__name__}: {error}", "", f"the full trace is in {_log_trace(error)}")
     return FINDING
@@ -59,6 +59,8 @@ def _expected(error: ThroughlineError) -> bool:
 
 
 def _remedy(error: ThroughlineError) -> str:
+    if UNASKED in str(error):  # not the exchange is out of reach, but who counts what we ask of it
+        return NO_REDIS
     for kind, remedy in _REMEDIES.items():
         if isinstance(error, kind):
             return remedy

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import redis
+from rich.markup import escape
 
 from config.home import ensure_home
 from config.loading import load
 from config.settings import Settings
+from console.failures import NO_REDIS
 from console.output import console
 from pipeline.ledger.sql import SqlLedger
 from pipeline.trace import logs
+from pipeline.watch.broker import impatient_redis
 
 if TYPE_CHECKING:
     from pipeline.bootstrap import Pipeline
@@ -68,6 +72,16 @@ def _nothing_listens(client: redis.Redis) -> bool:
     except redis.RedisError as error:
         return isinstance(error.__context__, ConnectionRefusedError)
     return False
+
+
+def tell_without_redis(settings: Settings) -> None:
+    """A process that waits for Redis says so at once: its patience is longer than that of whoever started it."""
+    try:
+        with closing(impatient_redis(settings.redis_url)) as client:
+            client.ping()
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        said = f"[yellow]Redis does not answer, waiting for it[/]: {escape(str(error))} {NO_REDIS}"
+        console(sys.stderr).print(said, soft_wrap=True)
 
 
 def writing() -> Pipeline:

@@ -85,9 +85,10 @@ def _failures(requests: Iterable[PassRequest], work: Callable[[PassRequest], obj
 
 
 def _publish(decision: Decision, **publish_options: Any) -> None:
-    """A decision whose message cannot be published ends with that reason."""
+    """A decision whose message cannot be published ends with that reason, and the error names it."""
     try:
         publish(Stage.FETCH, decision, **publish_options)
     except OperationalError as error:
         services().runner.fail(decision.decision_id, EndReason.PUBLISH_FAILED, f"Redis: {error}")
-        raise
+        ended = f"decision {decision.decision_id} ended as {EndReason.PUBLISH_FAILED}: {error}"
+        raise OperationalError(ended) from error

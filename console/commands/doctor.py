@@ -41,6 +41,8 @@ def doctor(
     pipeline = pipeline_of(load())
     if Home(pipeline.settings.home).logs.is_dir():
         logs.configure(COMPONENT, pipeline.settings)  # what the parts say of their troubles goes there
+    else:
+        logs.mute()
     diagnosis = examine(looker_of(pipeline, with_account=True))
     examination = _examined(pipeline, symbol) if symbol else None
     _say(diagnosis, examination, as_json=as_json)
@@ -66,6 +68,7 @@ def _examined(pipeline: Pipeline, symbol: str) -> Examination | None:
     with suppress(Transient, ExchangeRefused):  # the diagnosis says that the exchange is away
         symbol = pipeline.canonical(symbol)
     try:
+        pipeline.ledger.check_version()
         with pipeline.ledger.read() as unit:
             return examine_symbol(unit, pipeline.account, symbol, pipeline.clock.now())
     except (LedgerUnavailable, ConfigError):

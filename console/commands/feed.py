@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from config.loading import load
+from console.records import tell_without_redis
 
 if TYPE_CHECKING:
     from pipeline.market.feed.feed import Feed
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def feed() -> None:
     """Follow the candles of the whole universe, and ask for a decision at their close. A second one stands by."""
-    load()
+    tell_without_redis(load())
     # Imported when needed: the exchange's library and Celery take longer than most commands.
     from pipeline.domain.events import EventName  # noqa: PLC0415
     from pipeline.feeding import feed_of  # noqa: PLC0415

@@ -19,7 +19,7 @@ from config.settings import Settings
 from console import roles
 from console.allowance import allowance
 from console.output import console
-from console.records import pipeline_of
+from console.records import pipeline_of, tell_without_redis
 from pipeline.domain.decisions import Stage
 from pipeline.domain.errors import ConfigError
 from pipeline.domain.events import EventName
@@ -104,12 +104,13 @@ def worker(
         sys.stderr.write(f"{stakes}\n")
     own = settings.workers
     usual = own.orders_processes if has_orders else own.market_processes
+    tell_without_redis(settings)
     roles.become(roles.worker(wanted, concurrency=concurrency or usual))
 
 
 def beat() -> None:
     """Run Celery beat: it enqueues one pass per symbol and cadence. A second one waits for its end."""
-    load()
+    tell_without_redis(load())
     roles.become(roles.beat())
 
 

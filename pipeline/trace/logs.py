@@ -200,6 +200,12 @@ def _loaded(names: Sequence[str]) -> Listeners:
         return Listeners({})
 
 
+def mute() -> None:
+    """Where there is no folder for logs yet, and the command itself says what is wrong."""
+    global _writer  # noqa: PLW0603 - see configure
+    _writer = Writer("unconfigured", level="WARNING")
+
+
 def unconfigure() -> None:
     """Undo `configure`: files closed, the standard library's logging as it is in a fresh process."""
     global _writer, _debugging, _listeners  # noqa: PLW0603 - see configure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.errors import ConfigError, LedgerUnavailable
@@ -15,9 +16,17 @@ LOOK_BACK = 5
 """So many times the longest silence back, a symbol's last finished decision is searched."""
 
 
-def look_at_ledger(ledger: Ledger, account: str, now: datetime, limits: Limits) -> BookView | Away:
+class AnyLedger(Ledger, Protocol):
+    """One that may be missing: whoever looks at everything also looks before there is one."""
+
+    def check_version(self) -> None:
+        """Touches nothing. Raises: ConfigError when it cannot be opened, is missing, older or newer."""
+
+
+def look_at_ledger(ledger: AnyLedger, account: str, now: datetime, limits: Limits) -> BookView | Away:
     """Raises nothing."""
     try:
+        ledger.check_version()  # where there is none yet, it says so; a reading unit would make an empty file
         with ledger.read() as unit:
             return _read(unit, account, now, limits)
     except (LedgerUnavailable, ConfigError) as error:

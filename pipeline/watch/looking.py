@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from pipeline.domain.errors import ExchangeRefused, StoreUnavailable, Transient
 from pipeline.domain.liveness import Pulse
-from pipeline.domain.ports import Clock, Ledger
-from pipeline.watch.book import look_at_ledger, still_waiting
+from pipeline.domain.ports import Clock
+from pipeline.watch.book import AnyLedger, look_at_ledger, still_waiting
 from pipeline.watch.look import Away, BookView, BrokerView, ExchangeView, FeedView, Limits, Look, Waiting
 from pipeline.watch.pulses import PulseStore
 
@@ -61,7 +61,7 @@ class Places:
 
     account: str
     clock: Clock
-    ledger: Ledger
+    ledger: AnyLedger
     pulses: PulseStore
     broker: Callable[[], BrokerView | Away]
     feed: Callable[[], FeedView | Away | None] | None = None

@@ -8,6 +8,9 @@ from typing import Protocol
 from pipeline.exchange.budget.costs import PUBLIC, Cost, Kind
 from pipeline.exchange.budget.rules import NO_LIMIT, RateLimits
 
+UNASKED = "the rate budget cannot be asked"
+"""Why a request is held back while Redis is away."""
+
 
 class Held(Exception):
     """The request did not leave: `why`, and after how many seconds it is worth trying again."""

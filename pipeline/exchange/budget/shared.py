@@ -14,7 +14,7 @@ from pipeline.domain.events import EventName, Events, Level
 from pipeline.exchange.budget.costs import Cost, Kind
 from pipeline.exchange.budget.heard import Heard, Standing
 from pipeline.exchange.budget.line import Line
-from pipeline.exchange.budget.ports import Held, Stop, Told, Used
+from pipeline.exchange.budget.ports import UNASKED, Held, Stop, Told, Used
 from pipeline.exchange.budget.rules import NO_LIMIT, RULES, RateLimits, ceiling
 from pipeline.exchange.budget.scripts import CORRECT, STOP, TAKE
 
@@ -72,7 +72,7 @@ class SharedBudget:
             answer = self._ask(cost, count=True)
         except RedisAway as problem:
             if not RULES[cost.kind].without_redis:
-                raise Held(f"the rate budget cannot be asked: {problem}", AGAIN_S) from problem
+                raise Held(f"{UNASKED}: {problem}", AGAIN_S) from problem
             return Used()
         return _granted(answer, cost)
 

@@ -58,6 +58,7 @@ def test_a_worker_that_executes_says_it_too(
     """On several hosts nobody runs `up`."""
     became: list[object] = []
     monkeypatch.setattr(roles, "load", lambda: of(Mode.LIVE))
+    monkeypatch.setattr(roles, "tell_without_redis", lambda _: None)
     monkeypatch.setattr("console.roles.become", became.append)
     roles.worker("fetch,evaluate")
     assert capsys.readouterr().err == ""

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
 
+from config.sections.processes import RedisSettings
+from config.settings import Settings
 from console import failures, roles
+from console.commands import doctor as doctor_command
+from console.commands import feed as feed_command
+from console.commands import roles as roles_commands
 from console.commands.options import choice, instant
 from console.output import print_json, print_table, table
+from console.records import tell_without_redis
 from console.supervise.programs import Role
-from pipeline.domain.errors import ConfigError, LedgerUnavailable
+from pipeline.domain.errors import ConfigError, ExchangeUnavailable, LedgerUnavailable
+from pipeline.exchange.budget.ports import UNASKED, Held
+from pipeline.trace import logs
 from tasks.policies import QUEUES
 
 
@@ -49,6 +60,64 @@ def test_a_ledger_that_cannot_be_reached_is_no_stack_trace_either(capsys: pytest
     """It is the machine that is wrong, not the program."""
     assert failures.explain(LedgerUnavailable("cannot connect to db")) == failures.USAGE
     assert "THROUGHLINE_LEDGER_URL" in capsys.readouterr().err
+
+
+def test_a_request_held_back_for_want_of_redis_sends_nobody_to_the_exchange(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`reconcile` before `up`: what is missing is Redis, with the rate budget in it."""
+    failures.explain(ExchangeUnavailable(f"instruments: {Held(f'{UNASKED}: Connection refused', 1.0)}"))
+    assert failures.NO_REDIS in capsys.readouterr().err
+    failures.explain(ExchangeUnavailable("instruments: Connection refused"))
+    assert failures.NO_REDIS not in capsys.readouterr().err
+
+
+def test_whoever_waits_for_redis_says_so_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Celery waits a minute before its first word, and so does whoever started it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        tell_without_redis(Settings(redis=RedisSettings(url=f"redis://127.0.0.1:{taken.getsockname()[1]}/0")))
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("Redis does not answer, waiting for it: ")
+    assert said.endswith(failures.NO_REDIS)
+
+
+@pytest.mark.parametrize(
+    "start", [roles_commands.beat, lambda: roles_commands.worker("fetch"), feed_command.feed]
+)
+def test_beat_worker_and_feed_look_for_redis_first(
+    start: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them may be the first that somebody starts."""
+
+    class Looked(Exception):
+        """They got this far."""
+
+    def look(_settings: Settings) -> None:
+        raise Looked
+
+    monkeypatch.setattr(roles_commands, "tell_without_redis", look)
+    monkeypatch.setattr(feed_command, "tell_without_redis", look)
+    with pytest.raises(Looked):
+        start()
+
+
+def test_the_doctor_before_the_first_start_prints_no_line_of_a_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says itself what is wrong, in its ladder."""
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path / "unused"))
+    logs.unconfigure()  # as in a fresh process, with the stderr of now
+
+    def examined(_looker: object) -> object:
+        logs.writer().write("error", "RATE_BUDGET", {})
+        return SimpleNamespace(is_well=True)
+
+    monkeypatch.setattr(doctor_command, "examine", examined)
+    monkeypatch.setattr(doctor_command, "_say", lambda *_, as_json: None)
+    doctor_command.doctor()
+    assert capsys.readouterr().err == ""
+    logs.unconfigure()
 
 
 def test_a_bug_says_where_its_full_trace_was_written(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

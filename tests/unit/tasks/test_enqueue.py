@@ -88,9 +88,10 @@ def test_a_packet_that_is_lost_is_sent_again_message_by_message(world: World, er
 
 
 def test_a_decision_that_cannot_be_published_ends_and_silences_nobody_else(world: World) -> None:
+    """Its error names it: whoever asked for it can look at what was recorded."""
     world.packet_fails, world.unreachable = OperationalError("away"), frozenset({B})
     ((request, error),) = enqueue_passes(REQUESTS)
-    assert (request.symbol, str(error)) == (B, "away")
+    assert (request.symbol, str(error)) == (B, f"decision {world.failed[0]} ended as PUBLISH_FAILED: away")
     assert world.published == [A, C]
     assert len(world.failed) == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +21,13 @@ from pipeline.ledger.sql import SqlLedger
 from pipeline.testing import FixedClock
 from pipeline.trace.events import RecordedEvents
 from pipeline.watch import looking
+from pipeline.watch.book import look_at_ledger
 from pipeline.watch.doctor import examine
 from pipeline.watch.look import Away, BookView, BrokerView
 from pipeline.watch.looking import Looker, Places
 from pipeline.watch.telling import Teller
 from tests.unit.ledger.ledger_worlds import BTC, a_decision, a_stage
-from tests.unit.watch.looks import ACCOUNT, LIMITS, a_broker, a_queue, pulses, seconds
+from tests.unit.watch.looks import ACCOUNT, LIMITS, NOW, a_broker, a_queue, pulses, seconds
 
 
 @dataclass
@@ -96,6 +98,15 @@ def test_a_part_that_raises_is_away_with_its_words() -> None:
     look = World(broker=breaks).looker().look()
     assert isinstance(look.broker, Away)
     assert "a mistake" in look.broker.why
+
+
+def test_a_ledger_that_is_not_there_yet_is_named_so_and_not_made(tmp_path: Path) -> None:
+    """Whoever asks the doctor first has to start something, not to look for a broken disk."""
+    ledger = SqlLedger(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    seen = look_at_ledger(ledger, ACCOUNT, NOW, LIMITS)
+    assert isinstance(seen, Away)
+    assert "there is no ledger here yet" in seen.why
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_exchange_that_refuses_is_no_exchange_that_is_away() -> None:
