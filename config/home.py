@@ -14,6 +14,8 @@ from pipeline.domain.errors import ConfigError
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+OTHERS = 0o077
+"""The umask under which nobody but the owner gets anything."""
 FREE_BYTES_WANTED = 16 * 1024 * 1024
 
 

@@ -34,6 +34,7 @@ class State:
         if file is not None:
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch(mode=0o600)  # the keys of accounts stand in it
                 self._file = file.open("a", encoding="utf-8")
             except OSError as error:
                 raise OptionsError(f"--state {file}: cannot be written ({error.strerror})") from None

@@ -15,7 +15,6 @@ _HEAD = """\
 nodaemon=true
 silent=true
 nocleanup=true
-umask=077
 directory={directory}
 logfile={logs}/supervisord.out
 logfile_maxbytes=5MB

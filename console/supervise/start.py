@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from config.home import ensure_home
+from config.home import OTHERS, ensure_home
 from config.loading import Loaded, read, require_keys
 from config.settings import Settings
 from console.allowance import allowance
@@ -58,6 +59,9 @@ def running(plan: Plan, interrupts: Interrupts, console: Console) -> Iterator[Ru
 
     Raises: ConfigError before anything was started, or with a program's last words; Interrupted.
     """
+    os.umask(
+        OTHERS
+    )  # the ledger, what programs print, what the simulated exchange keeps: all below inherit it
     loaded = read(session=False)
     require_keys(loaded.settings)
     stakes = allowance(loaded.settings)

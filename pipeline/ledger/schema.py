@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect
 
+from config.home import FILE_MODE
 from pipeline.domain.errors import ConfigError
 from pipeline.ledger.engines import begin, is_memory
 from pipeline.ledger.failures import LOCKED, LedgerDown, Trouble, place
@@ -35,7 +37,7 @@ def migrate(engine: Engine) -> None:
 
     Raises: ConfigError.
     """
-    _make_folder(engine)
+    _make_file(engine)
     try:
         _use_write_ahead_log(engine)
         with engine.connect() as connection:
@@ -144,7 +146,8 @@ def _revision(connection: Connection) -> str | None:
     return connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()  # noqa: S608 - a constant
 
 
-def _make_folder(engine: Engine) -> None:
+def _make_file(engine: Engine) -> None:
+    """Empty, for its owner only: SQLite gives its log and index the mode of the file itself."""
     file = _file(engine)
     if file is None:
         return
@@ -156,6 +159,8 @@ def _make_folder(engine: Engine) -> None:
             where=place(engine.url),
             remedy="Name a folder that is writable for this user.",
         ) from error
+    with suppress(OSError):  # it is there, or SQLite itself says what is in its way
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

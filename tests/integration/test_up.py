@@ -74,6 +74,13 @@ def test_status_names_every_process_and_queue(up: Up) -> None:
     assert float(status["equity"]) > 0
 
 
+def test_nobody_else_can_read_a_file_of_the_home(up: Up) -> None:
+    """Not even where the folder itself was opened by mistake."""
+    files = [path for path in up.home.rglob("*") if path.is_file()]
+    assert {path.name for path in files} > {"ledger.sqlite3", "simulator.jsonl", "worker-orders.out"}
+    assert [str(path) for path in files if path.stat().st_mode & 0o077] == []
+
+
 def test_a_second_up_on_the_same_home_is_refused(up: Up) -> None:
     """Two would share a ledger, a Redis folder and a schedule."""
     second = throughline(up.home, "up", **PORTS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -42,6 +44,20 @@ def test_a_migrated_ledger_is_accepted(ledger_file: Path) -> None:
     with ledger.read() as unit:
         assert unit.decisions.get(decision.decision_id) == decision
     ledger.close()
+
+
+def test_a_new_ledger_is_its_owners_alone(tmp_path: Path) -> None:
+    """Positions and profit are nobody else's business, nor what is on its way into the file."""
+    before = os.umask(0o022)
+    try:
+        ledger = _ledger(tmp_path / "ledger.sqlite3")
+        ledger.migrate()
+        with ledger.read():
+            modes = {file.suffix: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+        ledger.close()
+    finally:
+        os.umask(before)
+    assert modes == {".sqlite3": 0o600, ".sqlite3-wal": 0o600, ".sqlite3-shm": 0o600}
 
 
 def test_a_ledger_in_memory_is_accepted() -> None:

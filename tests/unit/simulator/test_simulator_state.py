@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -116,3 +118,13 @@ def test_another_seed_or_a_damaged_file_is_refused_by_name(started: Starts) -> N
     started.file.write_text('{"at_ms": 1, "wall_ms": 1, "of": "nobody", "order": {}}\n')
     with pytest.raises(OptionsError, match="cannot be read"):
         started()
+
+
+def test_nobody_else_can_read_the_keys_that_it_keeps(started: Starts) -> None:
+    """Whatever umask somebody's shell has."""
+    before = os.umask(0o022)
+    try:
+        started()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(started.file.stat().st_mode) == 0o600
