@@ -56,7 +56,7 @@ class Condition:
         found += [f"{each.name} is {each.state}" for each in self.processes or () if not each.is_up]
         found += ["Redis does not answer"] if self.queues is None else []
         found += [f"trading is {self.trading}"] if self.trading is not TradingState.ACTIVE else []
-        found += [f"{len(self.switches)} kill switches are on"] if self.switches else []
+        found += [f"the {switch.title} is on" for switch in self.switches]
         age = self.equity_age_s
         if self.processes and (age is None or age > equity_max_age_s):
             found.append("equity was never recorded" if age is None else f"equity is {age:.0f} s old")

@@ -33,6 +33,11 @@ class KillSwitch:
     set_by: str
     set_at: datetime
 
+    @property
+    def title(self) -> str:
+        """`global kill switch`, `symbol kill switch BTC/USDT:USDT`"""
+        return f"{self.scope} kill switch {self.name}".strip()
+
     def covers(self, symbol: str, strategy: str) -> bool:
         wanted = {KillScope.GLOBAL: "", KillScope.SYMBOL: symbol, KillScope.STRATEGY: strategy}
         return self.name == wanted[self.scope]

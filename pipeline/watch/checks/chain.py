@@ -35,7 +35,7 @@ WITHOUT_SIGNAL = NOBODYS_WORK | LACKING | {
     EndReason.STAGE_RAISED,
 }  # fmt: skip
 FEW = 3
-"""Fewer decisions than these prove nothing."""
+"""Fewer than these prove nothing."""
 
 
 def feed(look: Look, limits: Limits) -> Answer:
@@ -68,11 +68,13 @@ def _share(
     what: str,
     limits: Limits,
 ) -> Answer:
-    """A finding when at least half of the decisions are bad, and more than a few."""
+    """A finding when at least half of the decisions are bad, and they are not too few to prove anything."""
     many, total = sum(group.many for group in bad), sum(group.many for group in of)
     span = lasting(limits.recent)
-    if many < FEW or many * 2 < total:
+    if many * 2 < total or not many:
         return fine(f"{many} of {total} decisions of the last {span} {what}")
+    if many < FEW:
+        return fine(f"{many} of {total} decisions of the last {span} {what}; fewer than {FEW} prove nothing")
     newest = max(bad, key=lambda group: group.newest)
     detail = f"{many} of {total} decisions of the last {span} {what}: {newest.detail or newest.reason}"
     return found(
@@ -136,6 +138,7 @@ def received(look: Look, limits: Limits) -> Answer:
 
 
 def failures(look: Look, limits: Limits) -> Answer:
+    """An entry that the market did not fill has expired as well, and nothing is wrong with the chain."""
     if isinstance(look.book, Away):
         return unknown(NO_LEDGER)
     bad = [
@@ -144,7 +147,7 @@ def failures(look: Look, limits: Limits) -> Answer:
         if outcome_of(group.reason) is Outcome.FAILED
         or group.reason in (EndReason.NOT_STARTED, EndReason.DEADLINE)
     ]
-    return _share(LevelCode.DECISIONS_FAIL, bad, look.book.ended, "failed or expired", limits)
+    return _share(LevelCode.DECISIONS_FAIL, bad, look.book.ended, "failed or ran out of time", limits)
 
 
 def strategies(look: Look, limits: Limits) -> Answer:
@@ -209,8 +212,10 @@ def rejections(look: Look, limits: Limits) -> Answer:
         return unknown(NO_LEDGER)
     rejected, total = look.book.orders.get(OrderState.REJECTED, 0), sum(look.book.orders.values())
     said = f"{rejected} of {total} orders of the last {lasting(limits.recent)} were refused"
-    if rejected < FEW or rejected * 2 < total:
+    if rejected * 2 < total or not rejected:
         return fine(said)
+    if rejected < FEW:
+        return fine(f"{said}; fewer than {FEW} prove nothing")
     words = "; ".join(f"{text} ({many} times)" for text, many in look.book.refusals.items())
     return found(Finding(code=LevelCode.ORDERS_REJECTED, detail=f"{said}: {words}"))
 

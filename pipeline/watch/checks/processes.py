@@ -62,7 +62,13 @@ def hosts(look: Look, limits: Limits) -> Answer:
         for host, pulses in sorted(lost.items())
         if live and host not in live and len(pulses) > 1
     ]
-    return found_or(gone, f"{len(live)} hosts live: {listed(live)}" if live else "no host lives")
+    return found_or(gone, _alive(live))
+
+
+def _alive(hosts: Sequence[str]) -> str:
+    if not hosts:
+        return "no host lives"
+    return f"{hosts[0]} lives" if len(hosts) == 1 else f"{len(hosts)} hosts live: {listed(hosts)}"
 
 
 def _lost_by_host(pulses: Sequence[Pulse], look: Look, limits: Limits) -> Mapping[str, list[Pulse]]:

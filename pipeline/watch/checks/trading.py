@@ -205,7 +205,7 @@ def switches(look: Look, _limits: Limits) -> Answer:
         Finding(
             code=LevelCode.KILL_SWITCH_ON,
             subject=f"{switch.scope} {switch.name}".strip(),
-            detail=f"the {switch.scope} kill switch {switch.name} is on since {ago(switch.set_at, look.at)}: "
+            detail=f"the {switch.title} is on since {ago(switch.set_at, look.at)}: "
             f"{switch.reason} (by {switch.set_by})",
             severity=Severity.CRITICAL if switch.scope is KillScope.GLOBAL else None,
         )
