@@ -61,7 +61,7 @@ def _rows(settings: Settings) -> Iterator[tuple[str, str]]:
     )
     yield (
         "starts",
-        f"{governor.state_at_start} where the account was never seen; `throughline trading active` arms it",
+        f"{governor.state_at_start} where the account is new; `throughline trading active --reason ...` arms it",
     )
     yield "stop it", "`throughline kill on --reason ...`, from any terminal"
 

@@ -47,7 +47,10 @@ def _filled(template: str, name: str) -> str:
     return Template(text).substitute(name=name, Name="".join(word.title() for word in name.split("_")))
 
 
-def how_to_enable(name: str, folder: Path, settings: Settings) -> str:
-    """The lines for `throughline.yaml`."""
+def next_steps(name: str, folder: Path, settings: Settings) -> str:
+    """What to do with it, and the lines for `throughline.yaml`: nobody finds it before its folder is named there."""
+    named = bool(settings.strategies.folder) and Path(settings.strategies.folder) == folder
+    lines = f"  strategies:\n    folder: {folder}\n"
     enabled = ", ".join([*settings.strategies.enabled, name])
-    return f"  strategies:\n    folder: {folder}\n    enabled: [{enabled}]"
+    first = "next: " if named else f"next: name its folder in throughline.yaml:\n{lines}then "
+    return f"{first}`throughline strategies check {name}`, and enable it:\n{lines}    enabled: [{enabled}]"

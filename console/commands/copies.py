@@ -31,7 +31,7 @@ def backup(
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(help="What `throughline backup` wrote.")],
+    source: Annotated[Path, typer.Argument(help="What `throughline backup FILE` wrote.")],
 ) -> None:
     """Put a copy in the ledger's place, with everything stopped. The account is halted until a person arms it."""
     settings, now = load(), datetime.now(UTC)
@@ -49,4 +49,8 @@ def restore(
             unit.switches.set_trading_state(settings.account, halted, by="restore", reason=WHY, at=now)
     if kept is not None:
         console().print(f"what was there is kept as {kept}", soft_wrap=True)
-    console().print(f"restored; {settings.account} is HALTED: `reconcile`, look, then `trading active`")
+    console().print(
+        f"restored; {settings.account} is HALTED: `throughline reconcile`, look, "
+        "then `throughline trading active --reason ...`",
+        soft_wrap=True,
+    )

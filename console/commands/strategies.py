@@ -125,8 +125,7 @@ def new(name: Annotated[str, typer.Argument(help="my_strategy")], folder: Folder
     known, _ = registry.everything(settings.strategies.folder)
     for file in scaffold.write(name, target, known):
         console().print(f"wrote {escape(str(file))}", soft_wrap=True)
-    console().print(f"\nnext: [bold]throughline strategies check {name}[/], then enable it:", soft_wrap=True)
-    console().print(escape(scaffold.how_to_enable(name, target, settings)), soft_wrap=True)
+    console().print(f"\n{escape(scaffold.next_steps(name, target, settings))}", soft_wrap=True)
 
 
 @strategies.command()

@@ -57,7 +57,7 @@ def _mode(settings: Settings, env: Mapping[str, str]) -> Answers:
         saw = f"THROUGHLINE_ALLOW_LIVE=yes beside mode {settings.mode}"
         yield finding(about, saw, "unset it until it is meant")
     elif is_live and settings.governor.state_at_start == "ACTIVE":
-        do = "governor.state_at_start: HALTED, and `throughline trading active` when you are there"
+        do = "governor.state_at_start: HALTED, and `throughline trading active --reason ...` when you are there"
         yield finding(about, "live, and a new account trades at once", do)
     elif is_live:
         yield fine(about, "live is said twice, and a new account starts halted")

@@ -235,7 +235,7 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         severity=Severity.CRITICAL,
         rung=Rung.UNIVERSE,
         says="no symbol may be traded: of the wanted names the exchange trades none",
-        do="`throughline universe` says why for each name; then `throughline trading active`",
+        do="`throughline universe` says why for each name; then `throughline trading active --reason ...`",
         explains=_BLOCKED
         | {
             LevelCode.NO_DECISION,
@@ -293,15 +293,15 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
     LevelCode.DECISIONS_FAIL: Meaning(
         severity=Severity.CRITICAL,
         rung=Rung.CHAIN,
-        says="most decisions fail or expire",
-        do="`throughline trace` of the one named has the stack trace",
+        says="most decisions fail or run out of time",
+        do="`throughline trace ID` of the one named has the stack trace",
         explains=frozenset({LevelCode.NO_SIGNAL}),
     ),
     LevelCode.STRATEGY_FAILS: Meaning(
         severity=Severity.WARNING,
         rung=Rung.STRATEGIES,
         says="a strategy raises, or overruns its time; the others go on",
-        do="`throughline trace` of the decision named; switch it off with `throughline kill on --strategy`",
+        do="`throughline trace ID` of the decision named; `throughline kill on --strategy NAME --reason ...` stops it",
     ),
     LevelCode.NO_SIGNAL: Meaning(
         severity=Severity.NOTICE,
@@ -334,14 +334,14 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         severity=Severity.WARNING,
         rung=Rung.GOVERNOR,
         says="a kill switch is on",
-        do="`throughline kill status`, then `throughline kill off`",
+        do="`throughline kill status`, then `throughline kill off --reason ...` with its --symbol or --strategy",
         explains=_BLOCKED,
     ),
     LevelCode.LATCH_TRIPPED: Meaning(
         severity=Severity.WARNING,
         rung=Rung.GOVERNOR,
         says="a latch tripped; nothing is opened until a person re-arms it",
-        do="`throughline latches`, then `throughline rearm`",
+        do="`throughline latches`, then `throughline rearm LATCH --reason ...`",
         explains=_BLOCKED,
     ),
     LevelCode.BREAKER_OPEN: Meaning(
@@ -354,7 +354,7 @@ MEANINGS: Mapping[LevelCode, Meaning] = {
         severity=Severity.CRITICAL,
         rung=Rung.ORDERS,
         says="a position is open, and by the ledger no stop of it rests on the exchange",
-        do="`throughline trace` of its position id has its exits and their refusals; place a stop by hand, or close it",
+        do="`throughline trace POSITION_ID` has its exits and their refusals; place a stop by hand, or close it",
         looks=2,
     ),
     LevelCode.ORDER_UNKNOWN: Meaning(

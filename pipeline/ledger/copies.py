@@ -93,7 +93,7 @@ def restore(url: URL, source: Path, at: datetime) -> Path | None:
     """
     if not source.is_file():
         raise ConfigError(
-            "there is no such file.", where=str(source), remedy="Name what `throughline backup` wrote."
+            "there is no such file.", where=str(source), remedy="Name what `throughline backup FILE` wrote."
         )
     if url.get_backend_name() != "sqlite":
         _run(url, "pg_restore", "--clean", "--if-exists", "--single-transaction", str(source))
