@@ -18,6 +18,8 @@ from pipeline.domain.timeframes import iso
 from pipeline.trace import debugging, logs
 from pipeline.trace.events import LoggedEvents
 
+ALL = "all"
+
 debug = typer.Typer(help="Debug one area of this host's processes, without a restart.", no_args_is_help=True)
 
 Areas = Annotated[list[str], typer.Argument(metavar="AREA...", help=f"Of: {', '.join(Area)}, or all.")]
@@ -52,9 +54,9 @@ def status(as_json: AsJson = False) -> None:
 
 
 def _named(areas: list[str]) -> list[Area]:
-    if "all" in areas:
+    if ALL in (name.lower() for name in areas):
         return list(Area)
-    return [Area(choice(name, list(Area), "area") or "") for name in areas]
+    return [Area(choice(name, [*Area, ALL], "area") or "") for name in areas]
 
 
 def _are_on() -> dict[Area, datetime]:

@@ -11,7 +11,7 @@ import typer
 from config.home import Home
 from config.loading import load, read
 from console import failures
-from console.commands.options import AsJson
+from console.commands.options import AsJson, choice
 from console.output import print_json, show
 from console.records import COMPONENT, pipeline_of
 from console.render.doctor import render_diagnosis, render_examination
@@ -34,8 +34,12 @@ def doctor(
 ) -> None:
     """Check everything from the broker to the fills. Exit code 1: something is wrong, or could not be checked."""
     if security:
-        _secure(role, as_json=as_json)
+        if symbol is not None:
+            raise typer.BadParameter("--security is about the deployment, and takes no symbol")
+        _secure(_known(role), as_json=as_json)
         return
+    if role:
+        raise typer.BadParameter("--role belongs to --security")
     from pipeline.oversight import looker_of  # noqa: PLC0415  with it comes the exchange's library, which takes a while
 
     pipeline = pipeline_of(load())
@@ -48,6 +52,12 @@ def doctor(
     _say(diagnosis, examination, as_json=as_json)
     if not diagnosis.is_well or (examination is not None and examination.blocked_by is not None):
         raise typer.Exit(failures.FINDING)
+
+
+def _known(role: str) -> str:
+    from console.securing.keys import NEEDED  # noqa: PLC0415  only --security needs it
+
+    return choice(role, list(NEEDED), "role") or "" if role else ""
 
 
 def _secure(role: str, *, as_json: bool) -> None:

@@ -12,9 +12,9 @@ from rich.markup import escape
 from console import failures
 from console.commands.options import AsJson, Symbol, choice, instant
 from console.output import console, print_json, print_table, table
-from console.records import opened
+from console.records import Book, opened
 from console.render import figures as drawn
-from console.spelling import as_in_ledger
+from console.spelling import known_account, known_symbol
 from pipeline.domain.decisions import Mode
 from pipeline.domain.timeframes import iso
 from pipeline.ledger.statistics import By, Span
@@ -41,7 +41,7 @@ def metrics(
 ) -> None:
     """How the chain did: outcomes, success and error rates, latencies by part, strategies, orders."""
     book = opened()
-    span = _span(since, until, mode, None if symbol is None else as_in_ledger(book.settings, symbol))
+    span = _span(book, (since, until), mode, symbol)
     wanted = By(choice(by, list(By), "part") or By.STAGE)
     with book.ledger.read() as unit:
         found = chain_figures(unit.statistics, span, wanted)
@@ -65,7 +65,7 @@ def report(
 ) -> None:
     """How trading performed: trades, profit, ratios, drawdown, slippage, fees, by mode and account."""
     book = opened()
-    span = _span(since, until, mode, None if symbol is None else as_in_ledger(book.settings, symbol), account)
+    span = _span(book, (since, until), mode, symbol, account)
     group = Group(choice(by, list(Group), "group") or Group.ALL)
     with book.ledger.read() as unit:
         found = performances(unit.statistics, span, group)
@@ -102,7 +102,7 @@ def bottlenecks(
 ) -> None:
     """Where the time of decisions goes, and what went wrong, grouped by its cause. 1 when something did."""
     book = opened()
-    span = _span(since, until, mode, None if symbol is None else as_in_ledger(book.settings, symbol))
+    span = _span(book, (since, until), mode, symbol)
     with book.ledger.read() as unit:
         parts, errors = slowest_parts(unit.statistics, span), error_groups(unit.statistics, span)
     if as_json:
@@ -139,17 +139,26 @@ def _show_chain(figures: ChainFigures, by: By) -> None:
 
 
 def _span(
-    since: str, until: str | None, mode: str | None, symbol: str | None, account: str | None = None
+    book: Book,
+    between: tuple[str, str | None],
+    mode: str | None,
+    symbol: str | None,
+    account: str | None = None,
 ) -> Span:
+    """Raises: typer.BadParameter for what there cannot be anything of."""
     chosen = choice(mode, list(Mode), "mode")
     now = datetime.now(UTC)
-    return Span(
-        since=instant(since) or now,
-        until=instant(until) or now,
-        mode=None if chosen is None else Mode(chosen),
-        symbol=symbol,
-        account=account,
-    )
+    start, end = (instant(each) or now for each in between)
+    if start >= end:
+        raise typer.BadParameter(f"it ends before it begins: from {iso(start)} to {iso(end)}")
+    with book.ledger.read() as unit:
+        return Span(
+            since=start,
+            until=end,
+            mode=None if chosen is None else Mode(chosen),
+            symbol=None if symbol is None else known_symbol(unit, book.settings, symbol),
+            account=None if account is None else known_account(unit, book.settings, account),
+        )
 
 
 def _span_record(span: Span) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated
 
@@ -13,8 +14,9 @@ from config.loading import load
 from config.settings import Settings
 from console.commands.options import AsJson
 from console.output import print_json
-from console.roles import QUEUES
+from console.roles import QUEUES, QUEUES_OF
 from pipeline.domain.errors import StoreUnavailable
+from pipeline.domain.liveness import Pulse
 from pipeline.domain.timeframes import SystemClock
 from pipeline.watch.broker import impatient_redis, look_at_broker
 from pipeline.watch.door import login
@@ -24,6 +26,7 @@ from pipeline.watch.pulses import PulseStore
 
 FINDING = 1
 ANSWER_WITHIN_S = 10.0
+BESIDE_WORKERS = ("beat", "feed", "watch", "exporter", "flower", "sim")
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  an address to be asked at, not to listen on
 
@@ -78,12 +81,25 @@ def _of_page(role: str, url: str, lines: tuple[str, ...], opens: str) -> list[st
         return [f"{role} does not answer at {url}: {error}"]
 
 
+def _refuse_unheard_of(role: str, pulses: Iterable[Pulse]) -> None:
+    """A worker may have any name; one that nobody ever had is a typing error. Raises: typer.BadParameter."""
+    name = role.removeprefix("worker-")
+    usual = name in (*BESIDE_WORKERS, *QUEUES_OF) or set(name.split("-")) <= set(QUEUES)
+    if not usual and not any(each.is_of(role) for each in pulses):
+        known = ", ".join([*BESIDE_WORKERS, *QUEUES_OF])
+        raise typer.BadParameter(
+            f"'{role}' is no role; there are: {known}, or the names of a worker's queues"
+        )
+
+
 def _of_pulses(role: str, host: str, settings: Settings) -> list[str]:
     client = impatient_redis(settings.redis_url)
     try:
         pulses = PulseStore(client, settings.account).read()
     except StoreUnavailable as error:
+        _refuse_unheard_of(role, ())
         return [str(error)]
+    _refuse_unheard_of(role, pulses)
     # Only its own queues: a role's user of Redis need not see those of others.
     own = {name for each in pulses if each.host == host for name in each.queues if each.is_of(role)}
     broker = look_at_broker(client, [name for name in QUEUES if name in own], holders=())

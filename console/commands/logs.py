@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
+from rich.markup import escape
 
 from config.loading import load
+from console.failures import FINDING
+from console.output import console
 from pipeline.domain.errors import ConfigError
 from pipeline.trace.rendering import render_line
 
+NEWEST = 200
+"""Lines that are shown when no id says which."""
 _LOOK_EVERY_S = 0.25
 
 
@@ -22,32 +27,47 @@ def logs(
     wanted: Annotated[str | None, typer.Argument(metavar="[ID]", help="Only lines with this text.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written.")] = False,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="At most so many of the newest lines.")
-    ] = 200,
+        int | None,
+        typer.Option("--limit", "-n", min=1, help=f"At most so many, the newest; {NEWEST} without an id."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The lines as they are, one JSON document each.")
+    ] = False,
 ) -> None:
-    """Log lines for people. With an id, the story of that decision; without, the newest lines."""
+    """Log lines for people. With an id, the story of that decision; without, the newest lines. Exit code 1: no line
+    has it.
+    """
     path = load().home.absolute() / "logs" / "all.jsonl"
     if not path.exists() and not follow:
         raise ConfigError(
             "there is no log yet", where=str(path), remedy="`throughline up` or `demo` writes it"
         )
-    for line in _newest(path, wanted, limit if wanted is None else None):
-        _print(line)
+    say = _as_it_is if as_json else _print
+    found = _newest(path, wanted, limit or (NEWEST if wanted is None else None))
+    for line in found:
+        say(line)
     if follow:
-        _follow(path, wanted)
+        _follow(path, wanted, say)
+    elif wanted is not None and not found:
+        console(sys.stderr).print(f"no line has {escape(repr(wanted))}: {escape(str(path))}", soft_wrap=True)
+        raise typer.Exit(FINDING)
 
 
-def _follow(path: Path, wanted: str | None) -> None:
+def _follow(path: Path, wanted: str | None, say: Callable[[str], None]) -> None:
     try:
         for line in tail(path):
             if wanted is None or wanted in line:
-                _print(line)
+                say(line)
     except KeyboardInterrupt:
         return
 
 
 def _print(line: str) -> None:
-    sys.stdout.write(render_line(line, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ) + "\n")
+    _as_it_is(render_line(line, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+
+
+def _as_it_is(line: str) -> None:
+    sys.stdout.write(line.rstrip("\n") + "\n")
     sys.stdout.flush()
 
 

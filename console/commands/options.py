@@ -45,3 +45,10 @@ def choice(text: str | None, known: list[str], what: str) -> str | None:
         if word.lower() == text.lower():
             return word
     raise typer.BadParameter(f"'{text}' is no {what}; there are: {', '.join(known)}")
+
+
+def words(text: str) -> str:
+    """Without the blanks around them. Raises: typer.BadParameter when there are none: nobody learns from them."""
+    if not text.strip():
+        raise typer.BadParameter("it must say something")
+    return text.strip()

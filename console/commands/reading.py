@@ -14,12 +14,13 @@ from console.records import Book, opened
 from console.render import values as v
 from console.render.trace import render_trace
 from console.render.values import Record
-from console.spelling import as_in_ledger
+from console.spelling import known_symbol
 from console.stories import story
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import Mode
 from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason, Outcome
+from pipeline.domain.ports import Unit
 from pipeline.trace.records import decision_record, order_record, position_record
 
 AnyMode = Annotated[str | None, typer.Option("--mode", help="paper, testnet or live.")]
@@ -53,7 +54,7 @@ def decisions(
     book = opened()
     with book.ledger.read() as unit:
         found = unit.decisions.latest(
-            symbol=_symbol(book, symbol),
+            symbol=_symbol(unit, book, symbol),
             outcome=choice(outcome, [*Outcome, "open"], "outcome"),
             reason=choice(reason, [*EndReason, *CheckCode], "reason"),
             mode=choice(mode, list(Mode), "mode"),
@@ -75,7 +76,7 @@ def orders(
     book = opened()
     with book.ledger.read() as unit:
         found = unit.orders.latest(
-            symbol=_symbol(book, symbol),
+            symbol=_symbol(unit, book, symbol),
             state=choice(state, list(OrderState), "state"),
             mode=choice(mode, list(Mode), "mode"),
             limit=limit,
@@ -99,7 +100,7 @@ def positions(
         session = None if all_accounts else unit.sessions.latest()
         found = unit.positions.latest(
             account=None if session is None else str(session["account"]),
-            symbol=_symbol(book, symbol),
+            symbol=_symbol(unit, book, symbol),
             mode=choice(mode, list(Mode), "mode"),
             limit=limit,
         )
@@ -107,8 +108,8 @@ def positions(
     _show(rows, _POSITIONS, _SPARE_OF_POSITIONS, as_json=as_json)
 
 
-def _symbol(book: Book, name: str | None) -> str | None:
-    return None if name is None else as_in_ledger(book.settings, name)
+def _symbol(unit: Unit, book: Book, name: str | None) -> str | None:
+    return None if name is None else known_symbol(unit, book.settings, name)
 
 
 Columns = dict[str, Callable[[Record], str]]

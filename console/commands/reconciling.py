@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from console.commands.options import AsJson
+from console.commands.options import AsJson, words
 from console.output import console, print_json, print_table, table
 from console.records import writing
 from pipeline.domain.reconciliation import Finding, Subject
@@ -18,7 +18,10 @@ def reconcile(
     *,
     accept_balance: Annotated[
         str | None,
-        typer.Option(help="Why what nothing explains of the wallet is all right: it is booked as accepted."),
+        typer.Option(
+            help="Why what nothing explains of the wallet is all right: it is booked as accepted.",
+            callback=lambda text: None if text is None else words(text),
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -34,8 +34,14 @@ def redis_acl(
     Passwords are read from files and never from arguments; in the ACL file stand their hashes.
     """
     if passwords is None:
+        if make or output or db:
+            raise typer.BadParameter(
+                "--make, --output and --db are for the ACL file: name --passwords FOLDER"
+            )
         _show(as_json=as_json)
         return
+    if as_json:
+        raise typer.BadParameter("--json is for the table; with --passwords the ACL file itself is written")
     from tasks.access import ACCESS, acl_file  # noqa: PLC0415  with it comes Celery, which takes a while
 
     if make:

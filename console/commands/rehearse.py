@@ -16,12 +16,15 @@ from console.rehearsing.rehearsal import DETECT_S, Quiet, Result, keep_quiet, re
 from pipeline.domain.meanings import MEANINGS
 
 ALL, QUIET, LIST = "all", "quiet", "list"
+LISTENS_S = 600.0
 
 
 def rehearse_command(
     incident: Annotated[str, typer.Argument(help="Its name; `all`, `list`, or `quiet`.")] = LIST,
     *,
-    seconds: Annotated[float, typer.Option(help="How long `quiet` listens.")] = 600.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help=f"How long `quiet` listens; {LISTENS_S:.0f} if not given.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the real system against the simulated exchange, bring an incident about, and see who notices it when.
@@ -29,11 +32,13 @@ def rehearse_command(
     Its home, ports and account are its own; nothing of yours is touched. Exit code 1: it was not noticed in time, not
     named rightly, or it did not heal.
     """
+    if seconds is not None and incident != QUIET:
+        raise typer.BadParameter(f"--seconds belongs to `{QUIET}`")
     if incident == LIST:
         _list(as_json=as_json)
         return
     if incident == QUIET:
-        _listen(seconds, as_json=as_json)
+        _listen(seconds or LISTENS_S, as_json=as_json)
         return
     results = _rehearse(_wanted(incident), quiet=as_json)
     if as_json:

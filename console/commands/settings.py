@@ -93,15 +93,20 @@ def runs(limit: Limit = 20, as_json: AsJson = False) -> None:
         known = [{**run, "snapshot": None} for run in unit.sessions.newest(limit)]
     if as_json:
         print_json([{name: run[name] for name in _RUN} for run in known])
+    elif known:
+        rows = [[cell(run[name]) for name, cell in _RUN.items()] for run in known]
+        print_table(table(tuple(_RUN), rows, gives=(), spare=("mode", "account")))
     else:
-        rows = [
-            [escape(str({**run, "started_at": v.lately(run["started_at"])}[name])) for name in _RUN]
-            for run in known
-        ]
-        print_table(table(_RUN, rows, gives=(), spare=("mode", "account")))
+        console().print("none")
 
 
-_RUN = ("session_id", "started_at", "mode", "account", "config_hash")
+_RUN = {
+    "session_id": v.text,
+    "started_at": v.lately,
+    "mode": v.text,
+    "account": v.text,
+    "config_hash": v.text,
+}
 
 
 def _run(session_id: str | None) -> Mapping[str, object]:

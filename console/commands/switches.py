@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from console.commands.options import AsJson, choice
+from console.commands.options import AsJson, choice, words
 from console.output import console, print_json, print_table, table
 from console.records import opened, writing
 from pipeline.domain.checks import CheckCode
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 kill = typer.Typer(help="The kill switch: global, for a symbol, or for a strategy.", no_args_is_help=True)
 
-Reason = Annotated[str, typer.Option(help="Why; it is kept with the change.")]
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the change.", callback=words)]
 ForSymbol = Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")]
 ForStrategy = Annotated[str | None, typer.Option("--strategy", help="Only this strategy.")]
 

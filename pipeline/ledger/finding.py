@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BindParameter, Connection, bindparam, literal_column, select, union
+from sqlalchemy import BindParameter, Connection, bindparam, select, union
 
 from pipeline.domain.ids import DecisionId
 from pipeline.ledger.tables import decisions, orders, permits, positions
@@ -20,21 +20,26 @@ _BY_ID = union(
 _BY_PREFIX = (
     select(decisions.c.decision_id)
     .where(decisions.c.decision_id >= bindparam("low"), decisions.c.decision_id < bindparam("high"))
-    .limit(literal_column("2"))
+    .order_by(decisions.c.decision_id.desc())
+    .limit(bindparam("at_most"))
 )
 
 
-def find_decision(connection: Connection, text: str) -> DecisionId | None:
-    """By decision id (or an unambiguous beginning of one), task id, client order id, the exchange's order id,
-    permit id or position id (that is the decision that opened it). None when no decision, or several, match.
+def find_decisions(connection: Connection, text: str, at_most: int) -> list[DecisionId]:
+    """By decision id (or a beginning of one), task id, client order id, the exchange's order id, permit id or position
+    id (that is the decision that opened it). Of those that begin so, the newest.
     """
     wanted = text.strip()
     if wanted.startswith(PREFIX):
         wanted = wanted.partition(".")[0]  # a task id is the decision's with its stage behind a dot
     if not wanted:
-        return None
+        return []
     found = connection.execute(_BY_ID, {"id": wanted}).scalars().all()
     if not found and wanted.startswith(PREFIX):
-        span = {"low": wanted, "high": wanted + "\N{DELETE}"}  # ids are ASCII letters, digits and underscores
+        span = {
+            "low": wanted,
+            "high": wanted + "\N{DELETE}",
+            "at_most": at_most,
+        }  # ids are ASCII letters, digits and underscores
         found = connection.execute(_BY_PREFIX, span).scalars().all()
-    return DecisionId(found[0]) if len(found) == 1 else None
+    return [DecisionId(each) for each in found]

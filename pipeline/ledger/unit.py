@@ -10,7 +10,7 @@ from pipeline.domain.ids import DecisionId
 from pipeline.domain.standing import Horizon, Standing
 from pipeline.ledger.decisions import SqlDecisions
 from pipeline.ledger.fills import SqlFills
-from pipeline.ledger.finding import find_decision
+from pipeline.ledger.finding import find_decisions
 from pipeline.ledger.guards import SqlGuards
 from pipeline.ledger.journal import SqlJournal
 from pipeline.ledger.levels import SqlLevels
@@ -98,4 +98,8 @@ class SqlUnit:
         return standing(self._connection, account, symbol, now, horizon)
 
     def find_decision(self, text: str) -> DecisionId | None:
-        return find_decision(self._connection, text)
+        found = self.find_decisions(text, 2)
+        return found[0] if len(found) == 1 else None
+
+    def find_decisions(self, text: str, at_most: int) -> list[DecisionId]:
+        return find_decisions(self._connection, text, at_most)

@@ -112,5 +112,8 @@ class Sessions(Protocol):
     ) -> None:
         """Record one run of the program with its configuration (without secrets)."""
 
+    def newest(self, many: int) -> Sequence[Mapping[str, object]]:
+        """The newest first."""
+
     def latest(self) -> Mapping[str, object] | None:
         """`session_id, config_hash, account, mode, snapshot, started_at` of the newest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -53,6 +54,9 @@ class Unit(Protocol):
         """By decision id (or an unambiguous beginning of one), task id, client order id, the exchange's order id,
         permit id or position id (that is the decision that opened it). None when no decision, or several, match.
         """
+
+    def find_decisions(self, text: str, at_most: int) -> Sequence[DecisionId]:
+        """All that match; of those whose ids begin so, the newest."""
 
 
 class Ledger(Protocol):
