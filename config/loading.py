@@ -47,6 +47,12 @@ class Loaded:
     user_file: Path | None
     session_file: Path | None
 
+    def place(self, key: str) -> str:
+        """The key, with the file and line or the variable that set it; also of one inside a table."""
+        above = [key.rsplit(".", cut)[0] for cut in range(key.count(".") + 1)]
+        said = next((self.sources[name] for name in above if name in self.sources), None)
+        return key if said is None else f"{said.where}: {key}"
+
 
 def load(env: Mapping[str, str] | None = None, cwd: Path | None = None, *, session: bool = True) -> Settings:
     """The settings of this process. `session=False` leaves out the running session's overlay.

@@ -42,12 +42,6 @@ def prepare(loaded: Loaded) -> str:
     from pipeline.holding_keys import refuse_withdrawal  # noqa: PLC0415  with it comes the exchange's library
 
     pipeline = pipeline_of(settings)
-    if not pipeline.strategies:
-        raise ConfigError(
-            "no strategy can be used",
-            where="strategies.enabled",
-            remedy="`throughline strategies list` says why",
-        )
     refuse_withdrawal(pipeline)
     pipeline.ledger.migrate()
     report = pipeline.universe_report()

@@ -19,9 +19,9 @@ def write(name: str, folder: Path, known: Container[str]) -> list[Path]:
     overwritten then.
     """
     if not _NAME.match(name):
-        raise ConfigError(f"'{name}' is no name for a strategy;", remedy="use small letters, digits and _")
+        raise ConfigError(f"'{name}' is no name for a strategy.", remedy="Use small letters, digits and _.")
     if name in known:
-        raise ConfigError(f"there is a strategy called '{name}' already;", remedy="choose another name")
+        raise ConfigError(f"there is a strategy called '{name}' already.", remedy="Choose another name.")
     files = {
         folder / f"{name}.py": "strategy.py.txt",
         folder / "tests" / f"test_{name}.py": "test_strategy.py.txt",

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from config.home import ensure_home, local_key
-from config.loading import load, require_keys
+from config.loading import load, read, require_keys
 from config.sections.base import is_loopback
 from config.settings import Settings
 from console import roles
 from console.allowance import allowance
+from console.choosing import require_strategies
 from console.output import console
 from console.records import pipeline_of, tell_without_redis
 from pipeline.domain.decisions import Stage
@@ -96,6 +97,8 @@ def worker(
     if unknown or not wanted:
         raise typer.BadParameter(f"'{','.join(unknown)}' is no queue; there are: {', '.join(roles.QUEUES)}")
     settings = load()
+    if Stage.EVALUATE in wanted:
+        require_strategies(read())
     has_orders = not set(wanted).isdisjoint(roles.QUEUES_OF["orders"])
     if has_orders:  # the others have no use for the account's keys
         require_keys(settings)

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from config.loading import load
+from config.loading import load, read
 from config.settings import Settings
 from console import failures, scaffold
+from console.choosing import faults
 from console.commands.options import AsJson
 from console.output import console, print_json, print_table, table
 from console.render.strategies import card, counted
@@ -40,12 +41,20 @@ Folder = Annotated[Path | None, typer.Option("--folder", help="Where to; strateg
 
 @strategies.command(name="list")
 def list_(as_json: AsJson = False) -> None:
-    """Every strategy that could run, which of them do, and what is broken. Exit code 1 when something is."""
-    settings = load()
+    """Every strategy that could run, which of them do, what is broken, and what the settings have wrong. Exit code 1
+    when anything is.
+    """
+    loaded = read()
+    settings = loaded.settings
     known, broken = registry.everything(settings.strategies.folder)
+    wrong = faults(loaded, known, broken)
     if as_json:
         print_json(
-            {"strategies": [_as_record(known[name], settings) for name in known], "broken": broken_of(broken)}
+            {
+                "strategies": [_as_record(known[name], settings) for name in known],
+                "broken": broken_of(broken),
+                "wrong": [{"where": each.where, "what": each.what, "remedy": each.remedy} for each in wrong],
+            }
         )
     else:
         rows = [
@@ -55,7 +64,9 @@ def list_(as_json: AsJson = False) -> None:
         print_table(table(("name", "runs", "from", "what it does"), rows))
         for each in broken:
             console().print(f"[yellow]broken: {escape(str(each))}[/]", soft_wrap=True)
-    if broken:
+        for each_wrong in wrong:
+            console().print(f"[yellow]wrong: {escape(str(each_wrong))}[/]", soft_wrap=True)
+    if broken or wrong:
         raise typer.Exit(failures.FINDING)
 
 
@@ -112,6 +123,8 @@ def _built(name: str, settings: Settings) -> AnyStrategy:
     found = [each for each in broken if each.mentions(name)]
     if name not in known and found:
         raise ConfigError("is broken", where=name, remedy="; ".join(map(str, found)))
+    if name not in known:
+        raise registry.unknown(name, known)
     params = {name: settings.strategies.params.get(name, {})}
     return registry.build([name], params, known)[0]
 

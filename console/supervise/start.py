@@ -14,6 +14,7 @@ from config.home import OTHERS, ensure_home
 from config.loading import Loaded, read, require_keys
 from config.settings import Settings
 from console.allowance import allowance
+from console.choosing import require_strategies
 from console.supervise import ports, readiness
 from console.supervise.host import Host, supervised
 from console.supervise.lock import end_left_behind, owned
@@ -59,14 +60,13 @@ def running(plan: Plan, interrupts: Interrupts, console: Console) -> Iterator[Ru
 
     Raises: ConfigError before anything was started, or with a program's last words; Interrupted.
     """
-    os.umask(
-        OTHERS
-    )  # the ledger, what programs print, what the simulated exchange keeps: all below inherit it
     loaded = read(session=False)
     require_keys(loaded.settings)
+    require_strategies(loaded)
     stakes = allowance(loaded.settings)
     if stakes:
         console.print(stakes, markup=False, soft_wrap=True)
+    os.umask(OTHERS)  # the ledger and what programs write: all that is made from here on inherits it
     home = ensure_home(loaded.settings.home)
     progress = Progress(console)
     with owned(home.root):

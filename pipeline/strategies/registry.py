@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -63,10 +63,25 @@ def build(
     One that stands in a broken file is left out: the file stops only itself. Raises: ConfigError, naming the
     key, for a strategy that nobody knows and for parameters that do not fit.
     """
-    for name in [*enabled, *params]:
-        if name not in known and not any(each.mentions(name) for each in broken):
-            raise _unknown(name, known)
+    for fault in faults(enabled, params, known, broken):
+        raise fault
     return tuple(_built(known[name], params.get(name, {})) for name in enabled if name in known)
+
+
+def faults(
+    enabled: Sequence[str],
+    params: Mapping[str, Mapping[str, object]],
+    known: Registry = BUILT_IN,
+    broken: Sequence[Broken] = (),
+) -> Iterator[ConfigError]:
+    """What is wrong with these settings: names that nobody knows, parameters that do not fit. Each names its key."""
+    for key, names in (("strategies.enabled", enabled), ("strategies.params", params)):
+        for name in names:
+            if name not in known and not any(each.mentions(name) for each in broken):
+                yield unknown(name, known, key)
+    for name in dict.fromkeys([*enabled, *params]):
+        if name in known:
+            yield from _misfit(known[name], params.get(name, {}))
 
 
 def enough_bars(strategies: Sequence[AnyStrategy], bars: int) -> None:
@@ -74,9 +89,9 @@ def enough_bars(strategies: Sequence[AnyStrategy], bars: int) -> None:
     for strategy in strategies:
         if strategy.warm_up > bars:
             raise ConfigError(
-                f"{bars} bars are too few for {strategy.name}, which wants {strategy.warm_up};",
+                f"{bars} bars are too few for {strategy.name}, which wants {strategy.warm_up}.",
                 where="market.bars",
-                remedy=f"set {strategy.warm_up} or more, or take {strategy.name} out of strategies.enabled",
+                remedy=f"Set {strategy.warm_up} or more, or take {strategy.name} out of strategies.enabled",
             )
 
 
@@ -87,15 +102,19 @@ def _built(strategy: type[AnyStrategy], values: Mapping[str, object]) -> AnyStra
         raise _unfit(strategy, problem) from problem
 
 
-def _unknown(name: str, known: Iterable[str]) -> ConfigError:
+def _misfit(strategy: type[AnyStrategy], values: Mapping[str, object]) -> Iterator[ConfigError]:
+    try:
+        _built(strategy, values)
+    except ConfigError as fault:
+        yield fault
+
+
+def unknown(name: str, known: Iterable[str], where: str = "") -> ConfigError:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return ConfigError(
-        f"there is no strategy called '{name}';",
-        where="strategies",
-        remedy=f"{hint}known are {', '.join(names)}",
-    )
+    hint = f"Did you mean {near[0]}? " if near else ""
+    remedy = f"{hint}Known are {', '.join(names)}."
+    return ConfigError(f"there is no strategy called '{name}'.", where=where, remedy=remedy)
 
 
 def _unfit(strategy: type[AnyStrategy], problem: ValidationError) -> ConfigError:
@@ -103,8 +122,8 @@ def _unfit(strategy: type[AnyStrategy], problem: ValidationError) -> ConfigError
     key = ".".join(["strategies", "params", strategy.name, *map(str, first["loc"])])
     if first["type"] == "extra_forbidden":
         choice = ", ".join(sorted(strategy.params_type.model_fields)) or "none"
-        return ConfigError("there is no such parameter;", where=key, remedy=f"known are {choice}")
-    return ConfigError(f"{first['input']!r} does not fit:", where=key, remedy=first["msg"])
+        return ConfigError("there is no such parameter.", where=key, remedy=f"Known are {choice}.")
+    return ConfigError(f"{first['input']!r} does not fit.", where=key, remedy=f"{first['msg']}.")
 
 
 def from_folder(
@@ -118,7 +137,9 @@ def from_folder(
     """
     if not folder.is_dir():
         raise ConfigError(
-            f"{folder} is not a folder", remedy="create it, or name the one with your strategies"
+            f"{folder} is not a folder.",
+            where="strategies.folder",
+            remedy="Create it, or name the one with your strategies.",
         )
     found: dict[str, type[AnyStrategy]] = {}
     broken: list[Broken] = []

@@ -47,7 +47,7 @@ def test_enabled_strategies_come_in_their_order_with_their_parameters() -> None:
 
 def test_an_unknown_strategy_is_named_with_its_nearest_spelling() -> None:
     """A typo must stop the start: the strategy would otherwise just never trade."""
-    with pytest.raises(ConfigError, match=r"adaptive_bo.*did you mean adaptive_ob"):
+    with pytest.raises(ConfigError, match=r"adaptive_bo.*Did you mean adaptive_ob"):
         build(["adaptive_bo"], {})
 
 
