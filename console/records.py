@@ -13,6 +13,7 @@ from rich.markup import escape
 from config.home import ensure_home
 from config.loading import load
 from config.settings import Settings
+from console.accounts import settings_of_account
 from console.failures import NO_REDIS
 from console.output import console
 from pipeline.ledger.sql import SqlLedger
@@ -86,7 +87,7 @@ def tell_without_redis(settings: Settings) -> None:
 
 def writing() -> Pipeline:
     """To change something; what is done stands in the logs, too. Raises: ConfigError, LedgerUnavailable."""
-    pipeline = pipeline_of(load())
+    pipeline = pipeline_of(settings_of_account())
     pipeline.ledger.check_version()
     ensure_home(pipeline.settings.home)
     logs.configure(COMPONENT, pipeline.settings)

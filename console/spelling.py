@@ -19,7 +19,8 @@ def known_symbol(unit: Unit, settings: Settings, name: str) -> str:
     one would be answered with nothing.
     """
     symbol = as_in_ledger(settings, name)
-    kept = unit.guards.universe(settings.account)
+    run = unit.sessions.latest()
+    kept = unit.guards.universe(str(run["account"]) if run else settings.account)
     listed = {*settings.universe.symbols, *(kept.symbols if kept else ())}
     if (
         plain(symbol) in map(plain, listed)

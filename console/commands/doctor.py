@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from config.home import Home
-from config.loading import load, read
+from config.loading import read
 from console import failures
+from console.accounts import settings_of_account
 from console.commands.options import AsJson, choice
 from console.output import print_json, show
 from console.records import COMPONENT, pipeline_of
@@ -42,7 +43,7 @@ def doctor(
         raise typer.BadParameter("--role belongs to --security")
     from pipeline.oversight import looker_of  # noqa: PLC0415  with it comes the exchange's library, which takes a while
 
-    pipeline = pipeline_of(load())
+    pipeline = pipeline_of(settings_of_account())
     if Home(pipeline.settings.home).logs.is_dir():
         logs.configure(COMPONENT, pipeline.settings)  # what the parts say of their troubles goes there
     else:

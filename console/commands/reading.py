@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from console.accounts import settings_of_account
 from console.commands.options import AsJson, Limit, Symbol, choice, instant
 from console.output import console, print_json, print_table, show, table
 from console.records import Book, opened
@@ -94,12 +95,12 @@ def positions(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Positions of the newest run's account, open ones first, then the newest."""
+    """Positions of the account, open ones first, then the newest."""
     book = opened()
+    account = None if all_accounts else settings_of_account().account
     with book.ledger.read() as unit:
-        session = None if all_accounts else unit.sessions.latest()
         found = unit.positions.latest(
-            account=None if session is None else str(session["account"]),
+            account=account,
             symbol=_symbol(unit, book, symbol),
             mode=choice(mode, list(Mode), "mode"),
             limit=limit,

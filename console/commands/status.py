@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
+from console.accounts import settings_of_account
 from console.commands.options import AsJson
 from console.commands.switches import as_record
 from console.condition import Condition, look
@@ -23,7 +24,8 @@ STYLES = {Severity.NOTICE: "dim", Severity.WARNING: "yellow", Severity.CRITICAL:
 
 def status(as_json: AsJson = False) -> None:
     """What runs, what waits, how decisions ended, whether it may trade. Exit code 1: a finding."""
-    pipeline = pipeline_of(opened().settings)
+    opened()
+    pipeline = pipeline_of(settings_of_account())
     condition = look(pipeline)
     findings = condition.findings(pipeline.settings.governor.equity_max_age_s)
     if as_json:
@@ -83,8 +85,8 @@ def _lines(condition: Condition) -> Iterator[RenderableType]:
     yield _line("processes", _processes(condition))
     yield _line("watched", _watched(condition))
     yield _line("queues", "Redis does not answer" if condition.queues is None else _counts(condition.queues))
-    yield _line("last hour", _outcomes(condition.decisions_last_hour))
-    yield _line("in all", _outcomes(condition.decisions))
+    yield _line("last hour", f"{_outcomes(condition.decisions_last_hour)} [dim](of every account)[/]")
+    yield _line("in all", f"{_outcomes(condition.decisions)} [dim](of every account)[/]")
     yield _line("equity", _equity(condition))
     yield _line("positions", f"{condition.open_positions} open")
     for switch in condition.switches:

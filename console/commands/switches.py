@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from console.accounts import settings_of_account
 from console.commands.options import AsJson, choice, words
 from console.output import console, print_json, print_table, table
 from console.records import opened, writing
@@ -132,7 +133,7 @@ def latches(as_json: AsJson = False) -> None:
     on.
     """
     book = opened()
-    account = book.settings.account
+    account = settings_of_account().account
     with book.ledger.read() as unit:
         known, breaker = unit.guards.latches(account), unit.guards.breaker(account)
     if as_json:

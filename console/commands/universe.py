@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.markup import escape
 
-from config.loading import load
 from console import failures
+from console.accounts import settings_of_account
 from console.commands.options import AsJson
 from console.output import console, print_json, print_table, table
 from console.records import asking
@@ -62,7 +62,7 @@ def universe(as_json: AsJson = False) -> None:
     how it differs from what would be made now. Exit code 1 when a name of the list is out, nothing is in,
     or the two differ.
     """
-    settings = load()
+    settings = settings_of_account()
     seen = look(asking(settings), is_list=not settings.universe.top_by_volume)
     if as_json:
         print_json(as_record(seen))
