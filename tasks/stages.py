@@ -65,7 +65,7 @@ def _run(task: Task, stage: Stage, symbol: str) -> str:
             return "dropped"
         if handoff is None:
             return "ended"
-        publish(handoff.stage, handoff.decision)
+        publish(handoff.stage, handoff.decision, attempt=handoff.attempt)
         reached(CrashPoint.HANDED_ON, symbol)
         _tell_queued(handoff)
         return f"passed to {handoff.stage}"

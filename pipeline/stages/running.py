@@ -38,6 +38,12 @@ from pipeline.stages.opening import emit_end
 from pipeline.stages.telling import Thresholds, in_words, tell_slowness
 
 DETAIL_LENGTH = 4000
+REPEATED = 2
+"""Not the first: who made that hand-off may have been killed before it, or behind it. See `Runner._mind_replay`."""
+
+DONE_BY_ANOTHER = Advance({})
+"""Another delivery has concluded the stage meanwhile; it may have died before its hand-off."""
+
 Conclusion = Callable[[Unit], StageEnd]
 """What a stage does inside the transaction, once its work outside is done."""
 
@@ -68,10 +74,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """The message that is to be published now."""
+    """The message that is to be published now; `attempt` is beyond 1 when somebody has handed it on before, perhaps."""
 
     stage: Stage
     decision: Decision
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,8 @@ class Runner:
         decision, records = self._known(decision_id, symbol)
         done = records.get(stage)
         if done is not None or not decision.is_open:
-            self._mind_replay(decision, stage, delivery)
+            if done is not None:
+                self._mind_replay(decision, stage, delivery)
             return self._hand_on_again(decision, stage, records)
         before = _before(stage, records)
         if before is None and stage is not Stage.FETCH:
@@ -141,10 +149,10 @@ class Runner:
         self.events.emit(
             EventName.STAGE_REPEATED, decision_id=decision.decision_id, stage=stage.value, handed_on=wanted
         )
-        return Handoff(after, decision) if wanted and after is not None else None
+        return Handoff(after, decision, REPEATED) if wanted and after is not None else None
 
     def _mind_replay(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
-        """What the broker delivers again, and what upkeep publishes again, says so: this was somebody else."""
+        """What the broker delivers again, and what is handed on again, says so: this was somebody else."""
         if stage is Stage.EXECUTE and delivery.attempt == 1:
             self.events.emit(
                 EventName.SECURITY,
@@ -177,7 +185,9 @@ class Runner:
         run = Run(decision, stage, delivery, time.perf_counter())
         finish = self._guarded(run, lambda: self._worked(run, before))
         after = stage.next
-        return Handoff(after, decision) if isinstance(finish, Advance) and after is not None else None
+        if not isinstance(finish, Advance) or after is None:
+            return None
+        return Handoff(after, decision, REPEATED if finish is DONE_BY_ANOTHER else 1)
 
     def _worked(self, run: Run, before: StageRecord | None) -> StageEnd | None:
         conclude = self.stages[run.stage](run.decision, before)
@@ -231,7 +241,7 @@ class Runner:
             if locked is None or not locked.is_open:
                 return None
             if unit.stages.get(decision.decision_id, stage) is not None:
-                return Advance({})  # the other delivery may have died before its hand-off
+                return DONE_BY_ANOTHER
             finish = conclude(unit)
             if isinstance(finish, (Advance, End)):
                 unit.stages.add(_record(run, finish))

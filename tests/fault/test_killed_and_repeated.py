@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from pipeline.domain import ids
 from pipeline.domain.decisions import Decision, Stage
 from pipeline.domain.ids import DecisionId
 from pipeline.domain.outcomes import EndReason, Outcome
+from pipeline.execution.crashpoints import CrashPoint
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.clients import trusted_client
 from tests.support.waiting import eventually
@@ -93,6 +95,30 @@ def test_a_child_killed_while_it_evaluates_is_replaced_and_the_decision_goes_on(
         decision = chain.ended(decision_id, timeout=30)
         assert decision.outcome is Outcome.EXECUTED
         assert chain.trace(decision_id)["stages"][1]["attempt"] == 2
+        audit(chain, decision_id)
+
+
+def test_a_worker_killed_behind_its_hand_off_is_no_attack(tmp_path: Path) -> None:
+    """The order is handed on a second time while nobody is free to take the first: people look for whoever means harm
+    when they are told so.
+    """
+    (tmp_path / CrashPoint.HANDED_ON).write_text("KILL 1", encoding="ascii")
+    with (
+        chain_processes(STRATEGIES_ENABLED="always_buys") as chain,
+        redis.Redis.from_url(chain.redis.url) as client,
+    ):
+        chain.launch_worker("market")
+        chain.launch_worker("judge", "validate", env={"THROUGHLINE_CRASH_PLAN": str(tmp_path)})
+        chain.await_workers("market", "judge")
+        decision_id = chain.enqueue("BTCUSDT")
+        eventually(lambda: client.llen("execute") == 2, 30, f"both hand-offs; {chain.tail()}")
+        chain.start_worker("executor", "execute")
+        decision = chain.ended(decision_id)
+        eventually(
+            lambda: any('"execute"' in line for line in _repeats(chain, decision)), 20, "the second one"
+        )
+        assert decision.outcome is Outcome.EXECUTED
+        assert [line for line in chain.log_lines() if '"SECURITY"' in line] == []
         audit(chain, decision_id)
 
 

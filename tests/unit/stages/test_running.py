@@ -65,7 +65,7 @@ def test_a_second_delivery_does_no_second_work_but_makes_the_hand_off_again() ->
     decision = world.open().decision
     runs = runner(world, fetch)
     run(world, runs, decision)
-    assert run(world, runs, decision) == Handoff(Stage.EVALUATE, decision)
+    assert run(world, runs, decision) == Handoff(Stage.EVALUATE, decision, attempt=2)
     assert fetch.runs == 1
 
 
@@ -77,6 +77,52 @@ def test_a_second_delivery_after_the_next_stage_is_done_hands_nothing_on() -> No
     run(world, runs, decision)
     run(world, runs, decision, Stage.EVALUATE)
     assert run(world, runs, decision) is None
+
+
+def passed(world: StageWorld, runs: Runner, decision: Decision, *stages: Stage) -> None:
+    for stage in stages:
+        run(world, replace(runs, stages={stage: Counting()}), decision, stage)
+
+
+BEFORE_EXECUTE = (Stage.FETCH, Stage.EVALUATE, Stage.VALIDATE)
+
+
+def test_an_order_that_is_handed_on_again_is_no_replay() -> None:
+    """Validate's worker was killed right behind its hand-off: both messages are ours, and nobody means harm."""
+    world, execute = StageWorld(), Counting(End(EndReason.FILLED, "filled"))
+    decision = world.open().decision
+    runs = replace(runner(world, Counting()), stages={Stage.EXECUTE: execute})
+    passed(world, runs, decision, *BEFORE_EXECUTE)
+    again = run(world, runs, decision, Stage.VALIDATE, attempt=2)
+    assert again is not None
+    run(world, runs, decision, Stage.EXECUTE)
+    run(world, runs, decision, Stage.EXECUTE, again.attempt)
+    assert execute.runs == 1
+    assert EventName.SECURITY not in world.events.names
+
+
+def test_an_execute_message_that_comes_twice_as_if_it_were_the_first_is_told() -> None:
+    """Somebody has read it and pushed it again: none of ours does that."""
+    world, execute = StageWorld(), Counting(End(EndReason.FILLED, "filled"))
+    decision = world.open().decision
+    runs = replace(runner(world, Counting()), stages={Stage.EXECUTE: execute})
+    passed(world, runs, decision, *BEFORE_EXECUTE)
+    run(world, runs, decision, Stage.EXECUTE)
+    run(world, runs, decision, Stage.EXECUTE)
+    assert execute.runs == 1
+    assert world.events.names.count(EventName.SECURITY) == 1
+
+
+def test_an_execute_message_that_comes_first_after_its_decision_has_ended_is_no_replay() -> None:
+    """Its workers were away until the deadline, and the sweeper has ended what waited for them."""
+    world, execute = StageWorld(), Counting(End(EndReason.FILLED, "filled"))
+    decision = world.open().decision
+    runs = replace(runner(world, Counting()), stages={Stage.EXECUTE: execute})
+    passed(world, runs, decision, *BEFORE_EXECUTE)
+    runs.fail(decision.decision_id, EndReason.DEADLINE, "execute was not done in time")
+    run(world, runs, decision, Stage.EXECUTE)
+    assert execute.runs == 0
+    assert EventName.SECURITY not in world.events.names
 
 
 def test_an_early_end_sets_the_outcome_once_and_publishes_nothing_more() -> None:
@@ -227,7 +273,7 @@ def test_two_deliveries_at_once_conclude_once() -> None:
         return lambda unit: NOTHING
 
     handoff = run(world, runner(world, overtaken), opened.decision)
-    assert handoff == Handoff(Stage.EVALUATE, opened.decision)
+    assert handoff == Handoff(Stage.EVALUATE, opened.decision, attempt=2)
     assert world.decision(opened).is_open
 
 
