@@ -131,6 +131,7 @@ class Pipeline(Connections):
             ledger=self.ledger,
             clock=self.clock,
             events=self.events,
+            account=self.account,
             stages=self._stages,
             max_deliveries=self.settings.chain.max_deliveries,
             overrun_errors=self.overrun_errors,
@@ -346,7 +347,7 @@ class Pipeline(Connections):
 
     def sweeper(self, publish: Callable[[Stage, Decision, int], None]) -> Sweeper:
         told = options.sweep_options(self.settings)
-        return Sweeper(self.ledger, self.clock, self.events, told, publish)
+        return Sweeper(self.ledger, self.clock, self.events, self.account, told, publish)
 
     def refresh_equity(self) -> Equity:
         """Ask the exchange, record the answer, and look at the latches of losses. Raises:

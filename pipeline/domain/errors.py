@@ -87,7 +87,7 @@ class UnknownSymbol(ThroughlineError):
 
 
 class UnknownDecision(ThroughlineError):
-    """A message names a decision that the ledger has never seen, or names none at all."""
+    """A message names a decision that the ledger has never seen or that is not for us, or names none at all."""
 
 
 class InvariantBroken(ThroughlineError):

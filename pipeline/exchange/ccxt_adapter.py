@@ -89,6 +89,10 @@ class CcxtExchange:
         exchange, mode = self._options.wire.exchange_id, self._options.mode
         return exchange if mode is Mode.LIVE else f"{exchange}-{mode}"
 
+    @property
+    def account(self) -> str:
+        return self._options.account
+
     # ----------------------------------------------------------------------------------- the public side
 
     def instruments(self) -> Instruments:

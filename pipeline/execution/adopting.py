@@ -91,7 +91,9 @@ class Adoption:
             return None
         since = told.occurred_at - DECIDED_BEFORE
         with self.ledger.read() as unit:
-            decisions = unit.decisions.latest(symbol=told.symbol, since=since, limit=MOST_DECISIONS)
+            decisions = unit.decisions.latest(
+                account=self.account, symbol=told.symbol, since=since, limit=MOST_DECISIONS
+            )
         return next(filter(None, (_origin_in(each, told, self.account) for each in decisions)), None)
 
     @staticmethod

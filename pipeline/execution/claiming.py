@@ -19,12 +19,20 @@ from pipeline.execution.job import Job
 from pipeline.execution.resolver import abandon
 
 
-def locked(unit: Unit, job: Job) -> Decision:
-    """The job's decision, which nobody else can end before the unit does. Raises: UnknownDecision."""
+def ours(decision: Decision, account: str) -> Decision:
+    """The decision, of the account that the exchange is asked for. Raises: UnknownDecision for any other's."""
+    if decision.account != account:
+        whose = f"{decision.decision_id} is of account {decision.account}"
+        raise UnknownDecision(f"{whose}, and orders go to {account} here; nothing was sent")
+    return decision
+
+
+def locked(unit: Unit, job: Job, account: str) -> Decision:
+    """The job's decision, which is `ours` and nobody else can end before the unit does. Raises: UnknownDecision."""
     decision = unit.decisions.lock(job.decision.decision_id)
     if decision is None:
         raise UnknownDecision(f"{job.decision.decision_id} is not in the ledger; nothing was sent")
-    return decision
+    return ours(decision, account)
 
 
 def claim(unit: Unit, decision: Decision, job: Job, order: Order, now: datetime) -> Order | None:

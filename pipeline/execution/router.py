@@ -36,7 +36,7 @@ from pipeline.execution.attempts import (
     needs_quote,
 )
 from pipeline.execution.booking import order_fields
-from pipeline.execution.claiming import claim, locked
+from pipeline.execution.claiming import claim, locked, ours
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.gate import PermitCheck
 from pipeline.execution.job import Found, Job, find, new_order, order_context
@@ -77,7 +77,8 @@ class OrderRouter:
         `found` is what `find` has just shown to whoever read the permit.
 
         Returns how the decision ends, or `Unresolved` while the resolver must go on asking.
-        Raises: LedgerUnavailable; UnknownDecision; InvariantBroken when the exchange contradicts the order.
+        Raises: LedgerUnavailable; UnknownDecision, also of what is another account's; InvariantBroken when the
+                exchange contradicts the order.
         """
         return self.finish(self.begin(decision, intent, permit, found))
 
@@ -85,7 +86,7 @@ class OrderRouter:
         self, decision: Decision, intent: Intent, permit: Permit, found: Found | None = None
     ) -> Ending | Answered:
         """The same up to the answer that the order has filled whole: what is left then may wait for `finish`."""
-        begun = self._begun(Job(decision, intent, permit), found)
+        begun = self._begun(Job(ours(decision, self.venue.account), intent, permit), found)
         while isinstance(begun, Answered) and not begun.is_whole:
             begun = self._go_on(begun)
         return begun
@@ -123,7 +124,7 @@ class OrderRouter:
         if problem is not None:
             abandon(unit, order, job.permit, problem, self.clock.now())
             return None
-        return claim(unit, locked(unit, job), job, order, self.clock.now())
+        return claim(unit, locked(unit, job, self.venue.account), job, order, self.clock.now())
 
     def place_intended(self, job: Job, order: Order, sending: Order | None = None) -> Ending:
         """Place what `intend` has written, as `place` would; nobody is asked what became of it before. `sending` is
@@ -207,7 +208,8 @@ class OrderRouter:
         else has written it.
         """
         with self.ledger.begin(durable=True) as unit:
-            decision = locked(unit, job)  # before the order, which refers to it: no two wait crosswise
+            # Before the order, which refers to it: no two wait crosswise.
+            decision = locked(unit, job, self.venue.account)
             added = unit.orders.add(order)
             reached(CrashPoint.INTENT_UNCOMMITTED, order.symbol)
             sending = claim(unit, decision, job, order, self.clock.now()) if added else None
@@ -268,7 +270,7 @@ class OrderRouter:
 
     def _claim(self, job: Job, order: Order) -> Order | None:
         with self.ledger.begin(durable=True) as unit:
-            sending = claim(unit, locked(unit, job), job, order, self.clock.now())
+            sending = claim(unit, locked(unit, job, self.venue.account), job, order, self.clock.now())
         if sending is not None:
             reached(CrashPoint.CLAIM_COMMITTED, order.symbol)
         return sending

@@ -74,7 +74,7 @@ _STILL_OPEN = (
     .order_by(table.c.enqueued_at)
     .limit(bindparam("at_most"))
 )
-
+_STILL_OPEN_OF = _STILL_OPEN.where(table.c.account == bindparam("of_account"))
 
 _EXITS = (
     select(table)
@@ -151,8 +151,10 @@ class SqlDecisions(Repository):
         told = row["output"]
         return Judgement(DecisionId(told.get("judged_by", row["decision_id"])), str(told.get("bars", "")))
 
-    def still_open(self, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
-        rows = self._all(_STILL_OPEN, {"before": enqueued_before, "at_most": limit})
+    def still_open(self, account: str | None, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
+        statement = _STILL_OPEN if account is None else _STILL_OPEN_OF
+        asked = {"of_account": account, "before": enqueued_before, "at_most": limit}
+        rows = self._all(statement, asked)
         return [Decision(**row) for row in rows]
 
     def exits_of(self, opener: DecisionId) -> Sequence[Decision]:
@@ -161,6 +163,7 @@ class SqlDecisions(Repository):
     def latest(
         self,
         *,
+        account: str | None = None,
         symbol: str | None = None,
         outcome: str | None = None,
         reason: str | None = None,
@@ -169,8 +172,9 @@ class SqlDecisions(Repository):
         limit: int = 50,
     ) -> Sequence[Decision]:
         is_open = outcome == OPEN
+        ended_as = None if is_open else outcome
         statement = matching(
-            table, symbol=symbol, outcome=None if is_open else outcome, reason=reason, mode=mode
+            table, account=account, symbol=symbol, outcome=ended_as, reason=reason, mode=mode
         )
         if is_open:
             statement = statement.where(table.c.ended_at.is_(None))

@@ -135,8 +135,8 @@ class Exits:
         with self.ledger.read() as unit:
             open_exits = [
                 (each, unit.orders.of(each.decision_id), unit.permits.of(each.decision_id))
-                for each in unit.decisions.still_open(now, NOT_ENDED)
-                if each.origin.is_exit and each.account == self.terms.account
+                for each in unit.decisions.still_open(self.terms.account, now, NOT_ENDED)
+                if each.origin.is_exit
             ]
         for decision, orders, permit in open_exits:
             if orders:

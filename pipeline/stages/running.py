@@ -83,11 +83,14 @@ class Handoff:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs stages against one ledger. `overrun_errors` are what the process raises in a stage that takes too long."""
+    """Runs the stages of one account's decisions against one ledger. `overrun_errors` are what the process raises in a
+    stage that takes too long.
+    """
 
     ledger: Ledger
     clock: Clock
     events: Events
+    account: str
     stages: dict[Stage, StageFunction]
     max_deliveries: int
     overrun_errors: tuple[type[Exception], ...] = field(default=())
@@ -98,7 +101,8 @@ class Runner:
     ) -> Handoff | None:
         """Run one stage. Returns the hand-off to be made now, or None when nothing travels on.
 
-        Raises: UnknownDecision when the ledger has no such decision, or it is about another symbol;
+        Raises: UnknownDecision when the ledger has no such decision, or it is about another symbol or another
+                account's: nothing is done with that one, and its own account's sweeper finds it;
                 Transient when nothing could be done and the message should come again.
         """
         decision, records = self._known(decision_id, symbol)
@@ -118,12 +122,20 @@ class Runner:
             return self._work(decision, stage, delivery, before)
 
     def fail(self, decision_id: DecisionId, reason: Reason, detail: str) -> None:
-        """End a decision from outside its stages, unless it has ended or an order of it is out."""
+        """End a decision from outside its stages, unless it has ended, an order of it is out, or it is another
+        account's: nobody can tell from here how that one stands.
+        """
         with self.ledger.begin(durable=True) as unit:
             decision = unit.decisions.lock(decision_id)
             if decision is None or not decision.is_open:
                 return
-            gone = end_if_settled(unit, decision, reason, detail[-DETAIL_LENGTH:], self.clock.now())
+            foreign = self._foreign(decision)
+            told = detail[-DETAIL_LENGTH:]
+            gone = None if foreign else end_if_settled(unit, decision, reason, told, self.clock.now())
+        if foreign:
+            self.events.emit(
+                EventName.SECURITY, decision_id=decision_id, what=f"{foreign}; it stays open", problem=detail
+            )
         if gone is not None:
             emit_end(self.events, gone)
 
@@ -135,11 +147,20 @@ class Runner:
             records = {record.stage: record for record in unit.stages.of(decision_id)}
         if decision is None:
             raise UnknownDecision(f"the ledger has no decision {decision_id}; its message is dropped")
+        foreign = self._foreign(decision)
+        if foreign:
+            raise UnknownDecision(f"{foreign}; its message is dropped")
         if symbol is not None and symbol != decision.symbol:
             raise UnknownDecision(
                 f"{decision_id} is about {decision.symbol}, not {symbol}; its message is dropped"
             )
         return decision, records
+
+    def _foreign(self, decision: Decision) -> str | None:
+        """Whose decision it is, when it is not ours. Each account has a Redis of its own: see docs/security.md."""
+        if decision.account == self.account:
+            return None
+        return f"{decision.decision_id} is of account {decision.account}, and this process works for {self.account}"
 
     def _hand_on_again(
         self, decision: Decision, stage: Stage, records: dict[Stage, StageRecord]

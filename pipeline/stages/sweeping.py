@@ -100,11 +100,12 @@ def _unstarted(decision: Decision, now: datetime, options: SweepOptions) -> Step
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Looks at every open decision and does what `next_step` says. Two at once do no harm."""
+    """Looks at every open decision of the account and does what `next_step` says. Two at once do no harm."""
 
     ledger: Ledger
     clock: Clock
     events: Events
+    account: str
     options: SweepOptions
     publish: Callable[[Stage, Decision, int], None]
 
@@ -112,7 +113,8 @@ class Sweeper:
         """Returns how many decisions it looked at, resumed and closed."""
         now = self.clock.now()
         with self.ledger.read() as unit:
-            standings = [_standing(unit, decision) for decision in unit.decisions.still_open(now, BATCH)]
+            still_open = unit.decisions.still_open(self.account, now, BATCH)
+            standings = [_standing(unit, decision) for decision in still_open]
         steps = [(standing, next_step(standing, now, self.options)) for standing in standings]
         resumed = sum(self._resume(standing, step) for standing, step in steps if isinstance(step, Resume))
         closed = sum(self._close(standing, step) for standing, step in steps if isinstance(step, Close))

@@ -69,8 +69,8 @@ def _running_since(unit: Unit, account: str) -> datetime | None:
 
 
 def _waiting(unit: Unit, account: str, heard_before: datetime) -> Iterator[Waiting]:
-    for decision in unit.decisions.still_open(heard_before, MANY):
-        if decision.account != account or unit.orders.of(decision.decision_id):
+    for decision in unit.decisions.still_open(account, heard_before, MANY):
+        if unit.orders.of(decision.decision_id):
             continue  # what has an order out is the resolver's
         waiting = _standing(unit, decision)
         if waiting is not None and waiting.heard_at < heard_before:

@@ -153,7 +153,7 @@ class LedgerMetrics(Collector):
     def _settle(self, unit: SqlUnit, now: datetime) -> None:
         """What has ended long ago is counted for the last time. An open decision keeps its time open."""
         until = now - SETTLED_AFTER
-        oldest = next(iter(unit.decisions.still_open(now, 1)), None)
+        oldest = next(iter(unit.decisions.still_open(None, now, 1)), None)
         until = until if oldest is None else min(until, oldest.enqueued_at)
         if until - self._since >= MOVE_EVERY:
             span = Span(since=self._since, until=until)
@@ -161,7 +161,7 @@ class LedgerMetrics(Collector):
             self._since = until
 
     def _gauges(self, unit: SqlUnit, now: datetime) -> Iterator[Metric]:
-        oldest = next(iter(unit.decisions.still_open(now, 1)), None)
+        oldest = next(iter(unit.decisions.still_open(None, now, 1)), None)
         age = 0.0 if oldest is None else (now - oldest.enqueued_at).total_seconds()
         yield _gauge("oldest_open_decision_seconds", "age of the oldest open decision", (), {(): age})
         whose: Key = (self._account,)

@@ -55,7 +55,7 @@ class Examination:
 
 def examine_symbol(unit: Unit, account: str, symbol: str, now: datetime) -> Examination:
     """Raises: LedgerUnavailable."""
-    newest = [each for each in unit.decisions.latest(symbol=symbol, limit=20) if each.account == account]
+    newest = unit.decisions.latest(account=account, symbol=symbol, limit=20)
     last = next((each for each in newest if not each.is_open), None)
     steps = [
         _in_universe(unit, account, symbol),

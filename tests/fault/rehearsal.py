@@ -286,7 +286,7 @@ class Rehearsal:
         here = self.chain.pipeline
         with here.ledger.read() as unit:
             orders = [each for each in unit.orders.unsettled(here.account) if each.leg in MAIN_LEGS]
-            return len(unit.decisions.still_open(here.clock.now(), MOST)) + len(orders)
+            return len(unit.decisions.still_open(here.account, here.clock.now(), MOST)) + len(orders)
 
     def drain(self, timeout: float = 60, *, heal: bool = True) -> None:
         """Wait until nothing is under way any more; the exchange is well meanwhile, unless told otherwise."""

@@ -58,7 +58,7 @@ def end_what_nobody_carries(world: FeedProcesses) -> None:
     """No upkeep runs here: a decision whose message another test flushed stays open, and each later one overlaps it."""
     pipeline = world.chain.pipeline
     with pipeline.ledger.read() as unit:
-        left = unit.decisions.still_open(pipeline.clock.now(), limit=1000)
+        left = unit.decisions.still_open(pipeline.account, pipeline.clock.now(), limit=1000)
     for decision in left:
         pipeline.runner.fail(decision.decision_id, EndReason.UNAVAILABLE, "its message may have been flushed")
 

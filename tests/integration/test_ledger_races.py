@@ -93,7 +93,9 @@ def _open_and_end_until_done(ledger: SqlLedger, racer: int, turn: int) -> int:
         assert in_the_way.symbol == mine.symbol
         refusals += 1
     with ledger.begin() as unit:
-        assert [d.decision_id for d in unit.decisions.still_open(NOW + 60 * SECOND, 9)] == [mine.decision_id]
+        assert [d.decision_id for d in unit.decisions.still_open(ACCOUNT, NOW + 60 * SECOND, 9)] == [
+            mine.decision_id
+        ]
         unit.decisions.end(mine.decision_id, EndReason.NO_SIGNAL, "", NOW)
     return refusals
 

@@ -41,8 +41,8 @@ class Decisions(Protocol):
         or failed, and a dry run, leave none.
         """
 
-    def still_open(self, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
-        """Open decisions enqueued before that instant, oldest first."""
+    def still_open(self, account: str | None, enqueued_before: datetime, limit: int) -> Sequence[Decision]:
+        """Of an account, enqueued before that instant, oldest first. None: of all accounts, for who only counts."""
 
     def exits_of(self, opener: DecisionId) -> Sequence[Decision]:
         """The exits of the position that `opener` opened, the oldest first."""
@@ -50,6 +50,7 @@ class Decisions(Protocol):
     def latest(
         self,
         *,
+        account: str | None = None,
         symbol: str | None = None,
         outcome: str | None = None,
         reason: str | None = None,

@@ -53,6 +53,10 @@ class Venue(Protocol):
     def name(self) -> str:
         """The exchange's name in fills (`binanceusdm`)."""
 
+    @property
+    def account(self) -> str:
+        """Whose money it moves."""
+
     def submit(self, order: Order, permit: Permit) -> Answer:
         """One request, never repeated, signed with `order.sent_at`. Raises nothing: what is not a listed answer
         is `Unknown`.

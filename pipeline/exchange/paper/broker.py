@@ -55,7 +55,7 @@ class PaperBroker:
         clock: Clock,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.name = name
+        self.name, self.account = name, terms.account
         self._market, self._store, self._terms = market, store, terms
         self._clock, self._pause = clock, pause
 

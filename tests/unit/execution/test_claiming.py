@@ -17,7 +17,7 @@ from pipeline.domain.outcomes import EndReason
 from pipeline.domain.permits import Permit, PermitState
 from pipeline.domain.ports import Unit
 from pipeline.domain.switches import TradingState
-from pipeline.execution.job import Found
+from pipeline.execution.job import Found, Job
 from pipeline.execution.outcome import Ending
 from pipeline.testing import FakeVenue
 from tests.unit.execution.order_worlds import ACCOUNT, NOON, OrderWorld, decision, ended_for, intent
@@ -94,6 +94,16 @@ def test_what_somebody_is_asked_about_before_it_leaves_is_written_down_first(
     world = OrderWorld(intent=intent(type=kind, tif=tif))
     _, ledger = watched(world)
     assert ledger.seen[:2] == [(False, [OrderState.INTENT]), (True, [OrderState.SENDING])]
+
+
+def test_what_another_account_has_written_down_is_not_claimed() -> None:
+    """The last question before it leaves, in the unit that lets it leave."""
+    world = OrderWorld()
+    order, job = world.intend(), Job(world.decision, world.intent, world.permit)
+    router = replace(world.router, venue=FakeVenue(world.clock, account="other"))
+    with pytest.raises(UnknownDecision), world.ledger.begin(durable=True) as unit:
+        router.claim_intended(unit, job, order)
+    assert (world.state, permit_of(world)) == (OrderState.INTENT, PermitState.ISSUED)
 
 
 @pytest.mark.parametrize("before", [OrderWorld.place, OrderWorld.intend])

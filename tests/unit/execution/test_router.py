@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.domain.checks import CheckCode
 from pipeline.domain.decisions import End, Mode, Unresolved
-from pipeline.domain.errors import InvariantBroken, ThroughlineError
+from pipeline.domain.errors import InvariantBroken, ThroughlineError, UnknownDecision
 from pipeline.domain.events import EventName
 from pipeline.domain.intents import TimeInForce
 from pipeline.domain.orders import Acknowledged, Answer, Order, OrderState
@@ -113,6 +113,28 @@ def test_second_delivery_while_the_first_is_sending_sends_nothing() -> None:
     assert ended_for(world.place()) is EndReason.FILLED
     assert isinstance(seen[1], Unresolved)
     assert len(world.venue.requests) == 1
+
+
+def test_an_order_of_another_account_goes_nowhere() -> None:
+    """Whatever led here: its permit is good, and the money would be somebody else's."""
+    world = OrderWorld()
+    world.venue = FakeVenue(world.clock, account="other")
+    with pytest.raises(UnknownDecision, match=f"of account {ACCOUNT}.*other"):
+        world.place()
+    assert (world.venue.requests, world.orders) == ([], [])
+
+
+def test_another_accounts_exchange_is_not_asked_what_became_of_an_order() -> None:
+    """It would say that there is no such order, until that is believed."""
+    world = OrderWorld()
+    world.venue.accidents = [Accident.LATE]
+    world.place()
+    before = world.order
+    world.venue = FakeVenue(world.clock, account="other")
+    world.pass_time(3600)
+    with pytest.raises(UnknownDecision):
+        world.place()
+    assert world.order == before
 
 
 def test_every_attempt_is_preceded_by_its_full_context() -> None:

@@ -141,8 +141,19 @@ def test_the_sweeper_sees_old_open_decisions_oldest_first(ledger: SqlLedger) -> 
     ended = open_one(ledger, "ENDED", NOW)
     with ledger.begin() as unit:
         unit.decisions.end(ended.decision_id, EndReason.NO_SIGNAL, "", NOW)
-        assert list(unit.decisions.still_open(NOW + 60 * SECOND, 10)) == [early, late]
-        assert list(unit.decisions.still_open(NOW + 60 * SECOND, 1)) == [early]
+        assert list(unit.decisions.still_open(ACCOUNT, NOW + 60 * SECOND, 10)) == [early, late]
+        assert list(unit.decisions.still_open(ACCOUNT, NOW + 60 * SECOND, 1)) == [early]
+
+
+def test_what_is_open_is_told_of_one_account_or_of_all(ledger: SqlLedger) -> None:
+    """Who ends or resumes decisions names its account; as many of another's must not fill its page."""
+    others = [open_one(ledger, f"S{number}", NOW, account="testnet:main") for number in range(3)]
+    ours = open_one(ledger, BTC, NOW + SECOND)
+    with ledger.read() as unit:
+        assert list(unit.decisions.still_open(ACCOUNT, NOW + 60 * SECOND, 2)) == [ours]
+        found = list(unit.decisions.still_open(None, NOW + 60 * SECOND, 10))
+        assert {each.decision_id for each in found} == {each.decision_id for each in (ours, *others)}
+        assert list(unit.decisions.latest(account=ACCOUNT)) == [ours]
 
 
 def test_the_latest_decisions_are_filtered_and_newest_first(ledger: SqlLedger) -> None:

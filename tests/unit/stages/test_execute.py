@@ -53,7 +53,7 @@ class BurstWorld(ProtectedWorld):
             with self.burst.entry():
                 """Another entry was placed."""
         stage = Execute(self.ledger, self.router, self.burst, self._protect, self._nothing, self._nothing)
-        runner = Runner(self.ledger, self.clock, self.events, {Stage.EXECUTE: stage}, 3)
+        runner = Runner(self.ledger, self.clock, self.events, ACCOUNT, {Stage.EXECUTE: stage}, 3)
         delivery = Delivery(
             task_id=task_id(self.decision.decision_id, Stage.EXECUTE),
             host="host",

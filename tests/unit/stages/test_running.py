@@ -18,7 +18,7 @@ from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.domain.ports import Unit
 from pipeline.stages.running import Conclusion, Handoff, Runner, StageFunction
 from pipeline.stages.telling import Thresholds
-from tests.unit.stages.worlds import NOON, StageWorld, a_permit, an_order
+from tests.unit.stages.worlds import ACCOUNT, NOON, OTHER, StageWorld, a_permit, an_order
 
 DONE = Advance({"ranges": []})
 NOTHING = End(EndReason.NO_SIGNAL, "nothing to do")
@@ -43,7 +43,7 @@ class TooSlow(Exception):
 
 def runner(world: StageWorld, fetch: StageFunction, evaluate: StageFunction | None = None) -> Runner:
     stages = {Stage.FETCH: fetch, Stage.EVALUATE: evaluate or Counting(NOTHING)}
-    return Runner(world.ledger, world.clock, world.events, stages, 3, (TooSlow,))
+    return Runner(world.ledger, world.clock, world.events, ACCOUNT, stages, 3, (TooSlow,))
 
 
 def run(
@@ -224,6 +224,29 @@ def test_a_decision_that_the_ledger_never_saw_is_dropped() -> None:
     delivery = world.delivery(decision, Stage.FETCH)
     with pytest.raises(UnknownDecision):
         runner(world, Counting()).run(Stage.FETCH, DecisionId("dec_20260301_120000_ffffffffffff"), delivery)
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_message_of_another_account_is_dropped_by_name_and_its_decision_stays_open(stage: Stage) -> None:
+    """Its order would go to our exchange account and stand in their books. Their own sweeper finds the decision."""
+    world = replace(StageWorld(), account=OTHER)
+    opened, ours = world.open(), Counting()
+    runs = replace(runner(world, Counting()), account=ACCOUNT, stages={stage: ours})
+    passed(world, replace(runs, account=OTHER), opened.decision, *list(Stage)[: list(Stage).index(stage)])
+    with pytest.raises(UnknownDecision, match=f"{OTHER}.*{ACCOUNT}"):
+        run(world, runs, opened.decision, stage)
+    assert ours.runs == 0
+    assert world.decision(opened).is_open
+
+
+def test_what_befalls_another_accounts_message_here_ends_nothing() -> None:
+    """It expired in our queue, or its stage gave up here: how the decision stands only its own account can tell."""
+    world = replace(StageWorld(), account=OTHER)
+    opened = world.open()
+    runner(world, Counting()).fail(opened.decision.decision_id, EndReason.NOT_STARTED, "no worker was free")
+    assert world.decision(opened).is_open
+    (told,) = world.events.of(EventName.SECURITY)
+    assert OTHER in str(told["what"])
 
 
 def test_an_unresolved_order_leaves_the_decision_open_and_the_stage_unfinished() -> None:

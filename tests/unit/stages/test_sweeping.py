@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,7 +12,7 @@ from pipeline.domain.orders import OrderState
 from pipeline.domain.outcomes import EndReason
 from pipeline.stages.opening import Opened
 from pipeline.stages.sweeping import Close, Leave, Resume, Standing, Sweeper, SweepOptions, next_step
-from tests.unit.stages.worlds import NOON, StageWorld, an_order
+from tests.unit.stages.worlds import ACCOUNT, NOON, OTHER, StageWorld, an_order
 
 OPTIONS = SweepOptions(
     resume_after=timedelta(seconds=15), start_grace=timedelta(seconds=20), max_deliveries=3
@@ -30,7 +30,8 @@ class Swept:
         def publish(stage: Stage, decision: Decision, attempt: int) -> None:
             self.published.append((stage, decision.decision_id, attempt))
 
-        return Sweeper(self.world.ledger, self.world.clock, self.world.events, OPTIONS, publish).sweep()
+        world = self.world
+        return Sweeper(world.ledger, world.clock, world.events, ACCOUNT, OPTIONS, publish).sweep()
 
     def after(self, seconds: float) -> dict[str, int]:
         self.world.clock.turn(timedelta(seconds=seconds))
@@ -153,6 +154,18 @@ def test_a_decision_whose_order_is_settled_is_resumed_to_report_it_even_after_it
     assert next_step(standing, NOON + timedelta(hours=1), OPTIONS) == Resume(Stage.EXECUTE)
 
 
+def test_what_another_account_has_open_is_left_to_its_own_sweeper() -> None:
+    """Accounts may share a ledger: how long a decision may wait is its own account's to say."""
+    swept = Swept()
+    theirs = replace(swept.world, account=OTHER)
+    unstarted, lost = theirs.open(), theirs.open(symbol="ETH/USDT:USDT")
+    swept.finish(lost, Stage.FETCH)
+    assert swept.after(100) == {"open": 0, "resumed": 0, "closed": 0}
+    assert theirs.decision(unstarted).is_open
+    assert theirs.decision(lost).is_open
+    assert swept.published == []
+
+
 def test_a_finished_stage_seen_late_is_not_closed() -> None:
     """Between the look and the lock the stage may have finished: then the sweeper was wrong, not the stage."""
     swept = Swept()
@@ -162,6 +175,7 @@ def test_a_finished_stage_seen_late_is_not_closed() -> None:
         decision=opened.decision, next_stage=Stage.FETCH, heard_at=NOON, deliveries=1, orders=[]
     )
     swept.finish(opened, Stage.FETCH)
-    sweeper = Sweeper(swept.world.ledger, swept.world.clock, swept.world.events, OPTIONS, lambda *_: None)
+    world = swept.world
+    sweeper = Sweeper(world.ledger, world.clock, world.events, ACCOUNT, OPTIONS, lambda *_: None)
     assert sweeper._close(standing, step) is False
     assert swept.world.decision(opened).is_open

@@ -20,7 +20,7 @@ from pipeline.stages.running import Handoff, Runner
 from pipeline.strategies.candles import Candles
 from pipeline.strategies.window import Window
 from pipeline.testing import FakeMarketData
-from tests.unit.stages.worlds import BTC, StageWorld, terms
+from tests.unit.stages.worlds import ACCOUNT, BTC, StageWorld, terms
 
 CADENCE = timedelta(seconds=30)
 
@@ -85,7 +85,9 @@ class Fetched:
             events=self.world.events,
             unchanged_for=self.unchanged_for,
         )
-        return Runner(self.world.ledger, self.world.clock, self.world.events, {Stage.FETCH: fetch}, 3)
+        return Runner(
+            self.world.ledger, self.world.clock, self.world.events, ACCOUNT, {Stage.FETCH: fetch}, 3
+        )
 
 
 def test_a_second_pass_over_the_same_bars_ends_at_once_and_names_the_first() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -20,11 +20,12 @@ from pipeline.trace.events import RecordedEvents
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BTC = "BTC/USDT:USDT"
+ACCOUNT, OTHER = "paper-main", "paper-other"
 
 
 def terms(cadence_s: float = 30, deadline_s: float = 60) -> OpeningTerms:
     return OpeningTerms(
-        account="paper-main",
+        account=ACCOUNT,
         mode=Mode.PAPER,
         config_hash="0123456789ab",
         cadence=timedelta(seconds=cadence_s),
@@ -34,11 +35,12 @@ def terms(cadence_s: float = 30, deadline_s: float = 60) -> OpeningTerms:
 
 @dataclass
 class StageWorld:
-    """A ledger, a clock and recorded events, with the few verbs that the tests speak."""
+    """A ledger, a clock and recorded events, with the few verbs that the tests speak. Decisions are `account`'s."""
 
     ledger: SqlLedger = field(default_factory=memory_ledger)
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOON))
     events: RecordedEvents = field(default_factory=RecordedEvents)
+    account: str = ACCOUNT
 
     def open(
         self, symbol: str = BTC, slot: datetime = NOON, *, nonce: str = "", dry_run: bool = False
@@ -48,7 +50,7 @@ class StageWorld:
 
     @property
     def opener(self) -> Opener:
-        return Opener(terms(), self.ledger, self.clock, self.events)
+        return Opener(replace(terms(), account=self.account), self.ledger, self.clock, self.events)
 
     def decision(self, opened: Opened) -> Decision:
         with self.ledger.read() as unit:

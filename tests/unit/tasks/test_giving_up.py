@@ -18,7 +18,7 @@ from pipeline.domain.outcomes import EndReason
 from pipeline.stages.running import Runner
 from tasks import giving_up
 from tests.unit.ledger.ledger_worlds import a_permit, a_stage, an_order
-from tests.unit.stages.worlds import NOON, StageWorld
+from tests.unit.stages.worlds import ACCOUNT, NOON, StageWorld
 
 EXPIRES = "2026-03-01T12:00:30+00:00"
 
@@ -67,7 +67,7 @@ def running(name: str, decision: Decision) -> Task:
 @pytest.fixture
 def given_up(monkeypatch: pytest.MonkeyPatch) -> GivenUp:
     world = StageWorld()
-    runner = Runner(world.ledger, world.clock, world.events, {}, max_deliveries=3)
+    runner = Runner(world.ledger, world.clock, world.events, ACCOUNT, {}, max_deliveries=3)
     monkeypatch.setattr(giving_up, "services", lambda: SimpleNamespace(ledger=world.ledger, runner=runner))
     return GivenUp(world, world.open().decision)
 
