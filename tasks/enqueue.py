@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from kombu.exceptions import KombuError, OperationalError
@@ -30,15 +31,23 @@ def enqueue(symbol: str, *, origin: Origin = Origin.PYTHON, dry_run: bool = Fals
     return enqueue_pass(request)
 
 
-def enqueue_as_called(symbol: object) -> Decision:
-    """One pass for a bare call of the fetch task. Nobody waits for an exception there, so a symbol that the exchange
-    does not know gets its decision too, which ends by naming it.
+def enqueue_as_called(symbol: object, at: datetime, task_id: str) -> Decision:
+    """One pass for a bare call of the fetch task, however often it is delivered. When it was published long ago, the
+    message that it leads to has expired, and the decision ends as any that nobody has started.
+
+    Nobody waits for an exception there, so a symbol that the exchange does not know gets its decision too, which ends
+    by naming it.
     """
     here = services()
     name = str(symbol)[:LONGEST_SYMBOL]
     with suppress(UnknownSymbol, ExchangeUnavailable):
         name = here.canonical(name)
-    return enqueue_pass(PassRequest.manual(name, here.clock.now(), Origin.CALL))
+    opened = here.open(PassRequest.called(name, at, task_id))
+    if opened.how is Opening.OPENED:
+        _publish(opened.decision)
+    elif opened.decision.is_open:  # whoever has opened it may have been killed before it was published
+        publish(Stage.FETCH, opened.decision)
+    return opened.decision
 
 
 def enqueue_pass(request: PassRequest, **publish_options: Any) -> Decision:

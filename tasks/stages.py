@@ -24,8 +24,7 @@ from tasks.services import decision_scope, services
 def fetch(self: Task, symbol: str) -> str:
     """Which closed bars does the decision see? Called by hand, without headers, it opens a decision first."""
     if headers.read(self.request, "decision_id") is None:
-        opened = enqueue_as_called(symbol)
-        return f"{opened.decision_id} {opened.reason or 'enqueued'}"
+        return _called(self.request, symbol)
     return _run(self, Stage.FETCH, symbol)
 
 
@@ -45,6 +44,17 @@ def validate(self: Task, symbol: str) -> str:
 def execute(self: Task, symbol: str) -> str:
     """Place the permitted order, once."""
     return _run(self, Stage.EXECUTE, symbol)
+
+
+def _called(request: Context, symbol: str) -> str:
+    """What a bare call names itself by makes it one pass; a call that does not say when it was made may be any age."""
+    at = headers.published_at(request)
+    if at is None:
+        what = f"a call of tasks.fetch that does not say when it was made ({headers.PUBLISHED_AT}); nothing was done"
+        services().events.emit(EventName.SECURITY, what=what, task_id=request.id)
+        return "dropped"
+    decision = enqueue_as_called(symbol, at, request.id)
+    return f"{decision.decision_id} {decision.reason or 'enqueued'}"
 
 
 def _run(task: Task, stage: Stage, symbol: str) -> str:

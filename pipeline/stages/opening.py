@@ -17,13 +17,16 @@ from pipeline.domain.ports import Clock, Ledger, Unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassRequest:
-    """Who wants a pass over which symbol for which instant. Manual passes bring a nonce of their own."""
+    """Who wants a pass over which symbol for which instant. Manual passes bring a nonce of their own. `asked_at`: how
+    long it may wait counts from then, if that is earlier than now.
+    """
 
     symbol: str
     slot: datetime
     origin: Origin
     nonce: str = ""
     dry_run: bool = False
+    asked_at: datetime | None = None
 
     @classmethod
     def manual(cls, symbol: str, at: datetime, origin: Origin, *, dry_run: bool = False) -> PassRequest:
@@ -35,6 +38,12 @@ class PassRequest:
             nonce=secrets.token_hex(8),
             dry_run=dry_run,
         )
+
+    @classmethod
+    def called(cls, symbol: str, at: datetime, task_id: str) -> PassRequest:
+        """A pass that a message asked for when it was published. Whenever it is delivered, it names one decision."""
+        slot = at.replace(microsecond=0)
+        return cls(symbol=symbol, slot=slot, origin=Origin.CALL, nonce=task_id, asked_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,7 @@ def emit_start(events: Events, decision: Decision) -> None:
 
 
 def _minted(request: PassRequest, terms: OpeningTerms, now: datetime, universe_version: str) -> Decision:
+    since = min(now, request.asked_at or now)
     return Decision(
         decision_id=ids.decision_id(request.symbol, request.slot, request.nonce),
         symbol=request.symbol,
@@ -126,8 +136,8 @@ def _minted(request: PassRequest, terms: OpeningTerms, now: datetime, universe_v
         config_hash=terms.config_hash,
         universe_version=universe_version,
         enqueued_at=now,
-        expires_at=now + terms.cadence,
-        deadline_at=now + max(terms.cadence, terms.deadline),
+        expires_at=since + terms.cadence,
+        deadline_at=since + max(terms.cadence, terms.deadline),
         dry_run=request.dry_run,
     )
 

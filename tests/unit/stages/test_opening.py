@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from pipeline.domain.decisions import Origin
 from pipeline.domain.events import EventName
 from pipeline.domain.outcomes import EndReason, Outcome
 from pipeline.stages.opening import Opening, PassRequest
-from tests.unit.stages.worlds import NOON, StageWorld
+from tests.unit.stages.worlds import BTC, NOON, StageWorld
 
 
 def test_two_beats_name_the_same_decision_and_the_second_finds_the_first() -> None:
@@ -46,6 +48,36 @@ def test_manual_passes_in_one_second_are_two_decisions() -> None:
     world = StageWorld()
     first, second = world.open(nonce="a"), world.open(nonce="b", symbol="ETH/USDT:USDT")
     assert first.decision.decision_id != second.decision.decision_id
+
+
+def test_a_call_that_is_delivered_twice_names_one_decision() -> None:
+    """A worker was killed, or somebody has read the message and pushed it again: it was asked for once."""
+    world = StageWorld()
+    call = PassRequest.called(BTC, NOON - timedelta(milliseconds=1300), "one-task")
+    first = world.opener.open(call, "u1")
+    world.clock.turn(timedelta(seconds=3))
+    again = world.opener.open(call, "u1")
+    assert (first.how, again.how) == (Opening.OPENED, Opening.KNOWN)
+    assert again.decision.decision_id == first.decision.decision_id
+    assert first.decision.origin is Origin.CALL
+
+
+def test_two_calls_in_one_second_are_two_decisions() -> None:
+    world = StageWorld()
+    calls = [PassRequest.called(BTC, NOON, task_id) for task_id in ("one", "other")]
+    ids = {opened.decision.decision_id for opened in world.opener.open_all(calls, "u1")}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("age_s", "left_s"), [(0, 30), (12, 18), (3600, -3570), (-600, 30)], ids=["now", "late", "old", "ahead"]
+)
+def test_what_a_call_may_wait_counts_from_when_it_was_made(age_s: float, left_s: float) -> None:
+    """An old one is not worth starting, whoever delivers it; a clock that is ahead gives nobody more time."""
+    call = PassRequest.called(BTC, NOON - timedelta(seconds=age_s), "one-task")
+    decision = StageWorld().opener.open(call, "u1").decision
+    assert decision.expires_at == NOON + timedelta(seconds=left_s)
+    assert decision.deadline_at == NOON + timedelta(seconds=left_s + 30)
 
 
 def test_every_decision_says_that_it_began_and_an_overlap_that_it_ended() -> None:

@@ -12,9 +12,9 @@ from kombu.exceptions import KombuError, OperationalError
 
 from pipeline.domain.decisions import Decision, Origin, Stage
 from pipeline.domain.errors import LedgerUnavailable
-from pipeline.domain.outcomes import Reason
+from pipeline.domain.outcomes import EndReason, Reason
 from pipeline.stages.opening import Opened, PassRequest
-from tasks.enqueue import enqueue_passes
+from tasks.enqueue import enqueue_as_called, enqueue_passes
 from tests.unit.stages.worlds import NOON, StageWorld
 
 A, B, C = (f"{name}/USDT:USDT" for name in "ABC")
@@ -58,7 +58,9 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made, module = World(), sys.modules[enqueue_passes.__module__]  # its name is a function's as well
-    here = SimpleNamespace(open_all=made.open_all, open=made.open, runner=SimpleNamespace(fail=made.fail))
+    here = SimpleNamespace(
+        open_all=made.open_all, open=made.open, runner=SimpleNamespace(fail=made.fail), canonical=str
+    )
     monkeypatch.setattr(module, "services", lambda: here)
     monkeypatch.setattr(module, "publish", made.publish)
     monkeypatch.setattr(module, "publish_all", made.publish_all)
@@ -100,3 +102,28 @@ def test_a_ledger_that_refuses_all_is_asked_for_each(world: World) -> None:
     world.ledger_is_away = LedgerUnavailable("locked")
     assert enqueue_passes(REQUESTS) == []
     assert (world.packets, world.published) == ([], [A, B, C])
+
+
+def test_a_call_that_comes_again_is_published_again_while_its_decision_is_open(world: World) -> None:
+    """Whoever opened it may have been killed before it was published; a message that comes twice does no harm."""
+    first, again = (enqueue_as_called(A, NOON, "one-task") for _ in range(2))
+    assert first == again
+    assert world.published == [A, A]
+
+
+def test_a_call_that_comes_again_after_its_decision_has_ended_changes_nothing(world: World) -> None:
+    first = enqueue_as_called(A, NOON, "one-task")
+    with world.stage.ledger.begin() as unit:
+        unit.decisions.end(first.decision_id, EndReason.FILLED, "", NOON)
+    again = enqueue_as_called(A, NOON, "one-task")
+    assert (again.decision_id, again.reason) == (first.decision_id, EndReason.FILLED)
+    assert world.published == [A]
+
+
+def test_a_call_that_cannot_be_published_again_ends_nothing(world: World) -> None:
+    """Its decision may be two stages further on."""
+    enqueue_as_called(A, NOON, "one-task")
+    world.unreachable = frozenset({A})
+    with pytest.raises(OperationalError):
+        enqueue_as_called(A, NOON, "one-task")
+    assert world.failed == []
