@@ -41,7 +41,7 @@ def _check_time(settings: Settings, above: Layer, problems: Problems) -> None:
     count, limit_s = len(settings.strategies.enabled), settings.strategies.time_limit_s
     if count * limit_s >= settings.chain.soft_time_limit_s:
         problems.add(
-            above["strategies.time_limit_s"].where,
+            _where(above, "strategies.time_limit_s", "strategies.enabled", "chain.soft_time_limit_s"),
             f"strategies.time_limit_s is {limit_s:g}: {count * limit_s:g} s for all {count} strategies",
             f"less than chain.soft_time_limit_s ({settings.chain.soft_time_limit_s:g} s) for all of them",
         )
@@ -52,9 +52,16 @@ def _check_longer(
 ) -> None:
     told, than = _number_at(settings, longer), _number_at(settings, shorter)
     if told <= than:
-        places = [above[key].where for key in (longer, shorter) if key in above]
-        where = " and ".join(dict.fromkeys(places)) or longer
-        problems.add(where, f"{longer} is {told:g}: {why}", f"more than {shorter} ({than:g} s)")
+        problems.add(
+            _where(above, longer, shorter),
+            f"{longer} is {told:g}: {why}",
+            f"more than {shorter} ({than:g} s)",
+        )
+
+
+def _where(above: Layer, *keys: str) -> str:
+    """Who has set these keys; the first one's name when nobody has."""
+    return " and ".join(dict.fromkeys(above[key].where for key in keys if key in above)) or keys[0]
 
 
 def _number_at(settings: Settings, key: str) -> float:
@@ -68,7 +75,7 @@ def _check_rest(settings: Settings, above: Layer, problems: Problems) -> None:
     waits_s = min(execution.rest_s * execution.max_attempts, settings.governor.permit_ttl_s)
     if execution.order == "limit" and waits_s + settings.exchange.timeout_s >= limit_s:
         problems.add(
-            above["execution.rest_s"].where,
+            _where(above, "execution.rest_s", "chain.soft_time_limit_s"),
             f"execution.rest_s is {execution.rest_s:g}: orders of one decision may rest for {waits_s:g} s",
             f"less than chain.soft_time_limit_s ({limit_s:g} s) together with exchange.timeout_s",
         )

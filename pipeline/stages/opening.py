@@ -113,9 +113,18 @@ class Opener:
             emit_start(self.events, decision)
             return Opened(decision, Opening.OPENED)
         if standing.decision_id == decision.decision_id:
+            if standing.account != decision.account:
+                self._tell_taken(standing)
             return Opened(standing, Opening.KNOWN)
         emit_end(self.events, decision)
         return Opened(decision, Opening.OVERLAPPED)
+
+    def _tell_taken(self, standing: Decision) -> None:
+        """A pass is named by its symbol and slot: of two accounts that share a ledger the second has none."""
+        error = (
+            f"{standing.decision_id} is {standing.account}'s already: each account needs a ledger of its own"
+        )
+        self.events.emit(EventName.PUBLISH_FAILED, symbol=standing.symbol, slot=standing.slot, error=error)
 
 
 def emit_start(events: Events, decision: Decision) -> None:

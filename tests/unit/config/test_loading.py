@@ -326,6 +326,15 @@ def test_a_time_that_must_be_longer_than_another_says_than_which(
     assert f"more than {shorter} (7 s)" in message
 
 
+def test_a_limit_that_strategies_do_not_fit_into_is_named_though_theirs_is_nowhere_set(
+    tmp_path: Path,
+) -> None:
+    """The defaults of a key may stand in the program alone."""
+    message = complaint({"THROUGHLINE_CHAIN_SOFT_TIME_LIMIT_S": "2"}, tmp_path)
+    assert "THROUGHLINE_CHAIN_SOFT_TIME_LIMIT_S" in message
+    assert "strategies.time_limit_s is" in message
+
+
 def variable(key: str) -> str:
     return f"THROUGHLINE_{key.replace('.', '_').upper()}"
 

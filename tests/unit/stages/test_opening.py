@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,18 @@ def test_two_beats_name_the_same_decision_and_the_second_finds_the_first() -> No
     first, second = world.open(), world.open()
     assert (first.how, second.how) == (Opening.OPENED, Opening.KNOWN)
     assert first.decision.decision_id == second.decision.decision_id
+
+
+def test_an_account_whose_pass_another_has_taken_in_a_shared_ledger_is_told() -> None:
+    """It would never trade, and nobody would know why."""
+    world = StageWorld()
+    world.open()
+    terms = replace(world.opener.terms, account="paper-other")
+    request = PassRequest(symbol=BTC, slot=NOON, origin=Origin.BEAT)
+    opened = replace(world.opener, terms=terms).open(request, "u1")
+    assert opened.how is Opening.KNOWN
+    (told,) = world.events.of(EventName.PUBLISH_FAILED)
+    assert "each account needs a ledger of its own" in str(told["error"])
 
 
 def test_a_symbol_still_under_decision_is_skipped_and_says_which_one_is_in_the_way() -> None:
