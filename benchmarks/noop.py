@@ -15,7 +15,7 @@ from benchmarks.variables import ENDS_FILE
 from config.loading import load
 from pipeline.domain.decisions import Stage
 from pipeline.domain.timeframes import SystemClock, iso
-from tasks import headers
+from tasks import headers, signing
 from tasks.batching import BatchedAcks, BatchedEvents
 from tasks.looping import ForgetsOnce
 from tasks.settings import celery_settings
@@ -31,7 +31,9 @@ def _settings() -> dict[str, Any]:
     """The pipeline's own, with queues and routes of these tasks."""
     queues = [Queue(name, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]  # kombu has no types
     routes = {name: {"queue": name} for name in QUEUES}
-    return {**celery_settings(load()), "task_queues": queues, "task_routes": routes}
+    settings = load()
+    signing.use(signing.message_key(settings))
+    return {**celery_settings(settings), "task_queues": queues, "task_routes": routes}
 
 
 app = Celery("noop", set_as_current=False)

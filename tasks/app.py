@@ -9,7 +9,7 @@ from celery import Celery
 
 from config.loading import load
 from pipeline.domain.errors import ConfigError
-from tasks import transport
+from tasks import signing, transport
 from tasks.batching import BatchedAcks, BatchedEvents
 from tasks.looping import ForgetsOnce
 from tasks.settings import celery_settings
@@ -23,10 +23,12 @@ app = Celery("throughline", include=[*HANDLERS, *TASKS])
 
 def _settings() -> dict[str, Any]:
     try:
-        return celery_settings(load())
+        settings = load()
+        signing.use(signing.message_key(settings))
     except ConfigError as error:  # Celery's own commands show a stack trace otherwise
         sys.stderr.write(f"throughline cannot start: {error}\n")
         raise SystemExit(2) from error
+    return celery_settings(settings)
 
 
 app.add_defaults(_settings)

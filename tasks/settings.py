@@ -10,7 +10,6 @@ from config.settings import Settings
 from pipeline import keepalive
 from pipeline.watch.broker import held_key
 from tasks.policies import POLICIES, QUEUES, UPKEEP_QUEUE
-from tasks.signing import message_key
 from tasks.turns import first_for_s
 
 
@@ -25,7 +24,7 @@ def holding(holder: str) -> dict[str, str]:
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
-    """What Celery is told, made from our own settings."""
+    """What Celery is told, made from our own settings. No secret of ours: it tells them to whoever asks a worker."""
     return {
         "broker_url": settings.redis_url,
         # The address says it all to kombu; Flower asks for it here.
@@ -46,8 +45,6 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             **holding("clients"),  # workers have groups of their own: see tasks.lifecycle
             # A worker that waits for messages must notice that Redis' host is gone.
             **keepalive.REDIS,
-            # Celery shows its settings to Flower and to whoever asks a worker: what is called a key it masks.
-            "message_key": message_key(settings),
         },
         # Messages: JSON only, in nobody's pickles; nothing is kept of results, the ledger is the record.
         "task_serializer": "json",

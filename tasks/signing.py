@@ -23,6 +23,8 @@ SIGNATURE = "signature"
 REDELIVERED = "redelivered"
 PARTS = ("body", "content-type", "content-encoding")
 
+_own: dict[str, str] = {}
+
 
 def message_key(settings: Settings) -> str:
     """The key of this deployment: `redis.message_key`, or one that this home keeps for itself.
@@ -31,6 +33,19 @@ def message_key(settings: Settings) -> str:
     """
     told = settings.redis.message_key.get_secret_value()
     return told or local_key(settings.home, "message_key").decode()
+
+
+def use(key: str) -> None:
+    """From now on this process, and whoever it forks, signs with this key and believes no other.
+
+    Not an option of the transport: whoever asks a worker how it is connected is told those, and Flower shows them.
+    """
+    _own["key"] = key
+
+
+def own_key() -> str:
+    """The key of this process; empty before one is used: then nothing is signed, and nothing believed."""
+    return _own.get("key", "")
 
 
 def sign(message: MutableMapping[str, Any], key: str) -> None:

@@ -120,10 +120,8 @@ class Channel(redis.Channel):
     QoS = QoS
     from_transport_options: tuple[str, ...] = (  # type: ignore[assignment]  # a longer one
         *redis.Channel.from_transport_options,
-        "message_key",
         "first_for_s",
     )
-    message_key = ""
     first_for_s = LONGEST_S
     _last_client: Any = None
     _line: Line | None = None
@@ -160,7 +158,7 @@ class Channel(redis.Channel):
         super().close()  # type: ignore[no-untyped-call]  # no types
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
-        signing.sign(message, self.message_key)
+        signing.sign(message, signing.own_key())
         if options.get("_publish_batch") or queue in (self._expires or ()):
             super()._put(queue, message, **options)  # type: ignore[no-untyped-call]  # no types
         else:
@@ -168,7 +166,7 @@ class Channel(redis.Channel):
             self.line.ask("LPUSH", key, dumped(message))
 
     def _put_fanout(self, exchange: str, message: dict[str, Any], routing_key: str, **options: Any) -> None:
-        signing.sign(message, self.message_key)
+        signing.sign(message, signing.own_key())
         super()._put_fanout(exchange, message, routing_key, **options)  # type: ignore[no-untyped-call]  # no types
 
     def _brpop_start(self, timeout: float | None = None) -> None:
@@ -215,7 +213,7 @@ class Transport(redis.Transport):
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        problem = signing.problem_of(message, queue, self._message_key)
+        problem = signing.problem_of(message, queue, signing.own_key())
         if problem is None:
             super()._deliver(message, queue)  # type: ignore[no-untyped-call]  # no types
         else:
@@ -223,11 +221,6 @@ class Transport(redis.Transport):
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         super().register_with_event_loop(connection, TellsOnce(loop, self.cycle))  # type: ignore[no-untyped-call]  # no types
-
-    @property
-    def _message_key(self) -> str:
-        options: dict[str, Any] = self.client.transport_options if self.client else {}
-        return str(options.get("message_key", ""))
 
 
 def _tell(what: str, problem: str) -> None:

@@ -129,7 +129,7 @@ def start_pipeline(host: Host, settings: Settings) -> None:
 
     transport.install()
     app = Celery("throughline-console", broker=settings.redis_url, set_as_current=False)
-    app.conf.broker_transport_options = {"message_key": signing.message_key(settings)}
+    signing.use(signing.message_key(settings))
     workers = [Role.WORKER_MARKET, Role.WORKER_ORDERS]
     online = readiness.WorkersOnline(app, [role.worker for role in workers])
     with host.progress.step("feed", f"{', '.join(settings.market.timeframes)} over the WebSocket"):

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
+from console import roles
 from console.preparing import open_account
 from pipeline.domain.events import Area
 from pipeline.trace import debugging
 from tests.support.chain import ChainProcesses
+from tests.support.clients import message_key_of, trusted_client
+from tests.support.processes import Started, free_port
 from tests.support.sentry_sink import SentrySink
 from tests.support.waiting import eventually
 
@@ -23,6 +30,7 @@ SECRETS = {
     "THROUGHLINE_FLOWER_PASSWORD": "tl-flower-a9b8c7d6e5f4",
 }
 DSN_KEY = "5e47a1b2c3d4e5f60718293a4b5c6d7e"
+BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
 
 TELLTALE = '''
 """A strategy with a bug: it raises what it must not know."""
@@ -46,8 +54,11 @@ class Telltale(Strategy[Params]):
 '''
 
 
+@dataclass
 class Keyed(ChainProcesses):
-    """A chain whose keys are found by searching for them."""
+    """A chain whose keys are found by searching for them. `told`: what was answered to whoever asked its workers."""
+
+    told: dict[str, bytes] = field(default_factory=dict)
 
     def arm(self) -> None:
         open_account(self.pipeline.settings)
@@ -89,6 +100,7 @@ def _go_wrong(chain: Keyed) -> None:
     (chain.home / "run").mkdir(exist_ok=True)
     debugging.switch(debugging.path_in(chain.home), dict.fromkeys(Area, until))
     chain.start_workers()
+    chain.told = {**_asked(chain), **_shown_by_flower(chain)}
     chain.fault("latency", endpoint="/fapi/v1/klines", symbol="ETHUSDT", seconds=2.0, count=1)
     chain.fault("timeout_after", endpoint="/fapi/v1/order", symbol="SOLUSDT", count=1)
     killed = chain.enqueue("ETHUSDT")
@@ -105,6 +117,33 @@ def _go_wrong(chain: Keyed) -> None:
         chain.processes[name].stop()
 
 
+def _asked(chain: Keyed) -> dict[str, bytes]:
+    """By remote control: all that a worker tells of itself."""
+    with trusted_client("somebody", chain.redis.url, chain.home) as client:
+        inspect = client.control.inspect(timeout=5, limit=1)
+        return {name: json.dumps(getattr(inspect, name)()).encode() for name in ("stats", "conf", "report")}
+
+
+def _shown_by_flower(chain: Keyed) -> dict[str, bytes]:
+    """Its pages ask the workers too."""
+    port, login = free_port(), ("throughline", SECRETS["THROUGHLINE_FLOWER_PASSWORD"])
+    env = {**chain.env, "THROUGHLINE_FLOWER_PORT": str(port), "THROUGHLINE_FLOWER_USER": login[0]}
+    flower = Started("flower", list(roles.flower()), chain.home / "flower.out", env=env)
+    chain.processes["flower"] = flower
+
+    def shown() -> bytes:
+        try:
+            answer = requests.get(f"http://127.0.0.1:{port}/api/workers?refresh=1", auth=login, timeout=10)
+        except requests.ConnectionError:
+            return b""
+        return answer.content if b"prefetch_count" in answer.content else b""
+
+    try:
+        return {"Flower's workers": eventually(shown, 40, "Flower to show what the workers are")}
+    finally:
+        flower.stop()
+
+
 def test_the_run_said_what_it_was_to_hide(chain: Keyed, sink: SentrySink) -> None:
     """A scan that finds nothing proves something only when there was something to find."""
     lines = [json.loads(line) for line in chain.log_lines()]
@@ -115,6 +154,7 @@ def test_the_run_said_what_it_was_to_hide(chain: Keyed, sink: SentrySink) -> Non
     )
     assert sink.of("event")
     assert chain.placed()
+    assert all(b"visibility_timeout" in chain.told[name] for name in ("stats", "Flower's workers"))
 
 
 def test_no_file_of_the_home_holds_a_secret(chain: Keyed) -> None:
@@ -122,7 +162,12 @@ def test_no_file_of_the_home_holds_a_secret(chain: Keyed) -> None:
     files = [path for path in chain.home.rglob("*") if path.is_file() and path.parent.name != "secrets"]
 
     assert {path.name for path in files} >= {"all.jsonl", "ledger.sqlite3", "market.out"}
-    assert found_in({str(path): path.read_bytes() for path in files}) == []
+    assert found_in({str(path): path.read_bytes() for path in files}, chain) == []
+
+
+def test_no_worker_tells_a_secret_to_whoever_asks(chain: Keyed) -> None:
+    """With the key of the messages, who may look in Flower could make messages of his own."""
+    assert found_in(chain.told, chain) == []
 
 
 def test_redis_never_heard_a_secret(chain: Keyed) -> None:
@@ -131,18 +176,29 @@ def test_redis_never_heard_a_secret(chain: Keyed) -> None:
     written = {str(path): path.read_bytes() for path in chain.redis.folder.rglob("*") if path.is_file()}
 
     assert any(b"tasks.fetch" in content for content in written.values())
-    assert found_in(written) == []
+    assert any(b'"visibility_timeout"' in content for content in readable(written).values())
+    assert found_in(readable(written), chain) == []
 
 
 def test_no_envelope_to_sentry_holds_a_secret(sink: SentrySink, chain: Keyed) -> None:
     """It goes to somebody else's machine."""
     sent = {f"{kind} {number}": json.dumps(item).encode() for number, (kind, item) in enumerate(sink.items)}
 
-    assert found_in(sent) == []
+    assert found_in(sent, chain) == []
 
 
-def found_in(places: dict[str, bytes]) -> list[str]:
+def readable(places: dict[str, bytes]) -> dict[str, bytes]:
+    """With what is packed in base64, as the bodies of messages are."""
+    return {
+        place: b"\n".join(
+            [content, *(b64decode(each) for each in BASE64.findall(content) if len(each) % 4 == 0)]
+        )
+        for place, content in places.items()
+    }
+
+
+def found_in(places: dict[str, bytes], chain: Keyed) -> list[str]:
     """Which secret stands where."""
-    wanted = {**SECRETS, "sentry": DSN_KEY}
+    wanted = {**SECRETS, "sentry": DSN_KEY, "messages": message_key_of(chain.home)}
     return [f"{name} in {place}" for place, content in places.items() for name, secret in wanted.items()
             if secret.encode() in content]  # fmt: skip

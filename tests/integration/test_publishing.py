@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
-from pydantic import SecretStr
 
 from config.sections.processes import RedisSettings
 from config.settings import Settings
@@ -29,10 +28,9 @@ ITS_OWN = {"published_at", "origin"}
 def app(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     """A publisher of the pipeline's own settings, on a Redis of its own."""
     transport.install()
+    signing.use(KEY)
     made = Celery("publishing-test", set_as_current=False)
-    made.conf.update(
-        celery_settings(Settings(redis=RedisSettings(url=redis_url, message_key=SecretStr(KEY))))
-    )
+    made.conf.update(celery_settings(Settings(redis=RedisSettings(url=redis_url))))
     monkeypatch.setattr(publishing, "app", made)
     monkeypatch.setattr(publishing, "_kept", {})
     yield made

@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import ResponseError
 
 from pipeline.domain.decisions import Stage
-from tasks import transport
+from tasks import signing, transport
 from tasks.turns import MANY, NEXT_WITHIN_S, Turns
 
 QUEUE = "any"
@@ -24,8 +24,8 @@ QUEUE = "any"
 @pytest.fixture
 def channel(redis_url: str) -> Iterator[Any]:
     transport.install()
-    options = {"message_key": "a key"}
-    with Connection(redis_url, transport_options=options) as connection:  # type: ignore[no-untyped-call]  # no types
+    signing.use("a key")
+    with Connection(redis_url) as connection:  # type: ignore[no-untyped-call]  # no types
         yield connection.default_channel
 
 
@@ -207,7 +207,7 @@ def test_a_queue_that_is_left_out_for_a_moment_does_not_wait_until_another_has_a
 ) -> None:
     """Redis is asked again after the moment, not after its usual second: an order lies in that queue."""
     with (
-        Connection(redis_url, transport_options={"message_key": "a key"}) as connection,  # type: ignore[no-untyped-call]  # no types
+        Connection(redis_url) as connection,  # type: ignore[no-untyped-call]  # no types
         redis.Redis.from_url(redis_url) as watching,
         watching.monitor() as heard,
     ):
@@ -226,7 +226,7 @@ def test_a_queue_that_is_left_out_for_a_moment_does_not_wait_until_another_has_a
 
 def test_the_queues_turns_are_told_how_long_an_order_may_wait(redis_url: str) -> None:
     transport.install()
-    options = {"message_key": "a key", "queue_order_strategy": "tasks.turns:Turns", "first_for_s": 0.8}
+    options = {"queue_order_strategy": "tasks.turns:Turns", "first_for_s": 0.8}
     with Connection(redis_url, transport_options=options) as connection:  # type: ignore[no-untyped-call]  # no types
         assert connection.default_channel._queue_cycle.first_for_s == 0.8
 

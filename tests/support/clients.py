@@ -7,15 +7,19 @@ from pathlib import Path
 from celery import Celery
 
 from config.home import local_key
-from tasks import transport
+from tasks import signing, transport
 from tasks.settings import holding
 
 
 def trusted_client(name: str, broker: str, home: Path) -> Celery:
-    """A program that knows nothing of ours but the broker's address, and the key of its messages."""
+    """A program that knows nothing of ours but the broker's address, and the key of its messages.
+
+    The key is this process's until another client is made.
+    """
     transport.install()
+    signing.use(message_key_of(home))
     client = Celery(name, broker=broker, set_as_current=False)
-    client.conf.broker_transport_options = {"message_key": message_key_of(home), **holding("market")}
+    client.conf.broker_transport_options = holding("market")
     return client
 
 

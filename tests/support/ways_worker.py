@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import redis
+from celery import Celery
 
 from config.loading import load
 from pipeline.bootstrap import build
-from tests.support.clients import trusted_client
+from tasks import signing
+from tests.support.clients import message_key_of, trusted_client
 from tests.support.processes import Started, temporary_folder
 from tests.support.servers import RedisServer
 from tests.support.waiting import eventually
@@ -25,10 +27,7 @@ WORKER += ["--without-gossip", "--without-mingle"]  # as the pipeline's own work
 
 @dataclass
 class WaysWorker:
-    """Starts at once and is not waited for: what is sent meanwhile waits in Redis. `settings`: THROUGHLINE_*.
-
-    `stranger` is a program that has no handlers of ours, but the key of our messages.
-    """
+    """Starts at once and is not waited for: what is sent meanwhile waits in Redis. `settings`: THROUGHLINE_*."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     redis: RedisServer = field(default_factory=RedisServer)
@@ -40,8 +39,14 @@ class WaysWorker:
         pipeline.ledger.migrate()
         pipeline.ledger.close()
         self.client: redis.Redis = redis.Redis.from_url(self.redis.url)
-        self.stranger = trusted_client("stranger", self.redis.url, self.home)
+        self._stranger = trusted_client("stranger", self.redis.url, self.home)
         self.process = Started("ways", [sys.executable, *WORKER], self.home / "ways.out", env=env)
+
+    @property
+    def stranger(self) -> Celery:
+        """A program that has no handlers of ours, but the key of our messages: this worker's, of several in a test."""
+        signing.use(message_key_of(self.home))
+        return self._stranger
 
     def seen(self, way: str, times: int = 1) -> list[dict[str, Any]]:
         """The deliveries of the message that was published that way, in their order, once there are so many."""
@@ -62,6 +67,6 @@ class WaysWorker:
 
     def stop(self) -> None:
         self.process.stop(signal.SIGKILL)  # nothing of it is needed any more, and it takes its time
-        self.stranger.close()
+        self._stranger.close()
         self.client.close()
         self.redis.stop()

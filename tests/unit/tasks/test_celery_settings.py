@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from config.sections.processes import RedisSettings
 from config.settings import Settings
@@ -66,6 +67,13 @@ def test_a_killed_workers_messages_come_back_soon_after_the_visibility_timeout(t
     options = told["broker_transport_options"]
     assert (options["unacked_restore_interval"], options["unacked_restore_throttle"]) == (1, 1)
     assert options["visibility_timeout"] <= 60
+
+
+def test_no_secret_is_among_them() -> None:
+    """A worker tells them to whoever asks, by what it calls them; Flower shows them."""
+    key = "signs all messages"
+    told = celery_settings(Settings(redis=RedisSettings(message_key=SecretStr(key))))
+    assert key not in repr(told)
 
 
 def test_only_the_queues_of_the_table_exist(told: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.loading import load
+from tasks import signing
 from tasks.signing import message_key, problem_of, sign
 
 KEY = "a key of this deployment"
@@ -89,6 +90,13 @@ def test_without_a_key_nothing_is_believed() -> None:
     """Fail closed: a process that lost its key must not take everything."""
     assert problem_of(a_message(), "fetch", "") == "it is not signed"
     assert problem_of(a_signed_message(), "fetch", "") is not None
+
+
+def test_a_process_has_no_key_until_it_is_given_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "_own", {})
+    assert signing.own_key() == ""
+    signing.use(KEY)
+    assert signing.own_key() == KEY
 
 
 JSON = st.recursive(
