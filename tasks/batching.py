@@ -8,7 +8,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.consumer import Consumer
 
-from tasks.transport import GONE
+from tasks.transport import GONE, QoS
 
 EVERY_S = 0.2
 EVENTS = 100
@@ -53,15 +53,23 @@ class BatchedEvents(bootsteps.StartStopStep):
 class BatchedAcks(bootsteps.StartStopStep):
     """A message that is done is told of with the next one that is taken; without a next one, a moment later.
 
-    Not while the worker stops: its event loop may be over.
+    Not while the worker stops: its event loop may be over. What one connection could not tell, the next one does.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
+    def __init__(self, parent: Consumer, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._qos: QoS | None = None
+
     def start(self, parent: Consumer) -> None:
-        """Called at each connection to the broker."""
+        """Called at each connection to the broker. Raises: GONE, and Celery connects again."""
         if parent.hub:
-            parent.task_consumer.channel.qos.let_acks_wait(parent.hub.call_later)
+            qos = parent.task_consumer.channel.qos
+            if self._qos is not None:
+                qos.take_over(self._qos)
+            self._qos = qos
+            qos.let_acks_wait(parent.hub.call_later)
 
     def stop(self, parent: Consumer) -> None:
         """From here on none waits."""

@@ -31,16 +31,15 @@ class Line:
     def ask(self, *command: Any) -> Any:
         """Sent, and answered: what nobody has answered counts as not done."""
         self.tell(command)
-        answer = self.settle()
-        if answer is None:
-            raise ConnectionError(f"the connection was closed before Redis answered {command[0]}")
-        return answer
+        return self.settle()
 
     def settle(self) -> Any:
         """Read what is still to be answered; the last answer."""
         answer = None
         try:
-            while self._owed and self._connection._sock is not None:  # noqa: SLF001 - its pool may have closed it
+            while self._owed:
+                if self._connection._sock is None:  # noqa: SLF001 - its pool may have closed it
+                    raise ConnectionError("the connection was closed before Redis answered")
                 answer = self._connection.read_response()
                 self._owed -= 1
         finally:

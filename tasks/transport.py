@@ -8,10 +8,12 @@ a message that was not signed by one of ours.
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from queue import Empty
 from typing import Any
 
 import orjson
@@ -25,6 +27,8 @@ from pipeline.trace.events import LoggedEvents
 from tasks import signing
 from tasks.line import Command, Line
 from tasks.turns import LONGEST_S, Turns
+
+log = logging.getLogger(__name__)
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What parsing an envelope, and reading its parts, raises. Broken connections are other errors, and rise."""
@@ -46,6 +50,9 @@ class QoS(redis.QoS):
     A message is noted before it is handed on, with one packet whose answer nobody waits for. Those that are done go
     with the next packet, if that comes soon: see `let_acks_wait`.
 
+    What was taken is in no queue any more. So taking it never fails: where its note is lost, with a connection or
+    because Redis refuses it, the message is run all the same, and all that is held is noted again with the next packet.
+
     It forgets a message also when Redis cannot be told that it is done. Kombu goes on counting it as held. A worker
     with as many held messages as it may have asks for no other, and without asking it never notices that its
     connection is gone: it is mute, for ever. Redis delivers the message again after the visibility timeout, and its
@@ -55,6 +62,8 @@ class QoS(redis.QoS):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # no types
         self._done: list[str] = []
+        self._told = 0
+        self._trouble: Exception | None = None
         self._call_later: CallLater | None = None
         self._called = False
 
@@ -66,13 +75,13 @@ class QoS(redis.QoS):
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Each step for itself does no harm when it is the last: an index that names no message is cleared."""
-        meant = message.delivery_info
-        held = dumped([message._raw, meant["exchange"], meant["routing_key"]])  # noqa: SLF001 - as kombu notes it
+        virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]  # no types
         self._tell(
             ("ZADD", self.unacked_index_key, time.time(), delivery_tag),
-            ("HSET", self.unacked_key, delivery_tag, held),
+            ("HSET", self.unacked_key, delivery_tag, _noted(message)),
         )
-        virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]  # no types
+        if self._trouble is not None:
+            self._tell()  # a connection that was cut is found out by using it: this one is new
 
     def ack(self, delivery_tag: str) -> None:
         virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]  # no types
@@ -96,10 +105,23 @@ class QoS(redis.QoS):
         self.settle()  # another connection looks for it now
         return super().restore_by_tag(tag, client, leftmost)  # type: ignore[no-untyped-call]  # no types
 
+    def take_over(self, before: QoS) -> None:
+        """What one held whose channel is gone: where it could not note it, nobody else has it. Raises: GONE."""
+        if held := before._all_held():
+            self.channel.line.tell(*held)
+            self.channel.line.settle()
+        self._done.extend(before._done)
+        self.settle()
+
     def settle(self) -> None:
-        """Everything is noted in Redis when this returns."""
+        """Everything is noted in Redis when this returns. Raises: GONE."""
         self._tell()
-        self.channel.line.settle()
+        self._hear()
+        if self._trouble is not None:  # as in `append`
+            self._tell()
+            self._hear()
+        if self._trouble is not None:
+            raise self._trouble
 
     def _tell_late(self) -> None:
         """One call for all that is done meanwhile: an entry of the timer costs as much as a step of a message."""
@@ -107,11 +129,42 @@ class QoS(redis.QoS):
         self._tell()
 
     def _tell(self, *commands: Command) -> None:
-        done, self._done = self._done, []
-        if done:
+        """`commands`, or all that is held where Redis may not know it; what is done in any case."""
+        self._hear()
+        if self._trouble is not None:
+            commands = self._all_held()
+        if done := tuple(self._done):
             commands = (("HDEL", self.unacked_key, *done), ("ZREM", self.unacked_index_key, *done), *commands)
-        if commands:
-            self.channel.line.tell(*commands)
+        try:
+            if commands:
+                self.channel.line.tell(*commands)
+        except GONE as error:
+            self._lost(error)
+        else:
+            self._told, self._trouble = len(done), None
+
+    def _hear(self) -> None:
+        """What became of the last packet."""
+        try:
+            self.channel.line.settle()
+        except GONE as error:
+            self._lost(error)
+        else:
+            del self._done[: self._told]
+        self._told = 0
+
+    def _lost(self, error: Exception) -> None:
+        log.warning("Redis may not know what is held and what is done, and is told again: %s", error)
+        self._trouble = error
+
+    def _all_held(self) -> tuple[Command, ...]:
+        """Since when a message is held, where that is known, does not change."""
+        held = {tag: message for tag, message in self._delivered.items() if tag not in self._dirty}
+        if not held:
+            return ()
+        since = [part for tag in held for part in (time.time(), tag)]
+        notes = [part for tag, message in held.items() for part in (tag, _noted(message))]
+        return ("ZADD", self.unacked_index_key, "NX", *since), ("HSET", self.unacked_key, *notes)
 
 
 class Channel(redis.Channel):
@@ -151,8 +204,11 @@ class Channel(redis.Channel):
         return self._line
 
     def close(self) -> None:
-        """What was done is noted first, if Redis can still be told."""
+        """What was done is noted first, and what Redis has just handed out, if Redis can still be told."""
         if self._qos is not None and not self.closed:
+            with suppress(Empty, *GONE):
+                if self._in_poll:
+                    self._brpop_read()
             with suppress(*GONE):
                 self._qos.settle()
         super().close()  # type: ignore[no-untyped-call]  # no types
@@ -221,6 +277,12 @@ class Transport(redis.Transport):
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         super().register_with_event_loop(connection, TellsOnce(loop, self.cycle))  # type: ignore[no-untyped-call]  # no types
+
+
+def _noted(message: Any) -> str:
+    """A held message as kombu notes it."""
+    meant = message.delivery_info
+    return dumped([message._raw, meant["exchange"], meant["routing_key"]])  # noqa: SLF001 - as it came
 
 
 def _tell(what: str, problem: str) -> None:

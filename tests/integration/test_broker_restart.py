@@ -103,6 +103,19 @@ def test_a_worker_that_could_not_acknowledge_goes_on_when_redis_is_back(
     worker.seen("after")
 
 
+def test_no_message_is_lost_when_the_connections_of_a_busy_worker_are_cut(
+    worker: WaysWorker, tmp_path: Path
+) -> None:
+    """It finds out with the next message that it takes: that one is in no queue any more."""
+    worker.stranger.send_task("ways.waits", args=[str(tmp_path), False], queue="upkeep")
+    eventually((tmp_path / "ready").exists, 20, "the task to be ready")
+    worker.client.client_kill_filter(_type="normal", skipme=True)
+    (tmp_path / "go").touch()
+    for way in ("first", "second", "third"):
+        worker.stranger.send_task("ways.seen", args=[way], queue="upkeep")
+        worker.seen(way)
+
+
 def refused(chain: ChainProcesses) -> int:
     """How many passes could not be published: each has said so in the ledger."""
     return sum(decision.reason is EndReason.PUBLISH_FAILED for decision in decisions(chain))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +19,7 @@ from redis.exceptions import ResponseError
 from pipeline.domain.decisions import Stage
 from tasks import signing, transport
 from tasks.turns import MANY, NEXT_WITHIN_S, Turns
+from tests.support.servers import RedisServer
 
 QUEUE = "any"
 
@@ -180,6 +183,109 @@ def test_what_is_held_goes_back_when_the_channel_closes(channel: Any, other: Any
     channel.close()
     assert held(other, channel) == (set(), set())
     assert other.llen(QUEUE) == 1
+
+
+def test_a_message_that_is_taken_after_the_connection_was_cut_is_noted(channel: Any, other: Any) -> None:
+    """It is in no queue any more: an error of the message before it must not cost it."""
+    publish(channel, "first", "second")
+    first = take(channel)
+    other.client_kill_filter(_type="normal", skipme=True)
+    second = take(channel)
+    channel.qos.settle()
+    assert held(other, channel) == noted(first, second)
+
+
+def test_a_message_whose_connection_cannot_even_be_written_to_is_noted_over_the_next(
+    channel: Any, other: Any
+) -> None:
+    publish(channel, "first", "second")
+    take(channel).ack()
+    channel.line._connection._sock.shutdown(socket.SHUT_RDWR)
+    second = take(channel)
+    channel.line.settle()
+    assert held(other, channel) == noted(second)
+
+
+def test_what_redis_refused_to_note_is_noted_when_it_refuses_no_more(channel: Any, other: Any) -> None:
+    """A full Redis hands out messages, but notes none."""
+    publish(channel, "first", "second", "third")
+    first = take(channel)
+    other.config_set("maxmemory", "1")
+    try:
+        second = take(channel)
+        third = take(channel)
+        with pytest.raises(ResponseError):
+            channel.qos.settle()
+    finally:
+        other.config_set("maxmemory", "0")
+    channel.qos.settle()
+    assert held(other, channel) == noted(first, second, third)
+
+
+def test_to_be_noted_again_makes_no_message_younger(channel: Any, other: Any) -> None:
+    """It would come back from a dead worker later each time."""
+    publish(channel, "first", "second")
+    first = take(channel)
+    channel.qos.settle()
+    since = other.zscore(channel.unacked_index_key, first.delivery_tag)
+    channel.line.tell(("NOSUCHCOMMAND",))
+    take(channel)
+    channel.qos.settle()
+    assert other.zscore(channel.unacked_index_key, first.delivery_tag) == since
+
+
+def test_what_is_done_is_told_again_over_the_next_connection(channel: Any, other: Any) -> None:
+    """It would be run again after the visibility timeout."""
+    loop = Loop()
+    channel.qos.let_acks_wait(loop.call_later)
+    publish(channel, "first", "second")
+    take(channel).ack()
+    channel.line.settle()
+    other.client_kill_filter(_type="normal", skipme=True)
+    loop.pass_time()
+    second = take(channel)
+    channel.qos.settle()
+    assert held(other, channel) == noted(second)
+
+
+def test_what_was_taken_as_redis_went_away_is_noted_over_the_next_connection() -> None:
+    """Neither its note nor its way back could be told: nobody has it but this process."""
+    transport.install()
+    signing.use("a key")
+    server = RedisServer()
+    try:
+        with Connection(server.url) as lost, Connection(server.url) as found:  # type: ignore[no-untyped-call]  # no types
+            before = lost.default_channel
+            publish(before, "first")
+            raw = before._get(QUEUE)
+            server.kill()
+            message = before.Message(raw, channel=before)
+            before.qos.append(message, message.delivery_tag)
+            with suppress(*transport.GONE):
+                before.close()
+            server.start()
+            channel = found.default_channel
+            channel.qos.take_over(before.qos)
+            with redis.Redis.from_url(server.url) as client:
+                assert held(client, channel) == noted(message)
+    finally:
+        server.stop()
+
+
+def test_who_cannot_note_what_it_takes_over_says_so(channel: Any, other: Any) -> None:
+    """It is tried again over the next connection then."""
+    publish(channel, "first")
+    message = take(channel)
+    other.delete(channel.unacked_key, channel.unacked_index_key)
+    following = channel.connection.client.channel()
+    other.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(ResponseError):
+            following.qos.take_over(channel.qos)
+    finally:
+        other.config_set("maxmemory", "0")
+    following.qos.take_over(channel.qos)
+    assert held(other, channel) == noted(message)
 
 
 @pytest.mark.parametrize("requeue", [False, True])

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
+import pytest
 from celery.events.dispatcher import EventDispatcher
 
 from tasks.app import app
 from tasks.batching import EVERY_S, BatchedAcks, BatchedEvents
+from tasks.transport import QoS
 
 
 @dataclass
@@ -108,3 +111,27 @@ def test_acknowledgements_wait_from_each_connection_to_the_end_of_its_loop() -> 
     assert told == [consumer.hub.call_later]
     step.stop(consumer)
     assert told[1:] == [None]
+
+
+def test_what_one_connection_could_not_tell_the_next_one_does() -> None:
+    """Also when the next one is cut before it has."""
+    first, second, third = (a_qos() for _ in range(3))
+    consumer: Any = SimpleNamespace(hub=Hub(), steps=[])
+    step = BatchedAcks(consumer)
+    connect(consumer, first)
+    step.start(consumer)
+    connect(consumer, second)
+    second.take_over.side_effect = ConnectionResetError
+    with pytest.raises(ConnectionResetError):
+        step.start(consumer)
+    connect(consumer, third)
+    step.start(consumer)
+    third.take_over.assert_called_once_with(first)
+
+
+def a_qos() -> Any:
+    return create_autospec(QoS, instance=True)
+
+
+def connect(consumer: Any, qos: Any) -> None:
+    consumer.task_consumer = SimpleNamespace(channel=SimpleNamespace(qos=qos))
