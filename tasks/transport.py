@@ -114,7 +114,9 @@ class QoS(redis.QoS):
         self.settle()
 
     def settle(self) -> None:
-        """Everything is noted in Redis when this returns. Raises: GONE."""
+        """Everything is noted in Redis when this returns, unless the channel is closed. Raises: GONE."""
+        if self.channel.closed:
+            return
         self._tell()
         self._hear()
         if self._trouble is not None:  # as in `append`
@@ -126,7 +128,8 @@ class QoS(redis.QoS):
     def _tell_late(self) -> None:
         """One call for all that is done meanwhile: an entry of the timer costs as much as a step of a message."""
         self._called = False
-        self._tell()
+        if not self.channel.closed:
+            self._tell()
 
     def _tell(self, *commands: Command) -> None:
         """`commands`, or all that is held where Redis may not know it; what is done in any case."""

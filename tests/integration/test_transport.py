@@ -288,6 +288,20 @@ def test_who_cannot_note_what_it_takes_over_says_so(channel: Any, other: Any) ->
     assert held(other, channel) == noted(message)
 
 
+def test_a_closed_channel_has_nobody_to_tell(channel: Any, other: Any) -> None:
+    """The event loop ends after the connection was lost, and a task that outlives it is done later still."""
+    loop = Loop()
+    channel.qos.let_acks_wait(loop.call_later)
+    publish(channel, "first")
+    message = take(channel)
+    message.ack()
+    channel.close()
+    loop.pass_time()
+    channel.qos.let_acks_wait(None)
+    channel.qos.ack(message.delivery_tag)
+    assert held(other, channel) == (set(), set())
+
+
 @pytest.mark.parametrize("requeue", [False, True])
 def test_a_refused_message_is_held_no_longer(channel: Any, other: Any, requeue: bool) -> None:
     publish(channel, "first")
