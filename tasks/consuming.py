@@ -9,6 +9,7 @@ goes back to its queue, and ends the next one.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import NoneType
@@ -27,6 +28,9 @@ from tasks.services import services
 log = logging.getLogger(__name__)
 
 LONGEST = 300
+
+REFUSED_PAUSE_S = 2.0
+"""A Redis that answers is connected to at once: without a pause a worker would do that hundreds of times a second."""
 
 SHAPE: dict[str, type | tuple[type, ...]] = {
     "id": str,
@@ -65,9 +69,28 @@ def instant(told: str | datetime) -> datetime:
 
 
 class CarefulConsumer(Consumer):
-    """Celery's own, but for what it does with rubbish: nothing, and it says so as a security event."""
+    """Celery's own, but for what it does with rubbish: nothing, and it says so as a security event.
+
+    And but for a Redis that answers, and refuses: after a failover, say, when it is a replica. It waits a moment before
+    it connects again.
+    """
 
     connection_errors: tuple[type[Exception], ...]
+    channel_errors: tuple[type[Exception], ...]
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        super().on_connection_error_before_connected(exc)
+        self._pause_if_refused(exc)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        super().on_connection_error_after_connected(exc)
+        self._pause_if_refused(exc)
+
+    def _pause_if_refused(self, error: Exception) -> None:
+        """As Celery does while Redis is away: nothing else happens in this process meanwhile, its children go on."""
+        if isinstance(error, self.channel_errors):
+            log.warning("Redis refuses, the next try is in %g s: %s", REFUSED_PAUSE_S, error)
+            time.sleep(REFUSED_PAUSE_S)
 
     def update_strategies(self) -> None:
         for task in self.app.tasks.values():

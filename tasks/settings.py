@@ -32,6 +32,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         # Rubbish in a queue is dropped: Celery's own consumer dies of some of it, and the next worker does too.
         "worker_consumer": "tasks.consuming:CarefulConsumer",
         "broker_connection_retry_on_startup": True,
+        # A Redis that refuses, as a replica does after a failover, is waited for like one that is away.
+        "broker_channel_error_retry": True,
         "broker_transport_options": {
             "visibility_timeout": settings.chain.visibility_timeout_s,
             # Kombu looks for expired deliveries every tenth of these by default: a killed worker's message would

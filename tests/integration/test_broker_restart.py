@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,6 +14,7 @@ from pipeline.domain.decisions import Decision
 from pipeline.domain.intents import Leg
 from pipeline.domain.outcomes import EndReason
 from pipeline.domain.timeframes import SystemClock
+from tasks.consuming import REFUSED_PAUSE_S
 from tests.support.chain import ChainProcesses, chain_processes
 from tests.support.waiting import eventually
 from tests.support.ways import DECISION
@@ -114,6 +116,26 @@ def test_no_message_is_lost_when_the_connections_of_a_busy_worker_are_cut(
     for way in ("first", "second", "third"):
         worker.stranger.send_task("ways.seen", args=[way], queue="upkeep")
         worker.seen(way)
+
+
+def test_a_worker_waits_for_a_redis_that_refuses_without_hurry(worker: WaysWorker) -> None:
+    """A failover makes its Redis a replica for a while: it answers, and hands out nothing."""
+    worker.stranger.send_task("ways.seen", args=["before"], queue="upkeep")
+    worker.seen("before")
+    worker.client.slaveof("127.0.0.1", 1)
+    eventually(lambda: len(refusals(worker)) >= 3, 30, "three tries")
+    worker.client.slaveof()
+    worker.stranger.send_task("ways.seen", args=["after"], queue="upkeep")
+    worker.seen("after")
+    tries = refusals(worker)
+    assert (tries[-1] - tries[0]).total_seconds() >= (len(tries) - 1) * REFUSED_PAUSE_S
+
+
+def refusals(worker: WaysWorker) -> list[datetime]:
+    """When the worker told what Redis says."""
+    entries = map(json.loads, (worker.home / "logs" / "worker-ways.jsonl").read_text().splitlines())
+    said = [entry for entry in entries if "Redis refuses" in str(entry.get("message"))]
+    return [datetime.fromisoformat(entry["time"]) for entry in said]
 
 
 def refused(chain: ChainProcesses) -> int:

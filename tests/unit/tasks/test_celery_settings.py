@@ -69,6 +69,11 @@ def test_a_killed_workers_messages_come_back_soon_after_the_visibility_timeout(t
     assert options["visibility_timeout"] <= 60
 
 
+def test_a_redis_that_refuses_is_waited_for(told: dict[str, Any]) -> None:
+    """Every worker ended within a second of a failover."""
+    assert told["broker_channel_error_retry"] is True
+
+
 def test_no_secret_is_among_them() -> None:
     """A worker tells them to whoever asks, by what it calls them; Flower shows them."""
     key = "signs all messages"
