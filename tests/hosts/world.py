@@ -237,7 +237,7 @@ class World:
     def leads(self) -> str:
         """The host whose beat leads."""
         held = self.on.chain.pipeline.redis.get(f"tl:beat:{self.on.chain.pipeline.account}:lease")
-        return held.decode().partition("/")[0] if isinstance(held, bytes) else ""
+        return held.decode().partition(":")[0] if isinstance(held, bytes) else ""
 
     def other(self, host: str) -> str:
         return next(name for name in self.network.hosts if name != host)
