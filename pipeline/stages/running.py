@@ -108,7 +108,7 @@ class Runner:
         decision, records = self._known(decision_id, symbol)
         done = records.get(stage)
         if done is not None or not decision.is_open:
-            if done is not None:
+            if done is not None or not _was_handed_on(stage, records):
                 self._mind_replay(decision, stage, delivery)
             return self._hand_on_again(decision, stage, records)
         before = _before(stage, records)
@@ -173,14 +173,16 @@ class Runner:
         return Handoff(after, decision, REPEATED) if wanted and after is not None else None
 
     def _mind_replay(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
-        """What the broker delivers again, and what is handed on again, says so: this was somebody else."""
+        """What the broker delivers again, and what is handed on again, says so; and what was handed on comes for the
+        first time even when its decision has ended meanwhile. This was somebody else.
+        """
         if stage is Stage.EXECUTE and delivery.attempt == 1:
             self.events.emit(
                 EventName.SECURITY,
                 decision_id=decision.decision_id,
                 stage=stage.value,
                 task_id=delivery.task_id,
-                what="an execute message came twice as if it were the first; nothing was sent",
+                what="an execute message came twice as if it were the first, or unasked; nothing was sent",
             )
 
     def _refuse_out_of_turn(self, decision: Decision, stage: Stage, delivery: Delivery) -> None:
@@ -315,6 +317,11 @@ def _record(run: Run, finish: Advance | End) -> StageRecord:
 
 def _elapsed_ms(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
+
+
+def _was_handed_on(stage: Stage, records: dict[Stage, StageRecord]) -> bool:
+    before = _before(stage, records)
+    return before is not None and before.result is StageResult.PASSED
 
 
 def _before(stage: Stage, records: dict[Stage, StageRecord]) -> StageRecord | None:
