@@ -17,8 +17,8 @@ from pipeline.market.feed.heartbeat import Heartbeats
 from pipeline.market.feed.parts import Enqueue, FeedParts
 from pipeline.market.feed.plan import Group
 
-HANDSHAKE = Cost(Kind.MARKET, weight=1)
-"""Binance counts connections apart from weight; as one like any request it waits when nothing may leave."""
+HANDSHAKE = Cost(Kind.MARKET, weight=0)
+"""Binance counts connections apart from weight: one waits for nothing but the end of a stop."""
 
 
 def feed_of(pipeline: Pipeline, enqueue: Enqueue, alive: Callable[[], None] = lambda: None) -> Feed:
