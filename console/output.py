@@ -16,12 +16,15 @@ from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.markup import render
+from rich.rule import Rule
 from rich.table import Table
 
 EMPTY = "-"
 GAP = 2
 NARROWEST = 20
 """What is left of a column that gives way; where there is less room, it is left out or the lines get longer."""
+RULE_WIDTH = 100
+"""Of a line across where there is no terminal to cross."""
 _ENDLESS = 1_000_000
 
 
@@ -169,6 +172,11 @@ def add_row(made: Table, *cells: str) -> None:
 
 def _empty() -> str:
     return "" if on_terminal() else EMPTY
+
+
+def rule(out: Console, title: str = "") -> None:
+    """A line across, as wide as the terminal."""
+    out.print(Rule(title, style="dim"), width=RULE_WIDTH if out.width == _ENDLESS else None)
 
 
 def show(renderable: RenderableType, stream: IO[str] | None = None) -> None:

@@ -17,7 +17,7 @@ from config.loading import Loaded, read
 from console import failures
 from console.condition import queue_depths
 from console.flow import Flow
-from console.output import console, show
+from console.output import console, rule, show
 from console.preparing import prepare
 from console.records import pipeline_of
 from console.render.flow import ended_line, live_view, progress_line, summary
@@ -204,9 +204,9 @@ def _tell_the_end(out: Console, everything: Running, flow: Flow) -> None:
         return
     entries = [decision for decision in flow.executed if not decision.origin.is_exit]
     shown = (entries or flow.executed)[-1].decision_id
-    out.rule("the whole story of an executed decision", style="dim")
+    rule(out, "the whole story of an executed decision")
     show(render_trace(story(pipeline_of(everything.settings).ledger, shown)))
-    out.rule(style="dim")
+    rule(out)
     home = everything.settings.home
     out.print("look further:", style="bold")
     out.print("  throughline decisions --outcome executed", markup=False)

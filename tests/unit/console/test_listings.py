@@ -13,7 +13,7 @@ import pytest
 
 from config.loading import load
 from console.commands import reading, redis_acl, settings
-from console.output import console, print_json, print_table, show, table
+from console.output import RULE_WIDTH, console, print_json, print_table, rule, show, table
 from console.records import Book
 from console.render import values as v
 from pipeline.domain.outcomes import EndReason
@@ -155,3 +155,14 @@ def test_json_loses_no_letter_where_the_encoding_lacks_it(monkeypatch: pytest.Mo
     print_json({"reason": "→ ok"})
     sys.stdout.flush()
     assert json.loads(out.getvalue()) == {"reason": "→ ok"}
+
+
+def test_a_line_across_is_as_wide_as_the_terminal_and_no_wider_than_a_page_in_a_pipe(
+    terminal: Terminals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is cut in a pipe because it has no width: a line across would fill megabytes."""
+    rule(console(), "the story")
+    assert len(capsys.readouterr().out.strip()) <= RULE_WIDTH
+    screen = terminal(60)
+    rule(console())
+    assert len(screen.lines()[0]) == 60
