@@ -67,7 +67,7 @@ def open_socket(pipeline: Pipeline, symbols: Group, hear: Hear) -> KlineSocket:
 
     Raises: ExchangeUnavailable, ExchangeRefused.
     """
-    _await_room(pipeline)
+    _refuse_while_stopped(pipeline)
     instruments = pipeline.exchange.instruments_naming(symbols)
     unlisted = instruments.lacking(symbols)
     if unlisted:
@@ -82,7 +82,7 @@ def open_socket(pipeline: Pipeline, symbols: Group, hear: Hear) -> KlineSocket:
     return KlineSocket(options.exchange_options(pipeline.settings).wire, streams, hear)
 
 
-def _await_room(pipeline: Pipeline) -> None:
+def _refuse_while_stopped(pipeline: Pipeline) -> None:
     """Raises: ExchangeUnavailable; a connection is tried again by itself."""
     try:
         pipeline.budget.take(HANDSHAKE)
