@@ -14,7 +14,14 @@ from tasks.batching import BatchedAcks, BatchedEvents
 from tasks.looping import ForgetsOnce
 from tasks.settings import celery_settings
 
-HANDLERS = ("tasks.headers", "tasks.lifecycle", "tasks.giving_up", "tasks.pulsing", "tasks.browsing")
+HANDLERS = (
+    "tasks.limits",  # the first to hear that a task has run
+    "tasks.headers",
+    "tasks.lifecycle",
+    "tasks.giving_up",
+    "tasks.pulsing",
+    "tasks.browsing",
+)
 TASKS = ("tasks.stages", "tasks.upkeep")
 
 transport.install()
@@ -33,5 +40,6 @@ def _settings() -> dict[str, Any]:
 
 app.add_defaults(_settings)
 app.steps["worker"].add(ForgetsOnce)
+app.steps["worker"].add("tasks.limits:EndsInTime")
 app.steps["consumer"].update((BatchedEvents, BatchedAcks))
 app.steps["consumer"].add("tasks.pulsing:PulseStep")

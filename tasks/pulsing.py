@@ -7,10 +7,9 @@ that hangs shall be seen. Beat and the pool's children have a thread, which also
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from billiard import current_process
 from celery import bootsteps
 from celery.app.task import Task
 from celery.signals import (
@@ -31,7 +30,8 @@ from pipeline.oversight import beating_of
 from pipeline.watch.beating import Beating
 from pipeline.watch.vitals import Identity
 from tasks.headers import read
-from tasks.services import component, services
+from tasks.limits import children_of
+from tasks.services import component, is_pool_child, services
 
 TASK = "task"
 LOOP = "event loop"
@@ -80,7 +80,7 @@ class PulseStep(bootsteps.StartStopStep):
     def start(self, parent: Consumer) -> None:
         """Called at each connection to the broker."""
         queues = sorted(parent.app.amqp.queues.consume_from)
-        own = begin(identity(queues=queues), children=lambda: _children(parent))
+        own = begin(identity(queues=queues), children=lambda: children_of(parent.pool))
         every_s, limit_s = own.rhythm.every_s, services().settings.watch.hung_after_s
 
         def beat() -> None:
@@ -97,11 +97,6 @@ class PulseStep(bootsteps.StartStopStep):
         own = beating()
         if own is not None and _held:
             own.say(ProcessState.STOPPING, _in_flight())
-
-
-def _children(parent: Consumer) -> Collection[int]:
-    pool = getattr(parent.pool, "_pool", None)
-    return [process.pid for process in getattr(pool, "_pool", None) or () if process.pid]
 
 
 @worker_shutting_down.connect
@@ -138,19 +133,14 @@ def say_goodbye(**_: object) -> None:
 
 @worker_process_init.connect
 def begin_child(**_: object) -> None:
-    parent = os.getppid() if _is_child() else 0
+    parent = os.getppid() if is_pool_child() else 0
     begin(identity(parent=parent), minds_the_watchdog=True).start()
-
-
-def _is_child() -> bool:
-    """A solo pool works in the worker's own process."""
-    return bool(current_process().name != "MainProcess")
 
 
 @worker_process_shutdown.connect
 def end_child(**_: object) -> None:
     own = beating()
-    if own is not None and _is_child():
+    if own is not None and is_pool_child():
         own.stop()
 
 

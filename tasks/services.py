@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from billiard import current_process
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery.app.task import Context
 
@@ -55,6 +56,11 @@ def component() -> str:
     role = next((word for word in sys.argv[1:] if word in ("worker", "beat", "flower", "feed")), "tasks")
     name = next((word.partition("@")[0] for word in sys.argv if word.endswith("@%h")), "")
     return f"{role}-{name}" if name else role
+
+
+def is_pool_child() -> bool:
+    """Whether this process does a worker's tasks. A solo pool does them in the worker's own."""
+    return bool(current_process().name != "MainProcess")
 
 
 @contextmanager

@@ -136,7 +136,9 @@ def adapter(
     url: str, *, key: str = SIM_KEY, secret: str = SIM_SECRET, timeout_s: float = 20.0
 ) -> CcxtExchange:
     """The real adapter, its requests diverted to `url`."""
-    wire = WireOptions(api_key=key, api_secret=secret, base_url=url, timeout_s=timeout_s)
+    wire = WireOptions(
+        api_key=key, api_secret=secret, base_url=url, timeout_s=timeout_s, public_timeout_s=timeout_s
+    )
     return connect(ExchangeOptions(account="test", mode=Mode.PAPER, wire=wire))
 
 

@@ -21,9 +21,12 @@ from celery.app.task import Task
 
 from pipeline.domain import ids
 from pipeline.domain.decisions import Decision, Mode, Origin, Stage
-from tasks import headers
+from tasks import headers, limits
 from tasks.app import app
 from tasks.publishing import publish
+
+limits.END_TAKES_S = 1.0
+"""Only what hangs needs longer, and only a test waits for that."""
 
 SEEN = "ways:seen"
 PAUSE_S = 0.005
@@ -120,15 +123,25 @@ def publishes(way: str) -> None:
 @app.task(name="ways.waits")
 def waits(folder: str, hands_on: bool) -> None:
     """Ends, or hands on, at a moment of the test's choosing: says `ready`, waits for `go`, says `gone`."""
-    place = Path(folder)
     if hands_on:
         publish(Stage.FETCH, DECISION)  # so that it has a connection to lose
+    wait_in(Path(folder))
+    if hands_on:
+        publish(Stage.EXECUTE, DECISION)
+
+
+@app.task(name="ways.fails_at_length")
+def fails_at_length(folder: str, letters: int) -> None:
+    """Its worker is told why in a message that is longer than this. Waits as above."""
+    wait_in(Path(folder))
+    raise ValueError("x" * letters)
+
+
+def wait_in(place: Path) -> None:
     (place / "ready").touch()
     while not (place / "go").exists():
         time.sleep(PAUSE_S)
     (place / "gone").touch()
-    if hands_on:
-        publish(Stage.EXECUTE, DECISION)
 
 
 @app.task(name="ways.publishes_stages")
