@@ -13,7 +13,6 @@ import os
 import signal
 import threading
 from contextlib import suppress
-from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from billiard.pool import SIG_SOFT_TIMEOUT, soft_timeout_sighandler
@@ -57,25 +56,17 @@ class EndsInTime(bootsteps.StartStopStep):
     def close(self, parent: WorkController) -> None:
         """Called when the end begins."""
         limit_s = parent.app.conf.task_time_limit + END_TAKES_S
-        late = threading.Timer(limit_s, _end_hard, (parent, threading.get_ident(), limit_s))
+        late = threading.Timer(limit_s, _end_hard, (threading.get_ident(), limit_s))
         late.daemon = True
         late.start()
 
 
-def _end_hard(worker: WorkController, main: int, limit_s: float) -> None:
+def _end_hard(main: int, limit_s: float) -> None:
+    """Its children go with it: Celery has asked the system for that."""
     log.critical(
-        "the worker's end hangs for %g s now, at %s: its processes are killed. What they held comes again after "
+        "the worker's end hangs for %g s now, at %s: it is over. What the worker held comes again after "
         "chain.visibility_timeout_s",
         limit_s,
         where_is(main),
     )
-    for pid in children_of(worker.pool):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
     os._exit(os.EX_SOFTWARE)
-
-
-def children_of(pool: Any) -> tuple[int, ...]:
-    """The processes of a worker's pool; none when it has no processes, or not yet."""
-    processes = getattr(getattr(pool, "_pool", None), "_pool", None) or ()
-    return tuple(process.pid for process in processes if process.pid)

@@ -7,7 +7,7 @@ that hangs shall be seen. Beat and the pool's children have a thread, which also
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from celery import bootsteps
@@ -30,7 +30,6 @@ from pipeline.oversight import beating_of
 from pipeline.watch.beating import Beating
 from pipeline.watch.vitals import Identity
 from tasks.headers import read
-from tasks.limits import children_of
 from tasks.services import component, is_pool_child, services
 
 TASK = "task"
@@ -80,7 +79,7 @@ class PulseStep(bootsteps.StartStopStep):
     def start(self, parent: Consumer) -> None:
         """Called at each connection to the broker."""
         queues = sorted(parent.app.amqp.queues.consume_from)
-        own = begin(identity(queues=queues), children=lambda: children_of(parent.pool))
+        own = begin(identity(queues=queues), children=lambda: _children(parent))
         every_s, limit_s = own.rhythm.every_s, services().settings.watch.hung_after_s
 
         def beat() -> None:
@@ -97,6 +96,11 @@ class PulseStep(bootsteps.StartStopStep):
         own = beating()
         if own is not None and _held:
             own.say(ProcessState.STOPPING, _in_flight())
+
+
+def _children(parent: Consumer) -> Collection[int]:
+    pool = getattr(parent.pool, "_pool", None)
+    return [process.pid for process in getattr(pool, "_pool", None) or () if process.pid]
 
 
 @worker_shutting_down.connect

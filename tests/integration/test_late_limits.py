@@ -45,6 +45,15 @@ def test_a_limit_that_comes_between_two_tasks_ends_nobody(worker: WaysWorker) ->
     assert child_that_saw(worker, "after") == child
 
 
+def test_a_limit_that_comes_while_a_task_runs_stops_the_task(worker: WaysWorker, tmp_path: Path) -> None:
+    """It never ends by itself."""
+    child = child_that_saw(worker, "before")
+    worker.stranger.send_task("ways.waits", args=[str(tmp_path), False], queue="upkeep")
+    eventually((tmp_path / "ready").exists, what="the task to run")
+    os.kill(child, SIG_SOFT_TIMEOUT)
+    assert child_that_saw(worker, "after") == child
+
+
 def test_a_limit_that_comes_while_a_result_is_handed_back_does_not_cut_it(
     worker: WaysWorker, tmp_path: Path
 ) -> None:
@@ -70,7 +79,6 @@ def test_a_worker_that_cannot_end_is_ended_and_says_where_it_hangs(
     child = child_that_saw(worker, "at first")
     worker.stranger.send_task("ways.waits", args=[str(tmp_path), False], queue="upkeep")
     eventually((tmp_path / "ready").exists, what="the task to run")
-    os.kill(child, signal.SIGSTOP)
     rubbish, half = struct.pack("!i", 3) + b"\x80\x04.", struct.pack("!i", 1000) + b"half"
     of_results(worker.process.pid, child).write_bytes(rubbish + half)
     assert worker.process.wait(60) == os.EX_SOFTWARE
