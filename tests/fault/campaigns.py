@@ -131,7 +131,6 @@ def _kills(
         set_faults(on, *ROUGH)
         _rage(on, plan, (storm.step, ends.step), lambda: storm.is_over and ends.is_over, tally)
         storm.call_off()
-        ends.end_orphans()
         _finish(on, tally)
     return tally
 

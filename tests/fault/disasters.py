@@ -6,10 +6,7 @@ import random
 import signal
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field
-
-import psutil
 
 from tests.fault.rehearsal import REDIS_MISSED_S, Rehearsal
 
@@ -18,8 +15,8 @@ from tests.fault.rehearsal import REDIS_MISSED_S, Rehearsal
 class Parents:
     """Ends the parent process of the workers that execute, in the middle of whatever they do; another takes over.
 
-    `KILL` leaves its children running, without anybody who knows them; `TERM` lets it finish. With `spare` the other
-    one is there before, so that somebody executes all the while.
+    `KILL` ends its children with it, which Celery asks Linux for; `TERM` lets it finish. With `spare` the other one is
+    there before, so that somebody executes all the while.
     """
 
     on: Rehearsal
@@ -30,7 +27,6 @@ class Parents:
     every_s: tuple[float, float] = (2.0, 6.0)
     injected: Counter[str] = field(default_factory=Counter)
     _next_at: float = field(default_factory=time.monotonic)
-    _orphans: list[psutil.Process] = field(default_factory=list)
 
     def step(self) -> None:
         if time.monotonic() < self._next_at or self.is_over:
@@ -53,8 +49,6 @@ class Parents:
 
     def _end(self, old: str, number: signal.Signals) -> None:
         ended = self.on.chain.processes.pop(old)
-        with suppress(psutil.Error):
-            self._orphans += psutil.Process(ended.pid).children()
         if number is signal.SIGKILL:
             ended.kill()
         else:
@@ -63,12 +57,6 @@ class Parents:
     @property
     def is_over(self) -> bool:
         return not any(self.wanted.values())
-
-    def end_orphans(self) -> None:
-        """They would go on for ever, where a host would end them with their service."""
-        for orphan in self._orphans:
-            with suppress(psutil.Error):
-                orphan.kill()
 
 
 @dataclass
