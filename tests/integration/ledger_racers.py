@@ -6,17 +6,33 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from queue import Empty
 from typing import Any
+
+import pytest
 
 from pipeline.ledger.sql import SqlLedger
 
 RACERS = 8
 PATIENCE_S = 60.0
 
+STORES = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+"""A fixture's parameters: see `migrated`."""
+
 Move = Callable[[SqlLedger, int, int], Any]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["pipeline.ledger.sql", "tests.integration.test_ledger_races"])
+
+
+def migrated(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The address of a new ledger, of the parameter's kind, that several processes can reach."""
+    sqlite = f"sqlite:///{folder / 'ledger.sqlite3'}"
+    url = sqlite if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    ledger = SqlLedger(url)
+    ledger.migrate()
+    ledger.close()
+    return url
 
 
 def race(url: str, move: Move, rounds: int, racers: int = RACERS) -> list[list[Any]]:

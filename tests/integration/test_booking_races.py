@@ -18,22 +18,16 @@ from pipeline.execution.booking import Bookkeeper
 from pipeline.ledger.sql import SqlLedger
 from pipeline.testing import FakeVenue, FixedClock
 from pipeline.trace.events import RecordedEvents
-from tests.integration.ledger_racers import RACERS, race
+from tests.integration.ledger_racers import RACERS, STORES, migrated, race
 from tests.unit.ledger.ledger_worlds import ACCOUNT, NOW, SECOND, a_decision, a_permit, a_report, an_order
 
 ROUNDS = 10
 PART = Decimal("0.25")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated ledger that several processes can reach."""
-    sqlite = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-    found = sqlite if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    ledger = SqlLedger(found)
-    ledger.migrate()
-    yield found
-    ledger.close()
+@pytest.fixture(params=STORES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return migrated(request, tmp_path)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ from pipeline.domain.standing import Horizon
 from pipeline.governor.assess import assess
 from pipeline.governor.permits import PermitAuthority
 from pipeline.ledger.sql import SqlLedger
-from tests.integration.ledger_racers import RACERS, race
+from tests.integration.ledger_racers import RACERS, STORES, migrated, race
 from tests.unit.governor.worlds import INSTRUMENT, KEY, LIMITS, NOW, FixedClock, a_view, an_intent
 from tests.unit.ledger.ledger_worlds import a_decision
 
@@ -40,15 +40,9 @@ TIGHT = replace(
 )
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated ledger that several processes can reach."""
-    sqlite = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-    found = sqlite if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-    ledger = SqlLedger(found)
-    ledger.migrate()
-    yield found
-    ledger.close()
+@pytest.fixture(params=STORES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return migrated(request, tmp_path)
 
 
 def moment(turn: int) -> datetime:
