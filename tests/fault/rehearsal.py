@@ -256,7 +256,7 @@ class Rehearsal:
         """The simulated exchange's own interface."""
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.chain.simulator.url}/_sim/{path}", data=data, method=method)  # noqa: S310 - our own address
-        with urlopen(request, timeout=20) as answer:  # noqa: S310 - our own address
+        with urlopen(request, timeout=60) as answer:  # noqa: S310 - our own address
             return json.load(answer)
 
     def make_older(self, decision: Decision, days: int) -> None:

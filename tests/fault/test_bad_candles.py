@@ -90,7 +90,7 @@ def ended_at(decision: Decision) -> datetime:
 def truth(chain: ChainProcesses, frame: str, first_ms: int, count: int) -> list[list[float]]:
     """What the exchange itself has."""
     question = {"symbol": "BTCUSDT", "interval": frame, "startTime": str(first_ms), "limit": str(count)}
-    rows = requests.get(chain.simulator.url + KLINES, question, timeout=10).json()
+    rows = requests.get(chain.simulator.url + KLINES, question, timeout=60).json()
     return [[float(value) for value in row[:6]] for row in rows]
 
 

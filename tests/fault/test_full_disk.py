@@ -93,7 +93,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess
     }
     command = f'{mount} && exec "{sys.executable}" -c "$0" "{folder}"'
     return subprocess.run(
-        [*SMALL_DISK, command, SCRIPT], env=env, capture_output=True, text=True, timeout=110, check=True
+        [*SMALL_DISK, command, SCRIPT], env=env, capture_output=True, text=True, timeout=300, check=True
     )
 
 

@@ -133,7 +133,7 @@ def _shown_by_flower(chain: Keyed) -> dict[str, bytes]:
 
     def shown() -> bytes:
         try:
-            answer = requests.get(f"http://127.0.0.1:{port}/api/workers?refresh=1", auth=login, timeout=10)
+            answer = requests.get(f"http://127.0.0.1:{port}/api/workers?refresh=1", auth=login, timeout=60)
         except requests.ConnectionError:
             return b""
         return answer.content if b"prefetch_count" in answer.content else b""

@@ -102,7 +102,7 @@ class Network:
     def close(self) -> None:
         for host in self.hosts.values():
             host.close()
-        self._switch.communicate(timeout=10)
+        self._switch.communicate(timeout=60)
 
     def _way(self, came: str, goes: str, *, cut: bool = False, delay_s: float = 0.0) -> None:
         self._tell({"do": "way", "from": came, "to": goes, "cut": cut, "delay_s": delay_s})

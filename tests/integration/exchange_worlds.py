@@ -175,5 +175,5 @@ class Rehearsal:
     def call(self, method: str, path: str, body: dict[str, object] | None = None) -> object:
         data = json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.server.url + path, data, method=method)  # noqa: S310 - our own address
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own address
             return json.load(answer)

@@ -49,7 +49,7 @@ def diverted(url: str, **more: Any) -> Exchange:
 
 
 def control(server: Simulator, method: str, name: str, /, **body: Any) -> Any:
-    answer = requests.request(method, f"{server.url}/_sim/{name}", json=body or None, timeout=10)
+    answer = requests.request(method, f"{server.url}/_sim/{name}", json=body or None, timeout=60)
     return answer.json()
 
 

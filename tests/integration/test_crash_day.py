@@ -52,11 +52,11 @@ class RecordedTime:
     def advance(self, by: timedelta) -> None:
         body = json.dumps({"advance_s": by.total_seconds()}).encode()
         request = Request(f"{self.url}/_sim/clock", data=body, headers={"Content-Type": "application/json"})  # noqa: S310 - our own address
-        with urlopen(request, timeout=10):  # noqa: S310 - our own address
+        with urlopen(request, timeout=60):  # noqa: S310 - our own address
             self.synchronise()
 
     def synchronise(self) -> None:
-        with urlopen(f"{self.url}/fapi/v1/time", timeout=10) as answer:  # noqa: S310 - our own address
+        with urlopen(f"{self.url}/fapi/v1/time", timeout=60) as answer:  # noqa: S310 - our own address
             told = json.load(answer)["serverTime"]
         self._told, self._at = datetime.fromtimestamp(told / 1000, UTC), time.monotonic()
 

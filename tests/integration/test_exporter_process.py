@@ -17,7 +17,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT")
 
 def scraped(port: int) -> dict[str, float]:
     """Every sample by its name and labels."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         families = text_string_to_metric_families(answer.read().decode())
     return {
         f"{each.name} {sorted(each.labels.items())}": each.value

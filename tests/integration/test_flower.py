@@ -53,7 +53,7 @@ class Flower:
     @staticmethod
     def _ask(request: Request) -> Any:
         request.add_header("Authorization", "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode())
-        with urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
+        with urlopen(request, timeout=60) as answer:  # noqa: S310 - our own address
             return json.load(answer)
 
 
@@ -97,7 +97,7 @@ def test_nobody_gets_in_without_a_login(chain: ChainProcesses, flower: Flower) -
     """It can call tasks. On loopback every user of the host could."""
     for path in ("/", "/workers", "/api/tasks", "/api/task/apply/tasks.fetch"):
         with pytest.raises(HTTPError) as refused:
-            urlopen(f"http://127.0.0.1:{flower.port}{path}", timeout=10)
+            urlopen(f"http://127.0.0.1:{flower.port}{path}", timeout=60)
         refused.value.close()
         assert refused.value.code in {401, 405}
 

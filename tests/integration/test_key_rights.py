@@ -25,7 +25,7 @@ def exchange(url: str, key: str, *, can_withdraw: bool = False) -> CcxtExchange:
     body = {"api_key": key, "api_secret": "secret", "can_withdraw": can_withdraw}
     request = urllib.request.Request(f"{url}/_sim/accounts", json.dumps(body).encode(), method="POST")  # noqa: S310 - our own address
     request.add_header("Content-Type", "application/json")
-    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - our own address
+    urllib.request.urlopen(request, timeout=60).close()  # noqa: S310 - our own address
     wire = WireOptions(exchange_id="binanceusdm", api_key=key, api_secret="secret", base_url=url)
     return connect(ExchangeOptions(account="live-main", mode=Mode.LIVE, wire=wire))
 

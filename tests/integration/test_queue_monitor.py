@@ -73,7 +73,7 @@ def test_a_message_at_a_worker_is_held_and_not_lost(client: redis.Redis, app: Ce
     """What a worker has taken and not acknowledged is on its way."""
     publish(app, "taken")
     with app.connection_for_read() as connection, connection.SimpleQueue("fetch") as taken:
-        message = taken.get(timeout=10)
+        message = taken.get(timeout=60)
         view = seen(client)
         assert view.held == {"taken"}
         assert view.has("taken", "fetch") is True

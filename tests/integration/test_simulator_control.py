@@ -60,7 +60,7 @@ def desk(shared: Simulator) -> Iterator[Exchange]:
 )
 def test_rubbish_is_answered_in_order(shared: Simulator, method: str, path: str) -> None:
     """Never a 500, never a stack trace: neither in the answer nor in the journal or on the screen."""
-    answer = requests.request(method, shared.url + path, timeout=10)
+    answer = requests.request(method, shared.url + path, timeout=60)
     assert answer.status_code in {200, 400, 401, 404}
     assert isinstance(answer.json(), dict | list)
     assert not [entry for entry in shared.journal() if entry["kind"] == "internal_error"]
@@ -106,7 +106,7 @@ def _used_within_one_minute(server: Simulator) -> list[int] | None:
         "ticker/24hr",
         "klines?symbol=X&limit=1500",
     ):
-        answer = requests.get(f"{server.url}/fapi/v1/{path}", timeout=10)
+        answer = requests.get(f"{server.url}/fapi/v1/{path}", timeout=60)
         used.append(int(answer.headers["x-mbx-used-weight-1m"]))
     return used if _minute(server) == began else None
 
@@ -128,7 +128,7 @@ def test_weights_are_counted_as_binance_does(shared: Simulator, desk: Exchange) 
 def test_who_ignores_429_is_banned(start_simulator: Callable[..., Simulator]) -> None:
     """429 with Retry-After first; 418 for those who go on."""
     server = start_simulator("--symbols", "1", "--weight-limit", "50")
-    answers = [requests.get(f"{server.url}/fapi/v1/ticker/24hr", timeout=10) for _ in range(30)]
+    answers = [requests.get(f"{server.url}/fapi/v1/ticker/24hr", timeout=60) for _ in range(30)]
     codes = [answer.status_code for answer in answers]
     assert codes[0] == 200
     assert 429 in codes
@@ -193,4 +193,4 @@ def test_the_path_of_every_address_is_kept(shared: Simulator) -> None:
         if isinstance(address, str) and "fapi.binance.com/fapi" in address:
             version = urllib.parse.urlparse(address).path
             assert version in {"/fapi/v1", "/fapi/v2", "/fapi/v3"}
-    assert requests.get(f"{shared.url}/fapi/v1/ping", timeout=10).json() == {}
+    assert requests.get(f"{shared.url}/fapi/v1/ping", timeout=60).json() == {}

@@ -197,13 +197,13 @@ def is_sound(candles: list[list[Any]]) -> bool:
 
 def test_an_unknown_fault_is_answered_with_the_list_of_what_exists(server: Simulator) -> None:
     """400, and every kind by its name."""
-    answer = requests.post(f"{server.url}/_sim/faults", json={"kind": "flood"}, timeout=5)
+    answer = requests.post(f"{server.url}/_sim/faults", json={"kind": "flood"}, timeout=60)
     assert answer.status_code == 400
     assert all(name in answer.json()["error"] for name in KINDS)
-    answer = requests.post(f"{server.url}/_sim/faults", json={"kind": "latency", "minutes": 1}, timeout=5)
+    answer = requests.post(f"{server.url}/_sim/faults", json={"kind": "latency", "minutes": 1}, timeout=60)
     assert answer.status_code == 400
     assert "seconds" in answer.json()["error"]
-    assert requests.post(f"{server.url}/_sim/faults", data="{", timeout=5).status_code == 400
+    assert requests.post(f"{server.url}/_sim/faults", data="{", timeout=60).status_code == 400
 
 
 def test_the_faults_that_are_set_can_be_read_and_taken_back(server: Simulator, desk: Exchange) -> None:
@@ -223,7 +223,7 @@ def test_the_same_seed_strikes_the_same_requests(server: Simulator) -> None:
         control(server, "DELETE", "faults")
         control(server, "POST", "dice", seed=12)
         control(server, "POST", "faults", kind="http_503_unknown", probability=0.5)
-        asked = [requests.get(f"{server.url}/fapi/v1/time", timeout=5).status_code for _ in range(20)]
+        asked = [requests.get(f"{server.url}/fapi/v1/time", timeout=60).status_code for _ in range(20)]
         return [status == 503 for status in asked]
 
     first = strikes()

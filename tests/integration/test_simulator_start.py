@@ -75,7 +75,7 @@ def test_a_signal_ends_it_gracefully(
     """Exit code 0, the journal complete, one line said."""
     journal = tmp_path / "journal.jsonl"
     server = start_simulator("--symbols", "2", "--journal", str(journal))
-    health = requests.get(f"{server.url}/_sim/health", timeout=5).json()
+    health = requests.get(f"{server.url}/_sim/health", timeout=60).json()
     assert health["ok"]
     assert health["symbols"] == ["BTCUSDT", "ETHUSDT"]
     server.process.send(number)
@@ -95,11 +95,11 @@ def test_a_killed_exchange_that_is_started_again_still_has_the_position(
     exchange = diverted(first.url, apiKey="sim-key", secret="sim-secret")
     exchange.create_order("ETH/USDT:USDT", "market", "buy", 0.5)
     exchange.session.close()
-    before = requests.get(f"{first.url}/_sim/accounts/sim-key", timeout=5).json()
+    before = requests.get(f"{first.url}/_sim/accounts/sim-key", timeout=60).json()
     first.process.send(signal.SIGKILL)
     first.process.wait()
     second = start_simulator(*options)
-    after = requests.get(f"{second.url}/_sim/accounts/sim-key", timeout=5).json()
+    after = requests.get(f"{second.url}/_sim/accounts/sim-key", timeout=60).json()
     assert before["positions"][0]["qty"] == after["positions"][0]["qty"] == "0.5"
     assert before["wallet_balance"] == after["wallet_balance"] != "10000"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.waiting import eventually
+from tests.support.waiting import BUSY, eventually
 from tests.support.watchdog import descendants
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,8 +75,8 @@ class Started:
         self._popen.send_signal(number)
 
     def wait(self, timeout: float = WAIT_S) -> int:
-        """The exit code, once the process has ended by itself."""
-        code = self._popen.wait(timeout)
+        """The exit code, once the process has ended by itself. `timeout`: as of `eventually`."""
+        code = self._popen.wait(timeout * BUSY)
         _running.discard(self)
         _watchdog().tell(f"end {self.pid}")
         return code
@@ -90,7 +90,7 @@ class Started:
         if self.is_running():
             self.send(number)
         try:
-            self._popen.wait(timeout)
+            self._popen.wait(timeout * BUSY)
         except subprocess.TimeoutExpired:
             family = self._family()
             self._popen.kill()

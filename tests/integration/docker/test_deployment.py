@@ -82,7 +82,7 @@ class Prometheus:
 
     def get(self, path: str, **query: str) -> Any:
         url = f"http://127.0.0.1:{self._port}/api/v1/{path}?{urlencode(query)}"
-        with urlopen(url, timeout=30) as answer:
+        with urlopen(url, timeout=60) as answer:
             told = json.load(answer)
         assert told["status"] == "success", told
         return told["data"]

@@ -177,7 +177,7 @@ def test_it_is_served_as_prometheus_reads_it(ledger: SqlLedger) -> None:
     metrics = Scraped(ledger, 0).metrics
     stop, port = exporter.serve([metrics], "127.0.0.1", 0)
     try:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             text = answer.read().decode()
     finally:
         stop()
@@ -193,8 +193,8 @@ def test_a_page_with_a_password_is_closed_to_who_does_not_say_it(ledger: SqlLedg
     try:
         for told in ({}, {"Authorization": login("another")}):
             with pytest.raises(HTTPError, match="401"):
-                urlopen(Request(url, headers=told), timeout=30)
-        with urlopen(Request(url, headers={"Authorization": login("a-password")}), timeout=30) as answer:
+                urlopen(Request(url, headers=told), timeout=60)
+        with urlopen(Request(url, headers={"Authorization": login("a-password")}), timeout=60) as answer:
             assert b"throughline_ledger_up" in answer.read()
     finally:
         stop()
