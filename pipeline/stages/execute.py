@@ -15,11 +15,11 @@ from pipeline.domain.decisions import Decision, End, Stage, StageEnd, StageRecor
 from pipeline.domain.intents import Intent
 from pipeline.domain.outcomes import EndReason, Outcome, outcome_of
 from pipeline.domain.permits import Permit
-from pipeline.domain.ports import Ledger
+from pipeline.domain.ports import Ledger, Unit
 from pipeline.execution.aftermath import Answered
 from pipeline.execution.crashpoints import CrashPoint, reached
 from pipeline.execution.job import Found, find
-from pipeline.execution.outcome import Ending
+from pipeline.execution.outcome import Ending, conclude
 from pipeline.execution.router import OrderRouter
 from pipeline.stages.bursts import Burst
 from pipeline.stages.running import Behind, Conclusion
@@ -61,13 +61,19 @@ class Execute:
             self.protect(decision.symbol)
         if filled:
             self.after_fill()
-        return lambda unit: ending
+        return partial(_as_it_stands, decision, ending)
 
     def _permitted(self, decision: Decision) -> tuple[Permit | None, Intent, Found]:
         with self.ledger.read() as unit:
             permit = unit.permits.of(decision.decision_id)
             intent = read_intent(unit.stages.get(decision.decision_id, Stage.EVALUATE))
             return permit, intent, find(unit, decision, intent)
+
+
+def _as_it_stands(decision: Decision, ending: Ending, unit: Unit) -> Ending:
+    """Who sent nothing had seen no order. Meanwhile another delivery may have sent one: it locks the decision first."""
+    orders = () if isinstance(ending, Unresolved) or ending.output else unit.orders.of(decision.decision_id)
+    return conclude(orders) if orders else ending
 
 
 def outcome_of_end(finish: StageEnd) -> Outcome | None:

@@ -9,12 +9,16 @@ from typing import cast
 
 import pytest
 
-from pipeline.domain.decisions import Delivery, Stage
+from pipeline.domain.checks import CheckCode
+from pipeline.domain.decisions import Delivery, End, Stage
 from pipeline.domain.errors import LedgerUnavailable
 from pipeline.domain.events import EventName
 from pipeline.domain.ids import task_id
+from pipeline.domain.intents import Intent
 from pipeline.domain.orders import Order, OrderState, Trade
 from pipeline.domain.outcomes import EndReason
+from pipeline.domain.permits import Permit
+from pipeline.execution.router import OrderRouter
 from pipeline.stages.bursts import Burst
 from pipeline.stages.execute import Execute
 from pipeline.stages.running import Runner
@@ -47,12 +51,15 @@ class BurstWorld(ProtectedWorld):
         with self.ledger.begin() as unit:
             unit.stages.add(replace(self._evaluated(), stage=Stage.VALIDATE, output={}))
 
-    def execute(self, *, follows: bool = True) -> None:
-        """As its message has it done, right behind another entry or alone."""
+    def execute(
+        self, *, follows: bool = True, router: OrderRouter | None = None, burst: Burst | None = None
+    ) -> None:
+        """As its message has it done, right behind another entry or alone. `burst`: another process's."""
+        router, burst = router or self.router, burst or self.burst
         if follows:
-            with self.burst.entry():
+            with burst.entry():
                 """Another entry was placed."""
-        stage = Execute(self.ledger, self.router, self.burst, self._protect, self._nothing, self._nothing)
+        stage = Execute(self.ledger, router, burst, self._protect, self._nothing, self._nothing)
         runner = Runner(self.ledger, self.clock, self.events, ACCOUNT, {Stage.EXECUTE: stage}, 3)
         delivery = Delivery(
             task_id=task_id(self.decision.decision_id, Stage.EXECUTE),
@@ -94,6 +101,37 @@ def test_an_entry_that_comes_alone_is_booked_protected_and_concluded_at_once(wor
     """Nobody waits behind it."""
     world.execute(follows=False)
     assert (world.state, world.resting, world.reason) == (OrderState.FILLED, WHOLE, EndReason.FILLED)
+
+
+@pytest.mark.parametrize("sent", [OrderState.SENDING, OrderState.FILLED])
+def test_who_may_not_send_does_not_end_what_another_delivery_has_sent_meanwhile(
+    world: BurstWorld, sent: OrderState
+) -> None:
+    """Two hosts have the message. One has seen no order yet, and its clock is wrong; just then the other one sends."""
+
+    other = Burst(0.6, lambda: 1000.0)
+
+    def doubt(intent: Intent, permit: Permit) -> End:
+        if sent is OrderState.SENDING:
+            world.execute(burst=other)
+        else:  # and is killed before it concludes
+            world.router.place(world.decision, intent, permit)
+        return End(CheckCode.CLOCK_SKEW, "this clock is wrong; nothing was sent")
+
+    world.execute(follows=False, router=replace(world.router, clock_problem=doubt))
+    assert (world.state, world.reason) == (sent, EndReason.FILLED if sent.is_final else None)
+    other.finish()
+    assert (world.state, world.reason) == (OrderState.FILLED, EndReason.FILLED)
+
+
+def test_who_may_not_send_ends_what_nobody_has_sent(world: BurstWorld) -> None:
+    """And says why."""
+
+    def doubt(intent: Intent, permit: Permit) -> End:
+        return End(CheckCode.CLOCK_SKEW, "this clock is wrong; nothing was sent")
+
+    world.execute(follows=False, router=replace(world.router, clock_problem=doubt))
+    assert (world.venue.requests, world.reason) == ([], CheckCode.CLOCK_SKEW)
 
 
 def test_of_an_entry_that_follows_another_the_exchange_hears_the_order_and_nothing_else(
