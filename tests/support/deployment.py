@@ -248,7 +248,7 @@ class Deployment:
         opens = {"Authorization": login((self.secrets / password).read_text().strip())} if password else {}
         asked = urllib.request.Request(f"http://127.0.0.1:{self.ports[port]}{path}", headers=opens)
         try:
-            with urllib.request.urlopen(asked, timeout=60) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 - our own address
                 text: str = answer.read().decode()
         except OSError:
             return ""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import select
 import stat
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 
 def of_results(main: int, child: int) -> Path:
-    """Through which the child tells what became of its tasks: to be opened for reading, or for writing.
+    """Through which the child tells what became of its tasks: to be opened for writing.
 
     The main process holds both ends of it, and the child the end to write to.
     """
@@ -32,13 +32,10 @@ def is_full(pipe: Path) -> bool:
 
 def _pipes(pid: int, way: int) -> dict[str, Path]:
     """Each pipe that a process may use that way, by its name in the kernel."""
-    return {
-        name: path
-        for name, path in _open_files(pid)
-        if name.startswith("pipe:") and path.lstat().st_mode & way
-    }
-
-
-def _open_files(pid: int) -> Iterator[tuple[str, Path]]:
+    found = {}
     for path in Path(f"/proc/{pid}/fd").iterdir():
-        yield str(path.readlink()), path
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            name = str(path.readlink())
+            if name.startswith("pipe:") and path.lstat().st_mode & way:
+                found[name] = path
+    return found

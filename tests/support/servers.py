@@ -285,7 +285,7 @@ class Simulator:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/fapi/v1/time", timeout=60) as answer:  # noqa: S310 - our own address
+            with urllib.request.urlopen(f"{self.url}/fapi/v1/time", timeout=10) as answer:  # noqa: S310 - our own address
                 return bool(answer.status == 200)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
