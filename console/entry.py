@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from io import TextIOWrapper
 
+from pipeline.watch.whereabouts import tell_when_asked
+
 INTERRUPTED = 130
 
 
 def main() -> None:
     """0 fine, 1 a finding, 2 wrong usage or configuration, 130 interrupted."""
     try:
+        tell_when_asked()
         _say_what_can_be_said()
         from console.main import COMMANDS, application  # noqa: PLC0415  what fails in it is explained, too
 

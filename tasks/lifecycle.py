@@ -26,6 +26,7 @@ from pipeline.domain.events import EventName
 from pipeline.domain.timeframes import SystemClock
 from pipeline.holding_keys import refuse_withdrawal
 from pipeline.trace import runs
+from pipeline.watch.whereabouts import tell_when_asked
 from tasks.policies import ORDER_QUEUES
 from tasks.services import component, configure_logging, services
 from tasks.settings import holding
@@ -34,6 +35,13 @@ log = logging.getLogger(__name__)
 
 COLLECTED_AFTER = (10_000, 10, 10)
 """Python's own measure is 700 more objects than before; a message in work has several thousand."""
+
+
+@celeryd_init.connect
+@beat_init.connect
+def say_where_it_hangs(**_: object) -> None:
+    """Also before it is ready."""
+    tell_when_asked()
 
 
 @celeryd_init.connect

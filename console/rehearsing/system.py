@@ -22,9 +22,9 @@ from config.home import FOLDER_MODE
 from config.loading import load
 from console import roles
 from console.supervise.control import end_family
+from console.supervise.last_words import last_lines
 from console.supervise.programs import Role
 from console.supervise.remote import Remote, socket_path
-from console.supervise.watcher import last_lines
 from pipeline.domain.errors import ConfigError, LedgerUnavailable
 from pipeline.domain.levels import Level, LevelCode, Severity
 

@@ -11,12 +11,14 @@ from pathlib import Path
 from config.settings import Settings
 from console.supervise import readiness
 from console.supervise.control import Supervisor
+from console.supervise.last_words import LINES, at_work, last_lines, lines_from, size_of
 from console.supervise.programs import WORKERS, Program, Role
 from console.supervise.progress import Progress
 from console.supervise.remote import ProcessState, SupervisorGone
 from console.supervise.waiting import Interrupts
-from console.supervise.watcher import Watcher, last_lines
+from console.supervise.watcher import Watcher
 from pipeline.domain.errors import ConfigError
+from pipeline.watch.whereabouts import ASKED
 
 STOP_ORDER: Sequence[Sequence[Role]] = (
     (Role.WATCH,),  # first: an orderly end is no alarm
@@ -27,6 +29,7 @@ STOP_ORDER: Sequence[Sequence[Role]] = (
     (Role.REDIS,),
 )
 _HURRY_S = 3.0
+_ANSWER_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +45,49 @@ class Host:
     def has(self, role: Role) -> bool:
         return any(program.role is role for program in self.programs)
 
-    def start(self, roles: Sequence[Role], ready: Callable[[], bool], timeout_s: float) -> None:
-        """Start programs and wait until they are ready.
+    def start(
+        self, roles: Sequence[Role], ready: Callable[[Role], bool], timeout_s: float = readiness.PATIENCE_S
+    ) -> None:
+        """Start programs and wait until each of them is ready.
 
         Raises: Interrupted; ConfigError with the last lines of a program that died or was not ready in time.
         """
         for role in roles:
             self.supervisor.remote.start(role.value)
+        watcher, waited_for = Watcher(), list(roles)
 
-        def ready_or_dead() -> bool:
-            self._refuse_dead(roles)
-            return ready()
+        def all_ready() -> bool:
+            self._refuse_dead(roles, watcher)
+            waited_for[:] = [role for role in waited_for if not ready(role)]
+            return not waited_for
 
-        if not self.interrupts.wait(ready_or_dead, timeout_s):
-            raise self.not_ready(roles[0], f"was not ready after {timeout_s:.0f} s")
+        if not self.interrupts.wait(all_ready, timeout_s):
+            late = waited_for[0]
+            words = self._what_it_does(late)
+            raise self._not_ready(late, f"was not ready after {timeout_s:.0f} s", words)
 
-    def _refuse_dead(self, roles: Sequence[Role]) -> None:
-        for role in roles:
-            state = self.supervisor.remote.process(role.value)
-            if state.state in {"FATAL", "BACKOFF", "EXITED"}:
-                raise self.not_ready(role, "ended instead of starting")
+    def _refuse_dead(self, roles: Sequence[Role], watcher: Watcher) -> None:
+        """Also one that is up again by now: it would die again and again until our patience is over."""
+        ours = [process for process in self.processes() if process.name in roles]
+        ended = [process.name for process in ours if process.state in {"FATAL", "BACKOFF", "EXITED"}]
+        died = [notice.name for notice in watcher.look(ours, time.monotonic())]
+        for name in (*ended, *died):
+            raise self._not_ready(Role(name), "ended instead of starting", last_lines(self.output_of(name)))
 
-    def not_ready(self, role: Role, what: str) -> ConfigError:
+    def _what_it_does(self, role: Role) -> Sequence[str]:
+        """How busy it is, and where it is just now, as it tells itself when it is asked; else its last words."""
         output = self.output_of(role.value)
-        words = "".join(f"\n    {line}" for line in last_lines(output))
-        return ConfigError(f"{role.value} {what}{':' if words else ''}{words}", where=str(output))
+        told = size_of(output)
+        doing = at_work(self.supervisor.remote.process(role.value).pid)
+        self.supervisor.remote.signal(role.value, ASKED.name.removeprefix("SIG"))
+        self.interrupts.wait(lambda: len(lines_from(output, told)) >= LINES, _ANSWER_S)
+        return (*doing, *(lines_from(output, told)[:LINES] or last_lines(output)))
+
+    def _not_ready(self, role: Role, what: str, words: Sequence[str]) -> ConfigError:
+        told = "".join(f"\n    {line}" for line in words)
+        return ConfigError(
+            f"{role.value} {what}{':' if told else ''}{told}", where=str(self.output_of(role.value))
+        )
 
     def output_of(self, name: str) -> Path:
         return self.home / "logs" / f"{name}.out"
@@ -109,7 +130,7 @@ class Host:
     def _hurry_if_asked(self, roles: Sequence[Role]) -> None:
         if self.interrupts.hurry:
             for role in roles:
-                self.supervisor.remote.kill(role.value)
+                self.supervisor.remote.signal(role.value, "KILL")
 
     def processes(self) -> Sequence[ProcessState]:
         return self.supervisor.remote.processes()
@@ -138,7 +159,7 @@ def supervised(
     supervisor = Supervisor(programs, home, environment)
     host = Host(programs, home, supervisor, interrupts, progress)
     try:
-        if not interrupts.wait(supervisor.answers, readiness.SUPERVISOR_S):
+        if not interrupts.wait(supervisor.answers, readiness.PATIENCE_S):
             raise ConfigError("supervisord does not answer", where=str(home / "logs" / "supervisord.out"))
         yield host
     finally:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Collection
-from contextlib import suppress
+import time
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import redis
@@ -16,15 +16,10 @@ from pipeline.domain.errors import ConfigError
 if TYPE_CHECKING:
     from celery import Celery
 
-SUPERVISOR_S = 15.0
-REDIS_S = 20.0
-SIMULATOR_S = 30.0
-FEED_S = 30.0
-WORKERS_S = 60.0
-BEAT_S = 20.0
-WATCH_S = 20.0
-FLOWER_S = 30.0
-EXPORTER_S = 30.0
+PATIENCE_S = 180.0
+"""For what is slow, and for what hangs: a program that ended is named at once."""
+LISTEN_S = 1
+"""Whole seconds: kombu counts its waits in these."""
 SIMULATOR_HEALTH = "/_sim/health"
 FLOWER_HEALTH = "/healthcheck"
 """The one page that it shows without a login."""
@@ -62,17 +57,27 @@ def http_answers(url: str) -> bool:
 class WorkersOnline:
     """Which workers have been heard. Heartbeats are heard of workers without remote control as well."""
 
-    def __init__(self, app: Celery, names: Collection[str]) -> None:
+    def __init__(self, app: Celery) -> None:
         self._app = app
-        self._wanted = {f"{name}@{socket.gethostname()}" for name in names}
+        self._heard: set[str] = set()
 
-    def heard_all(self) -> bool:
-        """Listens for a second; workers say hello at their start and every two seconds from then on."""
+    def hears(self, name: str) -> bool:
+        """Listens for a second at most; workers say hello at their start and every two seconds from then on."""
+        wanted = f"{name}@{socket.gethostname()}"
+        if wanted not in self._heard:
+            self._listen(wanted, time.monotonic() + LISTEN_S)
+        return wanted in self._heard
+
+    def _listen(self, wanted: str, until: float) -> None:
         with self._app.connection_for_read() as connection:
             receiver = self._app.events.Receiver(connection, handlers={"*": self._hear})
-            with suppress(TimeoutError):
-                receiver.capture(limit=50, timeout=1, wakeup=False)
-        return not self._wanted
+            heard = receiver.itercapture(
+                timeout=LISTEN_S, wakeup=False
+            )  # of silence: others may talk all the time
+            with suppress(TimeoutError), closing(heard):
+                for _ in heard:
+                    if wanted in self._heard or time.monotonic() >= until:
+                        return
 
     def _hear(self, event: dict[str, object]) -> None:
-        self._wanted.discard(str(event.get("hostname")))
+        self._heard.add(str(event.get("hostname")))

@@ -86,8 +86,9 @@ class Remote:
         """Ask for the stop and do not wait."""
         self._ask("stopProcess", name, False)  # noqa: FBT003  the protocol's own "wait"
 
-    def kill(self, name: str) -> None:
-        self._ask("signalProcess", name, "KILL")
+    def signal(self, name: str, signal_name: str) -> None:
+        """Without its SIG."""
+        self._ask("signalProcess", name, signal_name)
 
     def _ask(self, method: str, *arguments: object) -> None:
         try:

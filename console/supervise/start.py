@@ -18,7 +18,7 @@ from console.choosing import require_strategies
 from console.supervise import ports, readiness
 from console.supervise.host import Host, supervised
 from console.supervise.lock import end_left_behind, owned
-from console.supervise.programs import Role, programs_of
+from console.supervise.programs import WORKERS, Role, programs_of
 from console.supervise.progress import Progress
 from console.supervise.session import Overlay, Session, run_account, unset, written
 from console.supervise.waiting import Interrupts
@@ -110,7 +110,7 @@ def start_servers(host: Host, settings: Settings) -> None:
     """Redis and the simulated exchange, where this host runs its own."""
     if host.has(Role.REDIS):
         with host.progress.step("redis", f"127.0.0.1:{settings.redis.port}"):
-            host.start([Role.REDIS], lambda: readiness.redis_answers(settings.redis_url), readiness.REDIS_S)
+            host.start([Role.REDIS], lambda _: readiness.redis_answers(settings.redis_url))
     else:
         with host.progress.step("redis", readiness.without_password(settings.redis_url)):
             readiness.require_redis(settings.redis_url)
@@ -118,7 +118,7 @@ def start_servers(host: Host, settings: Settings) -> None:
         url = settings.simulator_url
         with host.progress.step("simulator", url):
             ready = f"{url}{readiness.SIMULATOR_HEALTH}"
-            host.start([Role.SIMULATOR], lambda: readiness.http_answers(ready), readiness.SIMULATOR_S)
+            host.start([Role.SIMULATOR], lambda _: readiness.http_answers(ready))
 
 
 def start_pipeline(host: Host, settings: Settings) -> None:
@@ -130,28 +130,27 @@ def start_pipeline(host: Host, settings: Settings) -> None:
     transport.install()
     app = Celery("throughline-console", broker=settings.redis_url, set_as_current=False)
     signing.use(signing.message_key(settings))
-    workers = [Role.WORKER_MARKET, Role.WORKER_ORDERS]
-    online = readiness.WorkersOnline(app, [role.worker for role in workers])
+    online = readiness.WorkersOnline(app)
     with host.progress.step("feed", f"{', '.join(settings.market.timeframes)} over the WebSocket"):
-        host.start([Role.FEED], lambda: _has_stayed_up(host, Role.FEED), readiness.FEED_S)
+        host.start([Role.FEED], lambda role: _has_stayed_up(host, role))
     with host.progress.step("workers", _queues(settings)):
-        host.start(workers, online.heard_all, readiness.WORKERS_S)
+        host.start(WORKERS, lambda role: online.hears(role.worker))
     with host.progress.step(
         "beat", f"every {settings.chain.cadence_s:g} s for {len(settings.universe.symbols)} symbols"
     ):
-        host.start([Role.BEAT], lambda: _has_stayed_up(host, Role.BEAT), readiness.BEAT_S)
+        host.start([Role.BEAT], lambda role: _has_stayed_up(host, role))
     if host.has(Role.WATCH):
         with host.progress.step("watch", f"every {settings.watch.look_every_s:g} s"):
-            host.start([Role.WATCH], lambda: _has_stayed_up(host, Role.WATCH), readiness.WATCH_S)
+            host.start([Role.WATCH], lambda role: _has_stayed_up(host, role))
     if host.has(Role.EXPORTER):
         metrics = f"http://{settings.metrics.host}:{settings.metrics.port}/metrics"
         with host.progress.step("exporter", metrics):
-            host.start([Role.EXPORTER], lambda: readiness.http_answers(metrics), readiness.EXPORTER_S)
+            host.start([Role.EXPORTER], lambda _: readiness.http_answers(metrics))
     if host.has(Role.FLOWER):
         url = flower_url(settings)
         with host.progress.step("flower", url):
             ready = f"{url}{readiness.FLOWER_HEALTH}"
-            host.start([Role.FLOWER], lambda: readiness.http_answers(ready), readiness.FLOWER_S)
+            host.start([Role.FLOWER], lambda _: readiness.http_answers(ready))
 
 
 def flower_url(settings: Settings) -> str:

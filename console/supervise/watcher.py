@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from console.supervise.remote import ProcessState
 
 MANY_DEATHS = 3
 WITHIN_S = 60.0
 TRY_AGAIN_AFTER_S = 10.0
-LAST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +71,3 @@ class Watcher:
         while times and now - times[0] > WITHIN_S:
             times.popleft()
         return len(times)
-
-
-def last_lines(output: Path, count: int = LAST_LINES) -> list[str]:
-    """The end of a program's output, without reading all of it. Empty when there is none."""
-    try:
-        with output.open("rb") as file:
-            file.seek(max(0, output.stat().st_size - 16_384))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return [line for line in text.splitlines() if line.strip()][-count:]

@@ -14,15 +14,10 @@ import pytest
 import redis
 
 from config.home import ensure_home
-from config.settings import Settings
-from console.output import console
 from console.preparing import forget_candles
-from console.supervise.host import supervised
 from console.supervise.programs import Program, Role
-from console.supervise.progress import Progress
-from console.supervise.waiting import Interrupts
-from pipeline.domain.errors import ConfigError
 from pipeline.market.store import CandleStore
+from pipeline.watch.whereabouts import ASKED
 from tests.integration.up_worlds import (
     FREE_PORTS,
     Up,
@@ -97,6 +92,19 @@ def test_a_worker_that_is_killed_comes_back_and_works(up: Up) -> None:
     eventually(lambda: up.program("worker-market")["pid"] not in {0, before}, 30, "the worker to be back")
     up.process.await_output("worker-market died")
     assert up.read("enqueue", "ETHUSDT", "--wait")["outcome"]
+
+
+@pytest.mark.parametrize("name", ["worker-orders", "beat", "feed", "simulator"])
+def test_a_process_that_is_asked_where_it_is_says_it_and_goes_on(up: Up, name: str) -> None:
+    """Also a worker's child: where something hangs, nobody wants to install a debugger first."""
+    head = psutil.Process(up.program(name)["pid"])
+    output = up.home / "logs" / f"{name}.out"
+    for process in (head, *head.children()):
+        told = output.stat().st_size
+        process.send_signal(ASKED)
+        eventually(lambda: "most recent call first" in output.read_text()[told:], 20, f"{process} to say it")  # noqa: B023
+        assert process.is_running()
+    assert up.program(name)["pid"] == head.pid
 
 
 def test_the_kill_switch_and_the_trading_state_are_set_and_shown(up: Up) -> None:
@@ -207,21 +215,6 @@ def test_bars_of_an_earlier_simulated_exchange_are_forgotten(redis_url: str) -> 
         )
         forget_candles(redis_url)
         assert client.keys("*") == ["fetch"]
-
-
-def test_a_program_that_ends_at_its_start_is_named_with_its_last_words(home: Path) -> None:
-    """The reason stands in its output; nobody should have to look for the file."""
-    dies = Program(
-        role=Role.BEAT, command=(sys.executable, "-c", "print('no broker here'); raise SystemExit(3)")
-    )
-    ensure_home(home)
-    interrupts = Interrupts()
-    with (
-        supervised([dies], dict(os.environ), Settings(home=home), interrupts, Progress(console())) as host,
-        pytest.raises(ConfigError, match="no broker here") as caught,
-    ):
-        host.start([Role.BEAT], lambda: False, 20)
-    assert "beat" in str(caught.value)
 
 
 def test_a_run_that_was_killed_is_ended_by_the_next(home: Path) -> None:

@@ -17,10 +17,11 @@ from config.settings import Settings
 from console.supervise import ports
 from console.supervise.conf import supervisord_conf
 from console.supervise.host import STOP_ORDER
+from console.supervise.last_words import last_lines
 from console.supervise.programs import Program, Role, programs_of
 from console.supervise.remote import ProcessState, socket_path
 from console.supervise.session import has_fresh_keys, run_account, unset, written
-from console.supervise.watcher import MANY_DEATHS, TRY_AGAIN_AFTER_S, Watcher, last_lines
+from console.supervise.watcher import MANY_DEATHS, TRY_AGAIN_AFTER_S, Watcher
 from pipeline.domain.decisions import Mode
 from pipeline.domain.errors import ConfigError
 from tests.support.processes import free_port
