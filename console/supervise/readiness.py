@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import time
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import redis
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 180.0
 """For what is slow, and for what hangs: a program that ended is named at once."""
-LISTEN_S = 1
-"""Whole seconds: kombu counts its waits in these."""
+LISTEN_S = 1.0
 SIMULATOR_HEALTH = "/_sim/health"
 FLOWER_HEALTH = "/healthcheck"
 """The one page that it shows without a login."""
@@ -54,30 +54,26 @@ def http_answers(url: str) -> bool:
         return False
 
 
-class WorkersOnline:
-    """Which workers have been heard. Heartbeats are heard of workers without remote control as well."""
+@contextmanager
+def workers_heard(app: Celery) -> Iterator[Callable[[str], bool]]:
+    """Inside the block: whether the worker of that name on this host has been heard since the block began.
 
-    def __init__(self, app: Celery) -> None:
-        self._app = app
-        self._heard: set[str] = set()
+    Heartbeats are heard of workers without remote control as well: they say hello at their start, and every two seconds
+    from then on. We listen all the time: who listens now and then, in a rhythm that others give, may for ever miss one.
+    """
+    heard: set[str] = set()
 
-    def hears(self, name: str) -> bool:
-        """Listens for a second at most; workers say hello at their start and every two seconds from then on."""
-        wanted = f"{name}@{socket.gethostname()}"
-        if wanted not in self._heard:
-            self._listen(wanted, time.monotonic() + LISTEN_S)
-        return wanted in self._heard
+    def hears(name: str) -> bool:
+        """Waits for it for a second at most."""
+        wanted, until = f"{name}@{socket.gethostname()}", time.monotonic() + LISTEN_S
+        while wanted not in heard and (left_s := until - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                listening.drain_events(timeout=left_s)
+        return wanted in heard
 
-    def _listen(self, wanted: str, until: float) -> None:
-        with self._app.connection_for_read() as connection:
-            receiver = self._app.events.Receiver(connection, handlers={"*": self._hear})
-            heard = receiver.itercapture(
-                timeout=LISTEN_S, wakeup=False
-            )  # of silence: others may talk all the time
-            with suppress(TimeoutError), closing(heard):
-                for _ in heard:
-                    if wanted in self._heard or time.monotonic() >= until:
-                        return
-
-    def _hear(self, event: dict[str, object]) -> None:
-        self._heard.add(str(event.get("hostname")))
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(
+            connection, handlers={"*": lambda event: heard.add(event.get("hostname"))}
+        )
+        with receiver.consumer_context(wakeup=False) as (listening, _, _):
+            yield hears

@@ -130,11 +130,10 @@ def start_pipeline(host: Host, settings: Settings) -> None:
     transport.install()
     app = Celery("throughline-console", broker=settings.redis_url, set_as_current=False)
     signing.use(signing.message_key(settings))
-    online = readiness.WorkersOnline(app)
     with host.progress.step("feed", f"{', '.join(settings.market.timeframes)} over the WebSocket"):
         host.start([Role.FEED], lambda role: _has_stayed_up(host, role))
-    with host.progress.step("workers", _queues(settings)):
-        host.start(WORKERS, lambda role: online.hears(role.worker))
+    with host.progress.step("workers", _queues(settings)), readiness.workers_heard(app) as hears:
+        host.start(WORKERS, lambda role: hears(role.worker))
     with host.progress.step(
         "beat", f"every {settings.chain.cadence_s:g} s for {len(settings.universe.symbols)} symbols"
     ):

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from celery import Celery
@@ -18,7 +19,7 @@ from console.output import console
 from console.supervise.host import Host, supervised
 from console.supervise.programs import Program, Role
 from console.supervise.progress import Progress
-from console.supervise.readiness import WorkersOnline
+from console.supervise.readiness import workers_heard
 from console.supervise.waiting import Interrupts
 from pipeline.domain.errors import ConfigError
 from tests.support.waiting import eventually
@@ -98,18 +99,31 @@ def test_the_one_that_hangs_is_named_and_says_where(home: Path) -> None:
     assert "s of CPU" in said
 
 
-def test_a_worker_is_heard_while_others_talk_all_the_time(redis_url: str) -> None:
-    """Two workers on a quiet host say something each second: who waits for a second of silence waits for very long."""
-    app = Celery("listening", broker=redis_url, set_as_current=False)
-    online, enough = WorkersOnline(app), threading.Event()
+@pytest.fixture
+def app(redis_url: str) -> Celery:
+    return Celery("listening", broker=redis_url, set_as_current=False)
+
+
+def test_a_worker_that_says_something_between_two_questions_is_heard(app: Celery) -> None:
+    """Two workers that beat in the same rhythm set the rhythm of the questions: one may always speak in the gap."""
+    with workers_heard(app) as hears, app.connection_for_write() as connection:
+        assert not hears("one")
+        app.events.Dispatcher(connection, hostname=f"one@{gethostname()}").send("worker-heartbeat")
+        eventually(lambda: hears("one"), 5, "the one that has spoken to be heard")
+
+
+def test_others_that_talk_all_the_time_hold_nobody_up(app: Celery) -> None:
+    """Who waits for silence waits for ever, and meanwhile nobody looks whether the programs have died."""
+    enough = threading.Event()
     talking = threading.Thread(target=talk, args=(app, enough))
     talking.start()
     try:
-        eventually(lambda: online.hears("other"), 20, "the one that talks to be heard")
-        asking = threading.Thread(target=online.hears, args=("silent",))
-        asking.start()
-        eventually(lambda: not asking.is_alive(), 20, "listening for the silent one to end")
-        assert not online.hears("silent")
+        with workers_heard(app) as hears:
+            eventually(lambda: hears("other"), 20, "the one that talks to be heard")
+            asking = threading.Thread(target=hears, args=("silent",))
+            asking.start()
+            eventually(lambda: not asking.is_alive(), 20, "the question for the silent one to be answered")
+            assert not hears("silent")
     finally:
         enough.set()
         talking.join()
@@ -117,8 +131,6 @@ def test_a_worker_is_heard_while_others_talk_all_the_time(redis_url: str) -> Non
 
 def talk(app: Celery, enough: threading.Event) -> None:
     """Ten heartbeats a second."""
-    from socket import gethostname
-
     with app.connection_for_write() as connection:
         events = app.events.Dispatcher(connection, hostname=f"other@{gethostname()}")
         while not enough.wait(0.1):
