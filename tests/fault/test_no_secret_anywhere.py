@@ -120,7 +120,7 @@ def _go_wrong(chain: Keyed) -> None:
 def _asked(chain: Keyed) -> dict[str, bytes]:
     """By remote control: all that a worker tells of itself."""
     with trusted_client("somebody", chain.redis.url, chain.home) as client:
-        inspect = client.control.inspect(timeout=5, limit=1)
+        inspect = client.control.inspect(timeout=60, limit=1)
         return {name: json.dumps(getattr(inspect, name)()).encode() for name in ("stats", "conf", "report")}
 
 

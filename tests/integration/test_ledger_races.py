@@ -25,6 +25,7 @@ from pipeline.ledger.sql import SqlLedger
 from pipeline.testing import FakeVenue, FixedClock
 from pipeline.trace.events import RecordedEvents
 from tests.integration.ledger_racers import RACERS, race
+from tests.support.waiting import BUSY
 from tests.unit.execution.order_worlds import intent
 from tests.unit.ledger.ledger_worlds import (
     ACCOUNT,
@@ -255,7 +256,7 @@ def test_a_ledger_used_before_a_fork_serves_parent_and_children(url: str, ledger
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * BUSY,
         check=False,
     )
     assert done.stdout.strip() == "[0, 0, 0, 0]", done.stderr

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.trace.sentry import trace_id
+from tests.support.waiting import BUSY
 
 pytestmark = pytest.mark.integration
 
@@ -115,7 +116,7 @@ def run_stage(folder: Path, stage: str, server: Receiver) -> None:
         "THROUGHLINE_GOVERNOR_PERMIT_KEY": "hush-hush-hush",
     }
     command = [sys.executable, "-c", STAGE_THAT_FAILS, str(folder), stage, f"http://{server.address}"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60 * BUSY, check=False)
     assert done.returncode == 0, done.stderr
 
 

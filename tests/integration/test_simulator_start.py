@@ -18,6 +18,7 @@ import requests
 from tests.integration.simulator_clients import diverted
 from tests.support.processes import ROOT, child_environment
 from tests.support.servers import Simulator
+from tests.support.waiting import BUSY
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +27,7 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "simulator", *options],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=30 * BUSY,
         cwd=ROOT,
         env=child_environment({}),
         check=False,

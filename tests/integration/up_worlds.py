@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 
 from tests.support.processes import ROOT, Started, child_environment
-from tests.support.waiting import eventually
+from tests.support.waiting import BUSY, eventually
 
 START_S = 90.0
-COMMAND_S = 60.0
+COMMAND_S = 60.0 * BUSY
 FREE_PORTS = {
     "THROUGHLINE_REDIS_PORT": "0",
     "THROUGHLINE_SIMULATOR_PORT": "0",
