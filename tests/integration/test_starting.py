@@ -22,6 +22,7 @@ from console.supervise.progress import Progress
 from console.supervise.readiness import workers_heard
 from console.supervise.waiting import Interrupts
 from pipeline.domain.errors import ConfigError
+from tasks import signing, transport
 from tests.support.waiting import eventually
 
 ENDS_ONCE = """
@@ -100,7 +101,10 @@ def test_the_one_that_hangs_is_named_and_says_where(home: Path) -> None:
 
 
 @pytest.fixture
-def app(redis_url: str) -> Celery:
+def app(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Celery:
+    """As `up` has one: it believes what is signed with its key."""
+    transport.install()
+    monkeypatch.setattr(signing, "_own", {"key": "k" * 32})
     return Celery("listening", broker=redis_url, set_as_current=False)
 
 
