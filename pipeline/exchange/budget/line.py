@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Line:
         self._pool = client.connection_pool
         self._idle: deque[Any] = deque()
         self._pid = os.getpid()
+        weakref.finalize(self, _disconnect, self._idle)
 
     def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         """Raises: redis.RedisError. Asked again, once, when Redis has closed the connection since it was last used."""
@@ -55,11 +57,17 @@ class Line:
     def _taken(self) -> Any:
         """One that nobody uses. A child's are not its parent's."""
         if self._pid != os.getpid():
-            self._idle, self._pid = deque(), os.getpid()
+            self._idle.clear()  # closed here, open there
+            self._pid = os.getpid()
         try:
             return self._idle.pop()
         except IndexError:
             return self._pool.connection_class(**self._pool.connection_kwargs)
+
+
+def _disconnect(idle: deque[Any]) -> None:
+    while idle:
+        idle.pop().disconnect()
 
 
 def _asked(connection: Any, script: Script, words: Sequence[str | int]) -> Any:
