@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,17 +70,18 @@ class Host:
     def _refuse_dead(self, roles: Sequence[Role], watcher: Watcher) -> None:
         """Also one that is up again by now: it would die again and again until our patience is over."""
         ours = [process for process in self.processes() if process.name in roles]
-        ended = [process.name for process in ours if process.state in {"FATAL", "BACKOFF", "EXITED"}]
-        died = [notice.name for notice in watcher.look(ours, time.monotonic())]
-        for name in (*ended, *died):
-            raise self._not_ready(Role(name), "ended instead of starting", last_lines(self.output_of(name)))
+        died = [process.name for process in ours if process.state in {"FATAL", "BACKOFF", "EXITED"}]
+        died += [notice.name for notice in watcher.look(ours, time.monotonic())]
+        if died:
+            words = last_lines(self.output_of(died[0]))
+            raise self._not_ready(Role(died[0]), "ended instead of starting", words)
 
     def _what_it_does(self, role: Role) -> Sequence[str]:
         """How busy it is, and where it is just now, as it tells itself when it is asked; else its last words."""
         output = self.output_of(role.value)
         told = size_of(output)
         doing = at_work(self.supervisor.remote.process(role.value).pid)
-        self.supervisor.remote.signal(role.value, ASKED.name.removeprefix("SIG"))
+        self.supervisor.remote.signal(role.value, ASKED)
         self.interrupts.wait(lambda: len(lines_from(output, told)) >= LINES, _ANSWER_S)
         return (*doing, *(lines_from(output, told)[:LINES] or last_lines(output)))
 
@@ -130,7 +132,7 @@ class Host:
     def _hurry_if_asked(self, roles: Sequence[Role]) -> None:
         if self.interrupts.hurry:
             for role in roles:
-                self.supervisor.remote.signal(role.value, "KILL")
+                self.supervisor.remote.signal(role.value, signal.SIGKILL)
 
     def processes(self) -> Sequence[ProcessState]:
         return self.supervisor.remote.processes()

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 from typing import Any, cast
 
 from pipeline.domain.errors import ConfigError, ThroughlineError
@@ -86,9 +87,8 @@ class Remote:
         """Ask for the stop and do not wait."""
         self._ask("stopProcess", name, False)  # noqa: FBT003  the protocol's own "wait"
 
-    def signal(self, name: str, signal_name: str) -> None:
-        """Without its SIG."""
-        self._ask("signalProcess", name, signal_name)
+    def signal(self, name: str, which: Signals) -> None:
+        self._ask("signalProcess", name, which.name.removeprefix("SIG"))
 
     def _ask(self, method: str, *arguments: object) -> None:
         try:
